@@ -1,0 +1,45 @@
+"""Checks of arguments: an error names the argument, what was expected and what came."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ppl_gen.errors import DataError
+
+
+def whole(name: str, value: Any, least: int = 1) -> int:
+    """A whole number from ``least`` up.
+
+    >>> whole("classes", 0)
+    Traceback (most recent call last):
+    ...
+    ppl_gen.errors.DataError: classes: expected a whole number from 1 up, got 0
+    """
+    number = value.item() if hasattr(value, "item") and getattr(value, "ndim", 0) == 0 else value
+    if isinstance(number, bool) or not isinstance(number, int) or number < least:
+        raise DataError(f"{name}: expected a whole number from {least} up, got {value!r}")
+    return number
+
+
+def positive(name: str, value: Any) -> float:
+    """A positive finite number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise DataError(f"{name}: expected a positive number, got {value!r}")
+    return float(value)
+
+
+def hyperparameter(name: str, value: Any, shape: tuple[int, ...], above_zero: bool = True) -> Tensor:
+    """A prior's number or array as a float64 tensor of ``shape``."""
+    try:
+        tensor = torch.as_tensor(value, dtype=torch.float64).detach()
+        expanded = tensor.expand(shape).clone()
+    except (RuntimeError, TypeError, ValueError):
+        came = tuple(getattr(value, "shape", ())) or repr(value)
+        raise DataError(f"{name}: expected a number or an array that fits {shape}, got {came}") from None
+    good = torch.isfinite(expanded) & (expanded > 0) if above_zero else torch.isfinite(expanded)
+    if not bool(good.all()):
+        what = "positive finite numbers" if above_zero else "finite numbers"
+        raise DataError(f"{name}: expected {what}, got {expanded[~good][0].item():g}")
+    return expanded

@@ -1,0 +1,207 @@
+"""The nouns: a probabilistic model is one joint distribution p and one guide q."""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+import pyro
+import torch
+from pyro import poutine
+from pyro.distributions import Delta
+from pyro.nn import PyroModule
+from torch import Tensor
+
+from ppl_gen import graph
+from ppl_gen.errors import DataError
+from ppl_gen.notation import Factorization
+
+ROWS = "data"  # the plate of the rows
+Program = Callable[..., Any]
+Values = Mapping[str, Any]  # named values: data, inputs, and n, the number of rows
+
+
+class ProbabilisticModel(PyroModule):
+    """A joint distribution over named variables, paired with a guide.
+
+    A subclass declares ``joint`` (the textbook line), ``approximation`` (the guide's line), ``__init__``,
+    `model` and `guide`, in this order. Conjugate models add ``updated``, ``log_normalizer``, ``marginal``
+    (the line of one row with the parameters integrated out) and ``predictive`` (that line's program).
+    ``svi`` holds the settings of `SVI` that suit the model; ``initialize(**data)`` starts the guide.
+    """
+
+    joint: str = ""
+    approximation: str = ""
+    marginal: str = ""
+    svi: Mapping[str, Any] = {}
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> "ProbabilisticModel":
+        self: ProbabilisticModel = super().__new__(cls)
+        if args or kwargs:  # a bare __new__ is deepcopy's
+            bound = inspect.signature(cls.__init__).bind_partial(self, *args, **kwargs).arguments
+            own = dict(list(bound.items())[1:])
+            self.__dict__["configuration"] = own | own.pop("kwargs", {})
+        return self
+
+    def model(self, *args: Any, **given: Any) -> Any:
+        """Sample every variable of the joint. The arguments are what the joint is given."""
+        raise NotImplementedError(f"{type(self).__name__} does not write its joint: define model()")
+
+    def guide(self, *args: Any, **given: Any) -> Any:
+        """Sample the latent variables. The arguments are what q is given."""
+
+    def initialize(self, **data: Tensor) -> None:
+        """Start the guide near the data, before the first step of SVI. Nothing by default."""
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """The arguments that this model was made with."""
+        return dict(self.__dict__.get("configuration", {}))
+
+    def __str__(self) -> str:
+        return self.joint
+
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{name}={_short(value)}" for name, value in self.configuration.items())
+        lines = [f"{type(self).__name__}({settings})", f"  joint  {self.joint}"]
+        return "\n".join(lines + ([f"  guide  {self.approximation}"] if self.approximation else []))
+
+    def _repr_html_(self) -> str:
+        lines = f"$${graph.latex(self.joint)}$$"
+        if self.approximation:
+            lines += f"<div style='opacity:.7'>$${graph.latex(self.approximation)}$$</div>"
+        return f"<b>{type(self).__name__}</b>{lines}{self.drawn()}"
+
+    def drawn(self, observed: Iterable[str] = ()) -> str:
+        """The directed graph with its plates, as an SVG string; ``observed`` variables are shaded."""
+        line = Factorization(self.joint)
+        return graph.draw(
+            line, plates=plates(self), observed=tuple(observed), given=tuple(line.given),
+            title=type(self).__name__,
+        )
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"tensor{tuple(value.shape)}" if value.numel() > 4 else str(value.tolist())
+    if isinstance(value, torch.nn.Module):
+        return f"{type(value).__name__}(…)"
+    return repr(value)
+
+
+class Site(NamedTuple):
+    """What one run of a program tells about a variable."""
+
+    local: bool  # one value for each row
+    event_dim: int
+    event_shape: torch.Size  # of one row's value if local, else of the whole value
+    support: Any
+    levels: int  # number of values if finite and scalar, else 0
+    drawn_only: bool  # deterministic given its parents: no density
+    plates: tuple[str, ...]
+
+
+def arguments(program: Program, values: Values) -> dict[str, Any]:
+    """The ``values`` that the signature of ``program`` names. A bare ``**given`` takes them all."""
+    signature = inspect.signature(program.forward if isinstance(program, torch.nn.Module) else program)
+    parameters = signature.parameters.values()
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return dict(values)
+    missing = [p.name for p in parameters if p.name not in values and p.default is p.empty]
+    if missing:
+        raise DataError(
+            f"{getattr(program, '__qualname__', 'the program')} needs {', '.join(map(repr, missing))}; "
+            f"got {', '.join(sorted(values)) or 'nothing'}"
+        )
+    return {p.name: values[p.name] for p in parameters if p.name in values}
+
+
+def run(program: Program, values: Values, clamped: Values | None = None) -> poutine.Trace:
+    """Trace ``program`` on the ``values`` that its signature names, with the ``clamped`` variables fixed."""
+    if clamped:
+        conditioned = pyro.condition(program, dict(clamped))
+    else:
+        conditioned = program
+    return poutine.trace(conditioned).get_trace(**arguments(program, values))
+
+
+def is_local(site: Mapping[str, Any]) -> bool:
+    """Whether a traced site has one value for each row, that is, lies in the plate "data"."""
+    return any(frame.name == ROWS for frame in site["cond_indep_stack"])
+
+
+def variables(trace: poutine.Trace) -> dict[str, dict[str, Any]]:
+    """The sample sites of a trace without Pyro's own bookkeeping (plate subsamples)."""
+    return {
+        name: site
+        for name, site in trace.nodes.items()
+        if site["type"] == "sample" and type(site["fn"]).__name__ != "_Subsample"
+    }
+
+
+def sites(program: Program, values: Values, clamped: Values | None = None) -> dict[str, Site]:
+    """Run ``program`` once and describe its variables."""
+    return {name: _site(node) for name, node in variables(run(program, values, clamped)).items()}
+
+
+def _site(node: Mapping[str, Any]) -> Site:
+    fn, local = node["fn"], is_local(node)
+    frames = [f for f in node["cond_indep_stack"] if f.vectorized]
+    shape = list(fn.batch_shape)
+    for frame in frames:
+        if frame.name == ROWS and -frame.dim <= len(shape):
+            del shape[frame.dim]
+    levels = 0
+    if fn.has_enumerate_support and fn.event_dim == 0:
+        levels = len(fn.enumerate_support(expand=False))
+    return Site(
+        local, fn.event_dim, torch.Size([*shape, *fn.event_shape]), fn.support, levels,
+        bool(node["infer"].get("_deterministic")) or isinstance(fn, Delta),
+        tuple(frame.name for frame in frames),
+    )
+
+
+def plates(p: ProbabilisticModel) -> dict[str, tuple[str, ...]]:
+    """Plate -> the variables in it, from one run; empty if the model needs inputs that nobody gave."""
+    line = Factorization(p.joint)
+    example: dict[str, Any] = {"n": 2}
+    for name in line.given:
+        if not isinstance(getattr(p, "features", None), int):
+            return {}
+        example[name] = torch.zeros(2, p.features, dtype=dtype_of(p))
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        found = sites(p.model, example)
+    inside: dict[str, tuple[str, ...]] = {}
+    for name, site in found.items():
+        for plate in site.plates:
+            inside[plate] = (*inside.get(plate, ()), name)
+    if ROWS in inside:
+        inside[ROWS] += tuple(sorted(line.given))
+    return inside
+
+
+def dtype_of(p: torch.nn.Module) -> torch.dtype:
+    """The floating-point type of a model's parameters and buffers."""
+    for tensor in (*p.parameters(), *p.buffers()):
+        if tensor.is_floating_point():
+            return tensor.dtype
+    return torch.get_default_dtype()
+
+
+def score(fn: Any, value: Tensor, seen: Tensor | None = None) -> Tensor:
+    """The log density of ``value`` under ``fn``, over the ``seen`` cells alone if some are missing.
+
+    Exact for densities that factorise over their cells (``.to_event``): a missing cell sums out to one.
+    """
+    if seen is None:
+        return fn.log_prob(value)
+    base, cells = fn, 0
+    while isinstance(base, torch.distributions.Independent):
+        cells += base.reinterpreted_batch_ndims
+        base = base.base_dist
+    if base.event_dim:
+        raise DataError(
+            "missing cells (NaN) can be summed out of a density that factorises over its cells; "
+            f"{type(base).__name__} does not"
+        )
+    scores = torch.where(seen, base.log_prob(value), 0.0)
+    return scores.sum(tuple(range(-cells, 0))) if cells else scores

@@ -1,0 +1,114 @@
+"""Likelihoods for decoders: real densities on the data's support, from a network's raw outputs."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from pyro import distributions as dist
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """p(x | raw outputs) for rows of independent features.
+
+    A decoder gives ``outputs`` numbers for each feature: a tensor of shape (…, features * outputs).
+    """
+
+    outputs: ClassVar[int] = 1
+    span: ClassVar[float] = 1.0  # the data's range, by which an encoder divides
+
+    def __call__(self, raw: Tensor) -> Any:
+        """The distribution over a row, of event shape (features,)."""
+        raise NotImplementedError
+
+    def start(self, x: Tensor) -> Tensor:
+        """The decoder's output bias that reproduces the columns of ``x`` (n, features) on their own."""
+        raise NotImplementedError
+
+    def hint(self) -> str:
+        """What to do when data do not fit."""
+        return ""
+
+
+@dataclass(frozen=True)
+class Bernoulli(Likelihood):
+    """Zeros and ones. Grey levels are refused: a Bernoulli that scores them is not a density."""
+
+    def __call__(self, raw: Tensor) -> Any:
+        """One logit a feature."""
+        return dist.Bernoulli(logits=raw).to_event(1)
+
+    def start(self, x: Tensor) -> Tensor:
+        """Log odds of the columns, one pseudo-row of each kind."""
+        return torch.logit((x.sum(0) + 1) / (len(x) + 2))
+
+    def hint(self) -> str:
+        """Name the densities that grey levels have."""
+        return (
+            "Bernoulli scores zeros and ones only (on grey levels it is no density, and its ELBO bounds "
+            "nothing): binarise, x = (x > threshold), or use Categorical(levels) or Binomial(levels)"
+        )
+
+
+@dataclass(frozen=True)
+class Binomial(Likelihood):
+    """Grey levels 0 … levels - 1 as counts of one success probability: ordered, one output a feature."""
+
+    levels: int = 17
+
+    @property
+    def span(self) -> float:  # type: ignore[override]
+        """The highest level."""
+        return self.levels - 1.0
+
+    def __call__(self, raw: Tensor) -> Any:
+        """One logit a feature."""
+        return dist.Binomial(self.levels - 1, logits=raw).to_event(1)
+
+    def start(self, x: Tensor) -> Tensor:
+        """Log odds of the columns' means."""
+        return torch.logit((x.sum(0) + 0.5 * self.span) / ((len(x) + 1) * self.span))
+
+
+@dataclass(frozen=True)
+class Categorical(Likelihood):
+    """Grey levels 0 … levels - 1, a probability for each: any shape, ``levels`` outputs a feature."""
+
+    levels: int = 17
+
+    @property
+    def outputs(self) -> int:  # type: ignore[override]
+        """One logit a level."""
+        return self.levels
+
+    @property
+    def span(self) -> float:  # type: ignore[override]
+        """The highest level."""
+        return self.levels - 1.0
+
+    def __call__(self, raw: Tensor) -> Any:
+        """``levels`` logits a feature."""
+        return dist.Categorical(logits=raw.unflatten(-1, (-1, self.levels))).to_event(1)
+
+    def start(self, x: Tensor) -> Tensor:
+        """Log frequencies of the columns' levels, one pseudo-row spread over the levels."""
+        counts = torch.nn.functional.one_hot(x.long(), self.levels).sum(0) + 1.0 / self.levels
+        return (counts / counts.sum(-1, keepdim=True)).log().flatten().to(x.dtype)
+
+
+@dataclass(frozen=True)
+class Gaussian(Likelihood):
+    """Real numbers, with a learned scale for each feature that depends on the code."""
+
+    outputs: ClassVar[int] = 2
+
+    def __call__(self, raw: Tensor) -> Any:
+        """A mean and a raw scale a feature."""
+        loc, raw_scale = raw.unflatten(-1, (-1, 2)).unbind(-1)
+        return dist.Normal(loc, torch.nn.functional.softplus(raw_scale) + 1e-3).to_event(1)
+
+    def start(self, x: Tensor) -> Tensor:
+        """The columns' means and standard deviations."""
+        spread = x.std(0, correction=0).clamp(min=1e-2)
+        return torch.stack([x.mean(0), spread + torch.log(-torch.expm1(-spread))], -1).flatten()

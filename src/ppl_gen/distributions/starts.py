@@ -1,0 +1,35 @@
+"""Where to start: units of the data, and rows far from one another."""
+
+import torch
+from torch import Tensor
+
+
+def centre_and_spread(x: Tensor) -> tuple[Tensor, Tensor]:
+    """The columns' means and standard deviations of ``x`` (n, features); 1 where a column is constant.
+
+    Missing cells (NaN) are left out.
+    """
+    seen = ~torch.isnan(x)
+    count = seen.sum(0).clamp(min=1)
+    mean = torch.where(seen, x, 0.0).sum(0) / count
+    sd = (torch.where(seen, x - mean, 0.0).square().sum(0) / count).sqrt()
+    return mean, torch.where(sd > torch.finfo(x.dtype).eps * mean.abs(), sd, 1.0)
+
+
+def kmeans_plus_plus(x: Tensor, k: int, trials: int = 10) -> Tensor:
+    """The best of ``trials`` seedings: ``k`` rows, each drawn by its squared distance from those before.
+
+    Reference: Arthur and Vassilvitskii 2007, k-means++. Uses torch's generator. Returns shape (k, features).
+    """
+    best, least = x[:1].expand(k, -1), torch.inf
+    for _ in range(trials):
+        chosen = x[torch.randint(len(x), (1,))]
+        distance = (x - chosen).square().sum(1)
+        while len(chosen) < k:
+            weights = distance if distance.sum() > 0 else torch.ones_like(distance)
+            row = x[torch.multinomial(weights, 1)]
+            chosen = torch.cat([chosen, row])
+            distance = torch.minimum(distance, (x - row).square().sum(1))
+        if distance.sum() < least:
+            best, least = chosen, distance.sum().item()
+    return best

@@ -1,0 +1,103 @@
+"""Everything ppl-gen raises on purpose, as one tree.
+
+::
+
+    PplGenError
+    ├── Unanswerable (ValueError)      the joint cannot answer this question
+    │   ├── UnknownVariable            no such variable in the joint
+    │   ├── NotGenerated               the variable is given, not generated
+    │   ├── NoDensity                  the variable can be drawn but not scored
+    │   ├── NoSampler                  the joint can be scored but not drawn from
+    │   ├── NoEvidence                 this method of inference leaves no exact log evidence
+    │   └── Unexplained                a latent is neither observed, guided nor enumerable
+    ├── NotationError (ValueError)     a line or question that cannot be read; says where
+    ├── DataError (ValueError)         input that does not fit; names argument, expectation and what came
+    ├── BrokenModel (AssertionError)   check_model found a mistake; names it
+    ├── NonFinite (ArithmeticError)    a fit met inf or nan; names step, site and rows; keeps the last good state
+    └── FileRefused (ValueError)       a file that load will not read
+        ├── DamagedFile                truncated or altered
+        ├── ForeignFile                not a ppl-gen file, or of another model
+        └── NewerFile                  written by a later version
+
+    Unreliable (UserWarning)           an answer was given, but its own diagnostic says not to trust it
+    Interrupted (UserWarning)          a fit was stopped by hand; what it had is returned
+"""
+
+from typing import Any
+
+
+class PplGenError(Exception):
+    """The root of every error that ppl-gen raises on purpose."""
+
+
+class Unanswerable(PplGenError, ValueError):
+    """The joint cannot answer this question."""
+
+
+class UnknownVariable(Unanswerable):
+    """The joint has no variable of this name."""
+
+
+class NotGenerated(Unanswerable):
+    """Asked to generate or score a variable that the model is given."""
+
+
+class NoDensity(Unanswerable):
+    """Asked to score a variable that the model defines only by drawing it."""
+
+
+class NoSampler(Unanswerable):
+    """Asked to draw from a joint that the model defines only up to a constant."""
+
+
+class NoEvidence(Unanswerable):
+    """Asked for an exact log evidence that this method of inference does not know."""
+
+
+class Unexplained(Unanswerable):
+    """A latent variable is neither observed, sampled by the guide, nor finite enough to be summed out."""
+
+
+class NotationError(PplGenError, ValueError):
+    """A joint line or a question that cannot be read; the message points at the place."""
+
+
+class DataError(PplGenError, ValueError):
+    """Input that does not fit the model; the message names the argument, what was expected and what came."""
+
+
+class BrokenModel(PplGenError, AssertionError):
+    """`check_model` found a mistake; the message names it and the line of the joint that it breaks."""
+
+
+class NonFinite(PplGenError, ArithmeticError):
+    """A fit met inf or nan. ``posterior`` is the last good state; ``step`` and ``site`` say where it stopped."""
+
+    def __init__(self, message: str, *, step: int, site: str):
+        super().__init__(message)
+        self.step, self.site = step, site
+        self.posterior: Any = None
+
+
+class FileRefused(PplGenError, ValueError):
+    """A file that `load` will not read."""
+
+
+class DamagedFile(FileRefused):
+    """The file is truncated or was altered after it was written."""
+
+
+class ForeignFile(FileRefused):
+    """The file was not written by `save`, or belongs to another model."""
+
+
+class NewerFile(FileRefused):
+    """The file was written by a later version of ppl-gen."""
+
+
+class Unreliable(UserWarning):
+    """An answer was given, but its own diagnostic says not to trust it."""
+
+
+class Interrupted(UserWarning):
+    """A fit was stopped by hand; the posterior returned is as good as the steps it had."""

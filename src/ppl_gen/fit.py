@@ -1,0 +1,119 @@
+"""The verb `fit`: from a model and data to a posterior."""
+
+import copy
+from typing import Any
+
+import torch
+
+from ppl_gen.core import ProbabilisticModel
+from ppl_gen.errors import DataError, NonFinite
+from ppl_gen.inference import SVI, Exact
+from ppl_gen.inference.method import Fitted
+from ppl_gen.inputs import Data, admit
+from ppl_gen.isolation import isolated
+from ppl_gen.posterior import Posterior
+
+
+def fit(model: ProbabilisticModel | Posterior, method: Any = None, /, **data: Any) -> Posterior:
+    """Infer the latent variables of a joint from data named like its variables.
+
+    The model itself stays as it was: fitting twice gives the same posterior twice. Fitting a posterior
+    goes on from it. New rows are added, with yesterday's posterior as today's prior; the same rows again
+    give an SVI fit more steps.
+
+    Args:
+        model: the joint, or a posterior to continue.
+        method: `Exact`, `SVI`, …; by default exact where the model has a closed form, else SVI.
+        data: NumPy arrays, tensors, data frames or lists; rows first.
+
+    Raises:
+        UnknownVariable, DataError: the data do not fit the joint.
+        Unexplained: a latent is neither observed, guided nor enumerable.
+        NonFinite: the fit met inf or nan; ``error.posterior`` is the last good state.
+
+    >>> from ppl_gen import fit
+    >>> from ppl_gen.models import GaussianNaiveBayes
+    >>> posterior = fit(GaussianNaiveBayes(classes=2, features=1), x=[[0.], [1.], [5.]], y=[0, 0, 1])
+    >>> round(posterior.log_evidence, 6)
+    -14.05469
+    """
+    before = model if isinstance(model, Posterior) else None
+    start = before.model if before else model
+    if not isinstance(start, ProbabilisticModel):
+        raise DataError(f"model: expected a ProbabilisticModel or a Posterior, got {type(start).__name__}")
+    if method is None:
+        method = before.method if before else (Exact() if hasattr(start, "updated") else SVI())
+    if not hasattr(method, "fit"):
+        raise DataError(f"method: expected Exact(), SVI(…) or another method, got {method!r}")
+    if not data:
+        raise DataError(f"fit needs data named like the variables of {start.joint}")
+    with isolated(getattr(method, "seed", 0), grad=True):
+        admitted = admit(start, data, missing=isinstance(method, Exact))
+        if admitted.n == 0:
+            raise DataError(f"{', '.join(data)}: expected at least one row, got none")
+        if not admitted.observed:
+            raise DataError(f"fit needs a generated variable of {start.joint}; got only inputs")
+        fingerprint = admitted.fingerprint()
+        if isinstance(method, Exact):
+            return _exact(start, before, method, admitted, fingerprint)
+        return _svi(start, before, method, admitted, fingerprint)
+
+
+def _exact(
+    start: ProbabilisticModel, before: Posterior | None, method: Exact, data: Data, fingerprint: str
+) -> Posterior:
+    if before and fingerprint in before.fingerprints:
+        raise DataError("these very rows are in this posterior already; they would be counted twice")
+    if before and before.guide is not None:
+        raise DataError("this posterior was found by another method; fit its model afresh with Exact()")
+    fitted = method.fit(start, None, data)
+    evidence = fitted.log_evidence
+    if before and evidence is not None:
+        evidence = None if before.evidence is None else before.evidence + evidence
+    return _posterior(fitted._replace(log_evidence=evidence), start, before, method, data, fingerprint)
+
+
+def _svi(
+    start: ProbabilisticModel, before: Posterior | None, method: SVI, data: Data, fingerprint: str
+) -> Posterior:
+    guide = before.guide if before else None
+    again = before is not None and before.fingerprints[-1:] == (fingerprint,)
+    shared = before is not None and bool(before.parameters)
+    yesterday = None
+    if before is not None and again:
+        yesterday = before.yesterday
+    elif shared and guide is not None:
+        yesterday = copy.deepcopy(guide)
+    try:
+        fitted = method.fit(start, guide, data, yesterday)
+    except NonFinite as error:
+        error.posterior = _posterior(
+            error.posterior._replace(note=f"stopped by inf or nan at step {error.step}"),
+            start, before, method, data, fingerprint, yesterday,
+        )
+        raise
+    if before is not None and again:
+        fitted = fitted._replace(elbo=torch.cat([before.elbo, fitted.elbo]))
+    return _posterior(fitted, start, before, method, data, fingerprint, yesterday)
+
+
+def _posterior(
+    fitted: Fitted, start: ProbabilisticModel, before: Posterior | None, method: Any, data: Data,
+    fingerprint: str, yesterday: Any = None,
+) -> Posterior:
+    seen = before.fingerprints if before else ()
+    return Posterior(
+        model=fitted.model,
+        prior=start,
+        guide=fitted.guide,
+        method=method,
+        elbo=fitted.elbo,
+        n=data.n,
+        shapes={name: tuple(v.shape) for name, v in {**data.inputs, **data.observed}.items()},
+        sites={name: site for name, site in data.sites.items() if site.local or name not in data.observed},
+        fingerprints=seen if seen[-1:] == (fingerprint,) else (*seen, fingerprint),
+        evidence=fitted.log_evidence,
+        yesterday=yesterday,
+        data=data,
+        note=fitted.note,
+    )

@@ -1,0 +1,7 @@
+"""Methods of inference. Nothing here names a model."""
+
+from ppl_gen.inference.elbo import elbo
+from ppl_gen.inference.exact import Exact
+from ppl_gen.inference.svi import SVI
+
+__all__ = ["SVI", "Exact", "elbo"]

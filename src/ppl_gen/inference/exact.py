@@ -1,0 +1,65 @@
+"""Exact inference: the conjugate update, one pass over chunks of rows in constant memory."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import math
+
+import torch
+from torch import Tensor
+
+from ppl_gen.core import ProbabilisticModel
+from ppl_gen.errors import NonFinite, Unanswerable
+from ppl_gen.inference.method import Fitted
+from ppl_gen.inputs import Data
+
+
+@dataclass(frozen=True)
+class Exact:
+    """Bayes' rule in closed form: the prior's hyperparameters become the posterior's.
+
+    Yesterday's posterior is today's prior: rows are taken ``chunk`` at a time, so memory stays constant,
+    and the answer does not depend on the chunk beyond rounding.
+
+    Args:
+        chunk: rows that are looked at together.
+    """
+
+    chunk: int = 65_536
+
+    def fit(self, start: ProbabilisticModel, guide: Any, data: Data, prior: Any = None) -> Fitted:
+        """Update ``start`` on the rows of ``data``; guide and prior guide play no part."""
+        if not hasattr(start, "updated"):
+            raise Unanswerable(
+                f"{type(start).__name__} is {start.joint}: its posterior has no closed form. Use SVI()."
+            )
+        hidden = sorted(n for n, site in data.sites.items() if site.local and n not in data.observed)
+        if hidden:
+            raise Unanswerable(
+                f"Exact needs every row's {', '.join(hidden)}: {type(start).__name__} is {start.joint}. "
+                f"Pass {hidden[0]}=…, or use SVI(), which sums discrete variables out."
+            )
+        rows = data.rows | {  # a missing cell comes as NaN, and the update leaves it out
+            name: torch.where(seen, data.observed[name], torch.nan) for name, seen in data.seen.items()
+        }
+        before: Any = start
+        after: Any = start
+        with torch.no_grad():
+            for part in chunks(rows, self.chunk):
+                after = after.updated(**part)
+            evidence = float(after.log_normalizer() - before.log_normalizer())
+        if not math.isfinite(evidence):
+            raise NonFinite(
+                "the exact update left the range of floating point: rescale the data "
+                "(for instance data.standardized())",
+                step=0, site=next(iter(rows)),
+            )
+        return Fitted(model=after, guide=None, elbo=torch.tensor([evidence]), log_evidence=evidence)
+
+
+def chunks(rows: Mapping[str, Tensor], size: int) -> Iterator[dict[str, Tensor]]:
+    """Aligned slices of at most ``size`` rows."""
+    n = len(next(iter(rows.values())))
+    for first in range(0, n, size):
+        yield {name: values[first : first + size] for name, values in rows.items()}

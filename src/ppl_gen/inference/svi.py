@@ -1,0 +1,254 @@
+"""Stochastic variational inference: climb the ELBO by stochastic gradients.
+
+References: Hoffman et al. 2013, Stochastic variational inference; Kingma and Welling 2014, Auto-encoding
+variational Bayes; Broderick et al. 2013, Streaming variational Bayes (yesterday's posterior as prior).
+"""
+
+import copy
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pyro
+import torch
+from torch import Tensor, nn
+
+from ppl_gen.core import ProbabilisticModel, Program, is_local
+from ppl_gen.errors import DataError, Interrupted, NonFinite
+from ppl_gen.inference.elbo import elbo, log_prob, terms
+from ppl_gen.inference.guides import Automatic, make_guide
+from ppl_gen.inference.method import Fitted
+from ppl_gen.inputs import Data
+from ppl_gen.progress import track
+
+
+@dataclass(frozen=True)
+class SVI:
+    """Fit a guide, and any parameters of the model, by maximising the ELBO.
+
+    A setting left at None takes the model's own (``model.svi``), else the default in brackets.
+
+    Args:
+        steps: gradient steps [2000].
+        learning_rate: of the optimiser, at its highest [0.02].
+        batch_size: rows of a minibatch; 0 takes all rows at every step [0].
+        guide: None for the model's own, "mean_field", "full_rank", an AutoGuide class, or any Pyro
+            guide: a module, or a function that may use pyro.param.
+        particles: draws of the guide averaged in one step.
+        optimizer: called as ``optimizer(parameters, lr=learning_rate)``: any class of torch.optim or a
+            functools.partial of one [torch.optim.Adam].
+        schedule: the factor on the learning rate: "cosine" (from 1 down to 0), "constant", or a function of
+            the fraction of the steps that are done.
+        seed: decides the start, the draws and the order of the rows.
+        progress: whether to show a progress bar; None shows it in terminals and notebooks.
+    """
+
+    steps: int | None = None
+    learning_rate: float | None = None
+    batch_size: int | None = None
+    guide: Any = None
+    particles: int = 1
+    optimizer: Callable[..., torch.optim.Optimizer] | None = None
+    schedule: str | Callable[[float], float] = "cosine"
+    seed: int = 0
+    progress: bool | None = None
+
+    def __post_init__(self) -> None:
+        for name, least in (("steps", 1), ("batch_size", 0), ("particles", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
+                raise DataError(f"{name}: expected a whole number from {least} up, got {value!r}")
+        rate = self.learning_rate
+        if rate is not None and not (isinstance(rate, int | float) and 0 < rate < math.inf):
+            raise DataError(f"learning_rate: expected a positive number, got {rate!r}")
+        if self.schedule not in ("cosine", "constant") and not callable(self.schedule):
+            raise DataError(f'schedule: expected "cosine", "constant" or a function, got {self.schedule!r}')
+
+    def setting(self, p: ProbabilisticModel, name: str, default: Any) -> Any:
+        """This method's setting, else the model's, else the default."""
+        own = getattr(self, name)
+        return p.svi.get(name, default) if own is None else own
+
+    def fit(self, start: ProbabilisticModel, guide: Any, data: Data, prior: Program | None = None) -> Fitted:
+        """Train a copy of ``start``.
+
+        Args:
+            start: the model, or the model of a posterior that is continued.
+            guide: the guide that is continued, or None for a fresh start.
+            data: the rows and inputs.
+            prior: yesterday's guide, if it is the prior of these data.
+        """
+        if guide is None:
+            p = copy.deepcopy(start)
+            p.initialize(**data.rows)
+            guide = copy.deepcopy(make_guide(self.guide, p, data.values, data.observed), {id(p): p})
+        else:
+            p, guide = copy.deepcopy((start, guide))
+        p.train()
+        objective = _Objective(p, guide, prior, self.particles)
+        batches = self._batches(p, guide, data)
+        objective.check(data.take(next(batches)))
+        optimiser = self.setting(p, "optimizer", torch.optim.Adam)(
+            objective.parameters, lr=self.setting(p, "learning_rate", 0.02)
+        )
+        peaks = [group["lr"] for group in optimiser.param_groups]
+        steps = self.setting(p, "steps", 2000)
+        history: list[float] = []
+        trouble: NonFinite | None = None
+        note = ""
+        try:
+            for step in track(range(steps), "SVI", self.progress, lambda: {"ELBO": smooth(history)}):
+                for group, peak in zip(optimiser.param_groups, peaks, strict=True):
+                    group["lr"] = peak * self._factor(step / steps)
+                batch = data.take(index) if len(index := next(batches)) < data.n else data
+                before = torch.get_rng_state()
+                value = objective.backward(batch, data.n / max(batch.n, 1))
+                if not math.isfinite(value) or not objective.gradients_finite():
+                    torch.set_rng_state(before)
+                    trouble = objective.explain(batch, step, value)
+                    break
+                optimiser.step()
+                history.append(value)
+        except KeyboardInterrupt:
+            note = f"stopped by hand after {len(history)} of {steps} steps"
+            warnings.warn(f"SVI {note}; what it had is returned", Interrupted, stacklevel=3)
+        for parameter in objective.parameters:
+            parameter.grad = None
+        p.eval()
+        fitted = Fitted(p, guide, torch.tensor(history, dtype=torch.float64), None, note)
+        if trouble is not None:
+            trouble.posterior = fitted
+            raise trouble
+        return fitted
+
+    def _factor(self, fraction: float) -> float:
+        if callable(self.schedule):
+            return float(self.schedule(fraction))
+        return 0.5 * (1 + math.cos(math.pi * fraction)) if self.schedule == "cosine" else 1.0
+
+    def _batches(self, p: ProbabilisticModel, guide: Any, data: Data) -> Iterator[Tensor]:
+        """Row indices for ever: epoch by epoch, in an order that (seed, epoch) decides."""
+        size = self.setting(p, "batch_size", 0) or data.n
+        if size < data.n:
+            local = {name for name, site in data.sites.items() if site.local and not site.levels}
+            hidden = local - data.observed.keys()
+            if isinstance(guide, Automatic) and hidden:
+                raise DataError(
+                    f"batch_size: this guide has one factor for each row's {', '.join(sorted(hidden))}, so it "
+                    f"needs all rows at every step: batch_size=0, or an amortized guide q(z | x)"
+                )
+        return self._epochs(size, data.n)
+
+    def _epochs(self, size: int, n: int) -> Iterator[Tensor]:
+        epoch = 0
+        while True:
+            if size >= n:
+                yield torch.arange(n)
+                continue
+            order = torch.Generator().manual_seed((self.seed * 1_000_003 + epoch) % 2**63)
+            yield from torch.randperm(n, generator=order).split(size)
+            epoch += 1
+
+
+class _Objective:
+    """The negative ELBO of a model and a guide, its parameters and its gradients."""
+
+    def __init__(self, p: ProbabilisticModel, guide: Any, prior: Program | None, particles: int):
+        self.p, self.guide, self.prior, self.particles = p, guide, prior, particles
+        self.plates: int | None = None
+        modules = [p, *([guide] if isinstance(guide, nn.Module) else [])]
+        self.modules = nn.ModuleList(modules)
+        self.parameters: list[nn.Parameter] = []
+
+    def terms(self, batch: Data) -> Any:
+        return terms(self.p.model, self.guide, batch.values, batch.observed, self.plates, self.prior)
+
+    def negative_elbo(self, batch: Data, scale: float) -> Tensor:
+        values = [
+            elbo(self.p.model, self.guide, batch.values, batch.observed, scale, self.plates, self.prior)
+            for _ in range(self.particles)
+        ]
+        return -torch.stack(values).mean()
+
+    def check(self, batch: Data) -> None:
+        """Run one validated step: shapes, supports, and which parameters the ELBO depends on."""
+        with pyro.validation_enabled(True):
+            traced = self.terms(batch)
+            self.plates = traced.plates
+            value = self.negative_elbo(batch, 1.0)
+        unexpected = sorted(traced.q.keys() - traced.p.keys() - {"_auto_latent"})
+        unexpected = [name for name in unexpected if not traced.q[name]["infer"].get("is_auxiliary")]
+        if unexpected and self.prior is None:
+            raise DataError(
+                f"guide: it samples {', '.join(map(repr, unexpected))}, which {type(self.p).__name__} does not "
+                f"have: {self.p.joint}"
+            )
+        leaked = sorted(pyro.get_param_store().keys())
+        if leaked:
+            raise DataError(
+                f"{type(self.p).__name__}: pyro.param({leaked[0]!r}) would live in Pyro's global store; make "
+                f"it an attribute of the module (torch.nn.Parameter or pyro.nn.PyroParam)"
+            )
+        trainable = [w for w in self.modules.parameters() if w.requires_grad]
+        if not trainable or not value.requires_grad:
+            raise DataError(
+                f"{type(self.p).__name__}: nothing to train: neither the model nor the guide has a parameter "
+                f"that the ELBO depends on"
+            )
+        found = torch.autograd.grad(value, trainable, allow_unused=True)
+        self.parameters = [w for w, g in zip(trainable, found, strict=True) if g is not None]
+
+    def backward(self, batch: Data, scale: float) -> float:
+        """Put the gradients of the negative ELBO into the parameters; return the ELBO in nats."""
+        negative_elbo = self.negative_elbo(batch, scale)
+        gradients = torch.autograd.grad(negative_elbo, self.parameters, allow_unused=True)
+        for parameter, gradient in zip(self.parameters, gradients, strict=True):
+            parameter.grad = gradient
+        return -negative_elbo.item()
+
+    def gradients_finite(self) -> bool:
+        gradients = [w.grad for w in self.parameters if w.grad is not None]
+        return bool(torch.isfinite(torch.stack(torch._foreach_norm(gradients)).sum()))
+
+    def explain(self, batch: Data, step: int, value: float) -> NonFinite:
+        """Say where a step met inf or nan, by drawing the same draws again."""
+        found = "the gradient"
+        site_name = "gradient"
+        if not math.isfinite(value):
+            traced = self.terms(batch)
+            for side, nodes in (("p", traced.p), ("q", traced.q)):
+                for name, site in nodes.items():
+                    score = log_prob(site)
+                    if bool(torch.isfinite(score).all()):
+                        continue
+                    site_name = name
+                    found = f"log {side}({name} | …)"
+                    if is_local(site):
+                        bad = ~torch.isfinite(score)
+                        rows = torch.nonzero(bad.reshape(-1, bad.shape[-1]).any(0)).flatten().tolist()
+                        found += f" of {len(rows)} row{'s' * (len(rows) > 1)} (the first is row {rows[0]} of the batch)"
+                    break
+                if site_name != "gradient":
+                    break
+        return NonFinite(
+            f"SVI stopped at step {step}: {found} is not finite (ELBO {value}). The error's .posterior holds "
+            f"the state before this step. Try a smaller learning_rate, or rescale the data.",
+            step=step,
+            site=site_name,
+        )
+
+
+def smooth(history: list[float], window: int = 50) -> float:
+    """The mean of the last values: one draw's ELBO is noisy."""
+    recent = history[-window:]
+    return sum(recent) / len(recent) if recent else math.nan
+
+
+def estimate_elbo(
+    model: Program, guide: Any, data: Data, draws: int, prior: Program | None = None
+) -> tuple[float, float]:
+    """The ELBO in nats, averaged over ``draws`` draws of the guide, and its standard error."""
+    values = torch.stack([elbo(model, guide, data.values, data.observed, prior=prior) for _ in range(draws)])
+    return values.mean().item(), (values.std() / math.sqrt(draws)).item() if draws > 1 else math.nan

@@ -1,0 +1,38 @@
+"""Leave no trace: every verb runs inside `isolated`, which restores all global state on the way out."""
+
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import numpy as np
+import pyro
+import torch
+from torch.distributions import Distribution
+
+_ONE_AT_A_TIME = threading.RLock()  # Pyro's handler stack and parameter store belong to the process
+
+
+@contextmanager
+def isolated(seed: int | None = None, *, grad: bool = False, validate: bool = False) -> Iterator[None]:
+    """Run Pyro code without lasting effect on the process.
+
+    Random states (torch on all devices in use, NumPy, random), Pyro's settings, validation flags and
+    parameter store, and autograd's mode are as before afterwards, also after an error. Inside, the
+    parameters of a module stay in the module, and ``seed`` (fresh entropy if None) decides every draw.
+    Threads take turns.
+    """
+    with _ONE_AT_A_TIME, ExitStack() as stack:
+        devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+        stack.enter_context(torch.random.fork_rng(devices=list(devices)))
+        stack.callback(random.setstate, random.getstate())
+        stack.callback(np.random.set_state, np.random.get_state())
+        stack.callback(Distribution.set_default_validate_args, Distribution._validate_args)  # type: ignore[attr-defined]
+        stack.enter_context(pyro.settings.context(module_local_params=True))
+        stack.enter_context(pyro.validation_enabled(validate))
+        stack.enter_context(pyro.get_param_store().scope())
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.set_grad_enabled(grad))
+        seed = int.from_bytes(random.SystemRandom().randbytes(4), "little") if seed is None else seed
+        pyro.set_rng_seed(seed % 2**32)
+        yield

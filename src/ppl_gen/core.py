@@ -10,6 +10,7 @@ from pyro import poutine
 from pyro.distributions import Delta
 from pyro.nn import PyroModule
 from torch import Tensor
+from torch.distributions import constraints
 
 from ppl_gen import graph
 from ppl_gen.errors import DataError
@@ -95,9 +96,14 @@ class Site(NamedTuple):
     event_dim: int
     event_shape: torch.Size  # of one row's value if local, else of the whole value
     support: Any
-    levels: int  # number of values if finite and scalar, else 0
+    values: Tensor | None  # all values of a finite scalar variable
     drawn_only: bool  # deterministic given its parents: no density
     plates: tuple[str, ...]
+
+    @property
+    def levels(self) -> int:
+        """The number of values of a finite scalar variable, else 0."""
+        return 0 if self.values is None else len(self.values)
 
 
 def arguments(program: Program, values: Values) -> dict[str, Any]:
@@ -150,14 +156,24 @@ def _site(node: Mapping[str, Any]) -> Site:
     for frame in frames:
         if frame.name == ROWS and -frame.dim <= len(shape):
             del shape[frame.dim]
-    levels = 0
-    if fn.has_enumerate_support and fn.event_dim == 0:
-        levels = len(fn.enumerate_support(expand=False))
+    finite = fn.has_enumerate_support and fn.event_dim == 0
+    values = fn.enumerate_support(expand=False).flatten() if finite else None
     return Site(
-        local, fn.event_dim, torch.Size([*shape, *fn.event_shape]), fn.support, levels,
+        local, fn.event_dim, torch.Size([*shape, *fn.event_shape]), _rowless(fn.support), values,
         bool(node["infer"].get("_deterministic")) or isinstance(fn, Delta),
         tuple(frame.name for frame in frames),
     )
+
+
+def _rowless(support: Any) -> Any:
+    """A support whose bounds are one number, where they repeat it for every cell of the run at hand."""
+    if isinstance(support, constraints.independent):
+        return constraints.independent(_rowless(support.base_constraint), support.reinterpreted_batch_ndims)
+    if isinstance(support, constraints.integer_interval | constraints.interval):
+        low, high = torch.as_tensor(support.lower_bound), torch.as_tensor(support.upper_bound)
+        if bool((low == low.min()).all()) and bool((high == high.max()).all()):
+            return type(support)(low.min(), high.max())
+    return support
 
 
 def plates(p: ProbabilisticModel) -> dict[str, tuple[str, ...]]:
@@ -205,3 +221,18 @@ def score(fn: Any, value: Tensor, seen: Tensor | None = None) -> Tensor:
         )
     scores = torch.where(seen, base.log_prob(value), 0.0)
     return scores.sum(tuple(range(-cells, 0))) if cells else scores
+
+
+def mean_of(fn: Any) -> Tensor | None:
+    """The mean of a distribution, category codes read as numbers; None where it has no closed form."""
+    base = fn
+    while isinstance(base, torch.distributions.Independent):
+        base = base.base_dist
+    if isinstance(base, torch.distributions.Categorical):
+        probs: Tensor = base.probs
+        return probs @ torch.arange(probs.shape[-1], dtype=probs.dtype)
+    try:
+        mean: Tensor = fn.mean
+        return mean
+    except NotImplementedError:
+        return None

@@ -344,7 +344,7 @@ class _Columns:
         return boxes
 
     def flaws(self) -> float:
-        """How bad the picture is: overlaps above all, then what makes edges hard to follow."""
+        """How bad the picture is: overlaps above all, then what makes edges hard to follow, then slants."""
         boxes = self.boxes()
         flaws = 0.0
         for row in (row for plate in self.pages for row in plate.rows):

@@ -71,7 +71,13 @@ class Data:
         return digest.hexdigest()
 
 
-def admit(p: ProbabilisticModel, values: Mapping[str, Any], *, missing: bool = False) -> Data:
+def admit(
+    p: ProbabilisticModel,
+    values: Mapping[str, Any],
+    *,
+    missing: bool = False,
+    found: Mapping[str, Site] | None = None,
+) -> Data:
     """Turn users' values into `Data` for the model ``p``.
 
     NumPy arrays of any order and byte order, pandas frames and series, torch tensors and lists are
@@ -81,6 +87,7 @@ def admit(p: ProbabilisticModel, values: Mapping[str, Any], *, missing: bool = F
         p: the model.
         values: the user's keywords; generated variables and inputs.
         missing: whether NaN stands for "not observed"; otherwise it is refused.
+        found: the model's sites if known; inputs may then be left out.
 
     Raises:
         UnknownVariable, DataError: name the argument, what was expected and what came.
@@ -100,13 +107,14 @@ def admit(p: ProbabilisticModel, values: Mapping[str, Any], *, missing: bool = F
     for name, value in inputs.items():
         _refuse_nonfinite(name, value, "an input of a discriminative model: fill missing cells first")
     absent = sorted(line.given - inputs.keys())
-    if absent:
+    if absent and found is None:
         raise NotGenerated(
             f"{type(p).__name__} is {p.joint}: {', '.join(map(repr, absent))} is given, not generated, "
             f"so it must be passed: {absent[0]}=…"
         )
     n = max((len(v) for v in inputs.values() if v.dim()), default=0)
-    found = describe(p, {name: v[:2] if v.dim() and len(v) == n else v for name, v in inputs.items()})
+    if found is None:
+        found = describe(p, {name: v[:2] if v.dim() and len(v) == n else v for name, v in inputs.items()})
     for name, value in observed.items():
         site = found[name]
         if site.local and value.dim() == site.event_dim:
@@ -120,7 +128,7 @@ def admit(p: ProbabilisticModel, values: Mapping[str, Any], *, missing: bool = F
             seen[name] = mask
     for name, value in inputs.items():
         if value.dim() == 0 or len(value) != n:
-            raise DataError(f"{name}: expected {n} rows as in {', '.join(observed)}, got {len(value)}")
+            raise DataError(f"{name}: expected {n} rows, as in {', '.join(observed)}, got {tuple(value.shape)}")
     return Data(inputs, observed, n, found, seen)
 
 
@@ -135,7 +143,7 @@ def as_tensor(name: str, value: Any, floats: torch.dtype) -> Tensor:
     """One value as a tensor: floats of type ``floats``, integers and booleans as int64."""
     if hasattr(value, "detach"):
         tensor: Tensor = value.detach()
-        if tensor.is_inference():
+        if tensor.is_inference():  # cannot be saved for a gradient
             tensor = tensor.clone()
     else:
         if hasattr(value, "to_numpy"):
@@ -205,7 +213,8 @@ def _fit_to_site(
     elif not value.is_floating_point():
         value = value.to(floats)
     filled = value if mask is None else torch.where(mask, value, _legal(site, value))
-    good = site.support.check(filled) if site.support is not None else torch.ones(())
+    checked = site.support is not None and filled.numel()  # no rows: torch cannot check nothing
+    good = site.support.check(filled) if checked else torch.ones(())
     if not bool(good.all()):
         row = torch.nonzero(~good)[0].tolist()
         cells = filled[tuple(row)]

@@ -110,25 +110,39 @@ class Factorization(dict[str, frozenset[str]]):
         return frozenset(found)
 
     def relevant(
-        self, targets: Iterable[str], clamped: Iterable[str], coupled: Iterable[str] = ()
+        self, targets: Iterable[str], clamped: Iterable[str], coupled: Iterable[frozenset[str]] = ()
     ) -> frozenset[str]:
         """The variables whose factors matter to p(targets | clamped).
 
         Barren variables (nothing downstream is asked about) drop out, and so does whatever is
-        d-separated from the targets (Koller and Friedman 2009, chapter 3). ``coupled`` variables depend
-        on one another in a way that the line does not show, as parameters do under a posterior.
+        d-separated from the targets (Koller and Friedman 2009, chapter 3). The variables of each
+        ``coupled`` group depend on one another in a way that the line does not show, as parameters may
+        under a posterior.
 
         >>> line = Factorization("p(pi) p(mu) p(y | pi) p(x | y, mu)")
         >>> sorted(line.relevant("x", "y")), sorted(line.relevant("y", "x"))
         (['mu', 'x'], ['mu', 'pi', 'x', 'y'])
         """
-        clamped, coupled = frozenset(clamped), frozenset(coupled)
+        clamped, coupled = frozenset(clamped), tuple(coupled)
         reached = frozenset(targets)
         alive = self.ancestors(reached | clamped) & self.keys()
         while True:
             factors = frozenset(name for name in alive if ({name} | self[name]) & reached)
             grown = reached | frozenset().union(*({name} | self[name] for name in factors)) - clamped
-            grown |= coupled - clamped if grown & coupled else frozenset()
+            grown = grown.union(*(group - clamped for group in coupled if group & grown))
             if grown == reached:
                 return factors
             reached = grown
+
+    def components(self) -> tuple[frozenset[str], ...]:
+        """Groups of variables that depend on one another; between groups they are independent.
+
+        >>> Factorization("q(pi) q(tau) q(mu | tau)", "q").components()[0]
+        frozenset({'pi'})
+        """
+        groups: list[frozenset[str]] = []
+        for name, parents in self.items():
+            group = frozenset({name, *parents})
+            joined = [g for g in groups if g & group]
+            groups = [g for g in groups if not g & group] + [group.union(*joined)]
+        return tuple(groups)

@@ -28,6 +28,8 @@ class Posterior:
         method: how it was found.
         elbo: the history of the evidence lower bound in nats, float64, one number for each step.
         n: the number of rows of the last fit.
+        shapes, dtypes: of the data of the last fit, by name.
+        sites: the latent variables and the rows' variables, as one run of the model shows them.
         fingerprints: one hash for each data set that went in, in order.
         data: the data of the last fit (held in memory, never saved), or None after `load`.
         note: what happened on the way, if anything did.
@@ -46,6 +48,7 @@ class Posterior:
     yesterday: Any = None
     data: Data | None = None
     note: str = ""
+    dtypes: Mapping[str, torch.dtype] = field(default_factory=dict)
     _drawn: dict[tuple[int, int | None], dict[str, Tensor]] = field(default_factory=dict)
 
     @property
@@ -93,12 +96,14 @@ class Posterior:
             return self.model.model(**arguments(self.model.model, {**values, "n": 1}))
 
     def _draw_once(self) -> dict[str, Tensor]:
-        if self.data is not None:
-            values = self.data.take(torch.arange(1)).values
-        else:
-            values = {name: torch.zeros(1, *shape[1:]) for name, shape in self.shapes.items()} | {"n": 1}
+        values = self.zeros(1) if self.data is None else self.data.take(torch.arange(1)).values
         found = variables(run(self.latents, values))
         return {name: found[name]["value"] for name in self.parameters if name in found}
+
+    def zeros(self, rows: int) -> dict[str, Any]:
+        """``rows`` rows of zeros in the place of the data: what programs run on when there are none."""
+        shapes = {name: (rows, *s[1:]) if s[:1] == (self.n,) else s for name, s in self.shapes.items()}
+        return {name: torch.zeros(s, dtype=self.dtypes.get(name)) for name, s in shapes.items()} | {"n": rows}
 
     def estimate_elbo(self, draws: int = 100, seed: int = 0, **data: Any) -> tuple[float, float]:
         """The ELBO in nats and its Monte-Carlo standard error, averaged over ``draws`` of the guide.

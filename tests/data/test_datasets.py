@@ -1,6 +1,6 @@
 """Records keep their rows together; synthetic rows agree with the truth they carry.
 
-Statistical bounds hold for any seed: a test raises a false alarm with probability at most `ALARM`.
+Statistical bounds are meant for any seed: each raises a false alarm with probability at most `ALARM`.
 """
 
 from collections.abc import Callable

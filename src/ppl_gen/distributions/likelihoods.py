@@ -72,6 +72,35 @@ class Binomial(Likelihood):
 
 
 @dataclass(frozen=True)
+class BetaBinomial(Likelihood):
+    """Grey levels 0 … levels - 1 as counts whose success probability is itself uncertain.
+
+    Two outputs a feature, its mean and its concentration: from a peak through flat to all-or-nothing.
+    """
+
+    levels: int = 17
+    outputs: ClassVar[int] = 2
+
+    @property
+    def span(self) -> float:  # type: ignore[override]
+        """The highest level."""
+        return self.levels - 1.0
+
+    def __call__(self, raw: Tensor) -> Any:
+        """A logit of the mean and a log concentration a feature."""
+        logit, log_concentration = raw.unflatten(-1, (-1, 2)).unbind(-1)
+        mean = logit.sigmoid().clamp(1e-5, 1 - 1e-5)
+        concentration = log_concentration.clamp(-6.0, 8.0).exp()
+        family = dist.BetaBinomial(mean * concentration, (1 - mean) * concentration, self.levels - 1)
+        return family.to_event(1)
+
+    def start(self, x: Tensor) -> Tensor:
+        """Log odds of the columns' means, and the concentration 3."""
+        logit = torch.logit((x.sum(0) + 0.5 * self.span) / ((len(x) + 1) * self.span))
+        return torch.stack([logit, torch.full_like(logit, 3.0).log()], -1).flatten()
+
+
+@dataclass(frozen=True)
 class Categorical(Likelihood):
     """Grey levels 0 … levels - 1, a probability for each: any shape, ``levels`` outputs a feature."""
 

@@ -11,7 +11,7 @@ import torch
 from pyro import poutine
 from torch import Tensor
 
-from ppl_gen.core import Program, Values, arguments, is_local, run, variables
+from ppl_gen.core import ROWS, Program, Values, arguments, is_local, run, variables
 from ppl_gen.errors import Unexplained
 
 Node = dict[str, Any]
@@ -49,15 +49,18 @@ def terms(
         return {"enumerate": "parallel" if free and site["fn"].has_enumerate_support else None}
 
     given = arguments(model, values)
-    plates = plate_depth(guided) if plates is None else plates
-    while True:  # enumeration must lie left of every plate, and only a run tells how many there are
-        with poutine.enum(first_available_dim=-1 - plates):
-            trace = poutine.trace(poutine.infer_config(replayed, enumerable)).get_trace(**given)
-        if plate_depth(trace) <= plates:
-            break
-        plates = plate_depth(trace)
+    if plates is None:  # enumeration must lie left of every plate, and only a run tells how many there are
+        plates = max(plate_depth(guided), plate_depth(poutine.trace(replayed).get_trace(**given)))
+    with poutine.enum(first_available_dim=-1 - plates):
+        trace = poutine.trace(poutine.infer_config(replayed, enumerable)).get_trace(**given)
     p = variables(trace)
     for name, site in p.items():
+        inner = [f.name for f in site["cond_indep_stack"] if f.vectorized and f.name != ROWS]
+        if enumerates(site) and inner:
+            raise Unexplained(
+                f"{name!r} lies in the plate {inner[0]!r}: only variables of a row, or of no plate, are "
+                f"summed out. Give the guide a factor q({name}), or pass {name}= as data."
+            )
         if not (name in q or name in observed or site["is_observed"] or enumerates(site) or delta(site)):
             raise Unexplained(
                 f"{name!r} is a latent variable that is neither observed, sampled by the guide, nor "
@@ -113,7 +116,7 @@ def elbo(
     summed_out = []  # the enumeration dimensions of local variables
     for site in p.values():
         if is_local(site):
-            rows = rows + log_prob(site)
+            rows = rows + sum_cells(site)
             summed_out += [site["infer"]["_enumerate_dim"]] if enumerates(site) else []
         else:
             whole = whole + sum_plates(log_prob(site), plates)
@@ -130,6 +133,15 @@ def elbo(
     if rewards.requires_grad:
         bound = bound + bound.detach() * (rewards - rewards.detach())
     return bound
+
+
+def sum_cells(site: Node) -> Tensor:
+    """log p of a local site, one number for each row: summed over the plates inside the plate of the rows."""
+    value = log_prob(site)
+    for frame in site["cond_indep_stack"]:
+        if frame.vectorized and frame.name != ROWS and -frame.dim <= value.dim():
+            value = value.sum(frame.dim, keepdim=True)
+    return value
 
 
 def sum_plates(value: Tensor, plates: int) -> Tensor:

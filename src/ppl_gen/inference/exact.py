@@ -55,7 +55,8 @@ class Exact:
                 "(for instance data.standardized())",
                 step=0, site=next(iter(rows)),
             )
-        return Fitted(model=after, guide=None, elbo=torch.tensor([evidence]), log_evidence=evidence)
+        elbo = torch.tensor([evidence], dtype=torch.float64)
+        return Fitted(model=after, guide=None, elbo=elbo, log_evidence=evidence)
 
 
 def chunks(rows: Mapping[str, Tensor], size: int) -> Iterator[dict[str, Tensor]]:

@@ -1,5 +1,6 @@
 """Guides that SVI makes: Pyro's automatic families, and plain functions with their parameters."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -58,6 +59,7 @@ class Automatic(PyroModule):
         self, family: Callable[..., Any], p: ProbabilisticModel, values: Values, observed: Mapping[str, Tensor]
     ):
         super().__init__()
+        self.family = family
         given = arguments(p.model, values)
         summed = [
             name
@@ -76,10 +78,14 @@ class Automatic(PyroModule):
                     starts[name] = site["fn"].mean.detach()
                 except NotImplementedError:
                     starts[name] = site["value"].detach()
-        options = {"init_loc_fn": autoguide.initialization.init_to_value(values=starts)} if starts else {}
+        takes_start = "init_loc_fn" in inspect.signature(getattr(family, "func", family)).parameters
+        start = autoguide.initialization.init_to_value(values=starts)
+        options = {"init_loc_fn": start} if starts and takes_start else {}
         self.auto = family(latents, **options)
         self.names = tuple(given)
-        self.auto(**given)  # builds its parameters
+        self.factorised = isinstance(self.auto, autoguide.AutoNormal)  # its latents are independent
+        with torch.no_grad():  # what it remembers of this run is copied with it, and a graph cannot be
+            self.auto(**given)  # builds its parameters
         self.auto._model = (None,)  # it has served: do not keep the data alive or copy it
 
     def forward(self, **values: Any) -> Any:

@@ -79,7 +79,8 @@ class GaussianMixture(ProbabilisticModel):
         nearest = torch.cdist(u, means).argmin(1)
         with torch.no_grad():
             self.q_loc.copy_(means)
-            self.q_concentration = 1.0 + torch.bincount(nearest, minlength=self.components)
-            self.q_shape = 1.0 + torch.bincount(nearest, minlength=self.components)[:, None] / 2 * torch.ones_like(means)
+            rows = torch.bincount(nearest, minlength=self.components).to(u.dtype)
+            self.q_concentration = 1.0 + rows
+            self.q_shape = 1.0 + rows[:, None] / 2 * torch.ones_like(means)
             inside = torch.zeros_like(means).index_add_(0, nearest, (u - means[nearest]) ** 2)
             self.q_rate = 0.1 + inside / 2

@@ -1,0 +1,453 @@
+"""From a posterior to ArviZ: one `xarray.DataTree` that ArviZ 0.23, its 0.8 parts and ArviZ 1 all read.
+
+The draws of a guide or of an exact posterior are independent: there is no chain whose convergence R-hat
+or the effective sample size could judge, and `summary` never shows them.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pyro
+import torch
+from pyro import poutine
+from pyro.distributions import Delta
+from pyro.distributions.util import scale_and_mask
+from torch import Tensor
+
+from ppl_gen.core import ROWS, ProbabilisticModel, dtype_of, is_local, run, score, sites, variables
+from ppl_gen.errors import DataError
+from ppl_gen.inference.elbo import Node, Terms, delta, enumerates, terms
+from ppl_gen.inputs import Data, admit
+from ppl_gen.isolation import isolated
+from ppl_gen.notation import Factorization
+from ppl_gen.posterior import Posterior
+
+if TYPE_CHECKING:
+    import xarray
+
+INNER = 20  # draws that integrate a row's continuous latents out of its log likelihood
+LARGEST = 1 << 30  # bytes of a tree
+Named = dict[str, Tensor]
+Dims = Mapping[str, Sequence[str]]
+Coords = Mapping[str, Any]
+
+
+def to_arviz(
+    posterior: Posterior, /, *, draws: int = 500, seed: int = 0, dims: Dims | None = None,
+    coords: Coords | None = None, **data: Any,
+) -> "xarray.DataTree":
+    """Draws of a posterior and everything ArviZ asks about them, as an `xarray.DataTree`.
+
+    The groups are posterior, prior, posterior_predictive, prior_predictive, log_likelihood (of each row),
+    log_prior (of each parameter), sample_stats (log_p of latents and data and log_q of the latents, for each
+    draw; elbo, the history of the fit), observed_data, and constant_data (what the joint is given).
+
+    A row's discrete latents are summed out of log_likelihood exactly; continuous ones are integrated out by
+    importance sampling from the guide, and log_likelihood.attrs["how"] says so. Missing cells are NaN in
+    observed_data and are left out of log_likelihood. The prior is what was believed before the data of the
+    last fit. For rows that were not fitted, parameters have no log_p: log_p - log_q would weigh nothing.
+
+    Args:
+        posterior: what `fit` returned.
+        draws: how many; the same as ``posterior.draw(draws, seed)``.
+        seed: decides every draw.
+        dims: variable -> names of its dimensions after chain and draw, instead of the default ones: those
+            of the plates and sizes in the singular (class, component, feature, latent), "row" for the rows.
+        coords: dimension -> labels: ``{"feature": data.features, "class": data.classes}``.
+        data: the rows, by name; by default those of the last fit.
+
+    Raises:
+        DataError: there are no data, they were changed in place after the fit, the tree would take more
+            than 1 GiB, or names do not fit the dimensions.
+        UnknownVariable, Unexplained: the data do not fit the joint.
+
+    >>> from ppl_gen import fit
+    >>> from ppl_gen.models import GaussianNaiveBayes
+    >>> posterior = fit(GaussianNaiveBayes(classes=2, features=1), x=[[0.], [1.], [5.]], y=[0, 0, 1])
+    >>> tree = to_arviz(posterior, draws=10, coords={"class": ["small", "large"]})
+    >>> tree.posterior["mu"].dims
+    ('chain', 'draw', 'class', 'feature')
+    >>> bool(abs(tree.sample_stats.log_p - tree.sample_stats.log_q - posterior.log_evidence).max() < 1e-9)
+    True
+    """
+    for name, value, least in (("draws", draws, 1), ("seed", seed, 0)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise DataError(f"{name}: expected a whole number from {least} up, got {value!r}")
+    with isolated(seed):
+        values = _data(posterior, data)
+        _refuse_large(posterior, values, draws)
+        labels = _Labels(posterior.model, values, dims, coords)
+    with isolated(seed):  # afresh: what the labels drew does not shift the draws
+        return _Bridge(posterior, values, draws).tree(seed, labels)
+
+
+def summary(posterior: Any, /, **options: Any) -> Any:
+    """ArviZ's table of means, standard deviations and intervals, one row for each parameter.
+
+    Draws of `to_arviz` are independent, so there are no r_hat and ess columns; for other trees, such as
+    those of MCMC, ArviZ's own defaults hold.
+
+    Args:
+        posterior: what `fit` or `to_arviz` returned, or any tree with a posterior group.
+        options: of ``arviz_stats.summary``: var_names, ci_prob, round_to, …
+
+    Raises:
+        DataError: ``kind`` asks for convergence diagnostics of independent draws.
+
+    >>> from ppl_gen import fit
+    >>> from ppl_gen.models import GaussianNaiveBayes
+    >>> posterior = fit(GaussianNaiveBayes(classes=2, features=1), x=[[0.], [1.], [5.]], y=[0, 0, 1])
+    >>> summary(posterior, var_names=["pi"]).index.tolist()
+    ['pi[0]', 'pi[1]']
+    """
+    import arviz_stats
+
+    stats: Any = arviz_stats  # some versions do not declare what they export
+    tree = to_arviz(posterior) if isinstance(posterior, Posterior) else posterior
+    if "independent_draws" in tree["posterior"].attrs:
+        kind = options.setdefault("kind", "stats")
+        if "stats" not in kind:
+            raise DataError(
+                f"kind: expected 'stats' or 'stats_median', got {kind!r}: the draws are independent, there "
+                f"is no chain whose convergence r_hat or ess could judge"
+            )
+    return stats.summary(tree, **options)
+
+
+# The data ---------------------------------------------------------------------------------------------------
+
+
+def _data(posterior: Posterior, given: Mapping[str, Any]) -> Data:
+    if given:
+        data = admit(posterior.model, given, missing=True)
+    elif posterior.data is None:
+        raise DataError(
+            "the data of this posterior are not saved with it: pass them by name, "
+            + ", ".join(f"{name}=…" for name in posterior.shapes)
+        )
+    else:
+        data = posterior.data
+        if data.fingerprint() != posterior.fingerprints[-1]:
+            raise DataError(
+                f"the values of {', '.join(posterior.shapes)} were changed in place after the fit; fit "
+                f"again, or pass the rows that you mean by name"
+            )
+    if not any(data.sites[name].local for name in data.observed) or data.n == 0:
+        raise DataError(f"expected rows of a variable that {posterior.model.joint} generates, got none")
+    for child, parents in Factorization(posterior.model.joint).items():
+        if blank := sorted(parents & data.seen.keys()):
+            raise DataError(
+                f"{blank[0]}: expected no missing cells, since {child!r} depends on it; got NaN. Leave those "
+                f"rows out, or all of {blank[0]}"
+            )
+    return data
+
+
+def _refuse_large(posterior: Posterior, data: Data, draws: int) -> None:
+    hidden = {name: site for name, site in posterior.sites.items() if name not in data.observed}
+    latents = [site for site in hidden.values() if not site.levels]
+    cells = sum(site.event_shape.numel() * (data.n if site.local else 1) for site in latents)
+    cells = 2 * (cells + sum(v.numel() for v in data.observed.values())) + len(data.observed) * data.n
+    size = cells * draws * dtype_of(posterior.model).itemsize
+    if size > LARGEST:
+        raise DataError(
+            f"{draws:,} draws for {data.n:,} rows would take about {size / 2**30:.1f} GiB: pass fewer draws "
+            f"(draws=…) or fewer rows ({next(iter(data.observed))}=…)"
+        )
+
+
+# The draws --------------------------------------------------------------------------------------------------
+
+
+class _Draw(NamedTuple):
+    latents: Named
+    log_prior: Named  # of each parameter
+    log_rows: Named  # of each observed variable, given the latents: (n,)
+    log_weights: Tensor | None  # log p(row, its latents) - log q(its latents): (n,)
+    log_p: Tensor
+    log_q: Tensor
+
+
+class _Bridge:
+    """Draws and scores, one draw at a time: no model need be fit for vectorising."""
+
+    def __init__(self, posterior: Posterior, data: Data, draws: int):
+        self.posterior, self.data, self.draws = posterior, data, draws
+        # As for the ELBO: a trained model is the joint, with its learned parameters; an exact update is not.
+        self.joint = posterior.prior if posterior.guide is None else posterior.model
+        self.given = {**data.inputs, "n": data.n}
+        self.fixed = {name: v for name, v in data.observed.items() if not data.sites[name].local}
+        self.plates: int | None = None
+
+    def tree(self, seed: int, labels: "_Labels") -> "xarray.DataTree":
+        import xarray
+
+        from ppl_gen import __version__
+
+        posterior, data = self.posterior, self.data
+        # All draws come first, as in Posterior.draw: the same seed then gives the same.
+        traces = [run(posterior.latents, data.values) for _ in range(self.draws)]
+        drawn = [self._draw(poutine.replay(posterior.latents, trace=t), data.observed) for t in traces]
+        likelihood, how = self._log_likelihood(drawn)
+        predicted = [self._predict(draw.latents) for draw in drawn]
+        names = tuple(drawn[0].latents)
+        before = [self._predict(self._believed()) for _ in range(self.draws)]
+        stats = {"log_q": [draw.log_q for draw in drawn]}
+        if not posterior.parameters or data.fingerprint() == posterior.fingerprints[-1]:
+            stats = {"log_p": [draw.log_p for draw in drawn]} | stats
+        missing = {
+            name: torch.where(data.seen[name], v, torch.nan) if name in data.seen else v
+            for name, v in data.observed.items()
+        }
+        attrs = {
+            "inference_library": "pyro",
+            "inference_library_version": pyro.__version__,
+            "creation_library": "ppl_gen",
+            "creation_library_version": __version__,
+            "model": type(posterior.model).__name__,
+            "joint": posterior.model.joint,
+            "method": str(posterior.method),
+            "seed": seed,
+        }
+        source = "the exact posterior" if posterior.guide is None else "the guide, an approximation"
+        groups = {
+            "posterior": labels.drawn(_stack(draw.latents for draw in drawn)),
+            "prior": labels.drawn(_stack({k: b[k] for k in names} for b in before)),
+            "posterior_predictive": labels.drawn(_stack({k: p[k] for k in data.observed} for p in predicted)),
+            "prior_predictive": labels.drawn(_stack({k: b[k] for k in data.observed} for b in before)),
+            "log_likelihood": labels.drawn(likelihood, rows=True),
+            "log_prior": labels.drawn(_stack(draw.log_prior for draw in drawn), own=False),
+            "sample_stats": labels.drawn({k: torch.stack(v) for k, v in stats.items()}, own=False),
+            "observed_data": labels.fixed(missing),
+            "constant_data": labels.fixed(dict(data.inputs)),
+        }
+        groups["sample_stats"]["elbo"] = ("step", posterior.elbo.numpy(force=True))
+        labels.check(groups)
+        groups = {name: group.assign_attrs(attrs) for name, group in groups.items() if group.data_vars}
+        if "posterior" in groups:
+            groups["posterior"].attrs |= {"independent_draws": 1, "how": f"independent draws of {source}"}
+        if "log_likelihood" in groups:
+            groups["log_likelihood"].attrs["how"] = how
+        return xarray.DataTree.from_dict({"/": xarray.Dataset(attrs=attrs), **groups})
+
+    def _draw(self, latents: Callable[..., Any], observed: Named | Mapping[str, Tensor]) -> _Draw:
+        """Draw the latents and score them and the data."""
+        posterior, data = self.posterior, self.data
+        t = terms(self.joint.model, latents, data.values, observed, self.plates, posterior.yesterday)
+        self.plates = t.plates
+        values = {name: t.q[name]["value"] for name in t.p if name in t.q and not delta(t.p[name])}
+        log_prior = {}
+        fixed = torch.zeros(())  # the factors of parameters that were passed as data
+        for name, site in t.p.items():
+            if not is_local(site):
+                if enumerates(site):
+                    raise DataError(
+                        f"{name!r} is a discrete latent that all rows share, and the guide leaves it out: "
+                        f"given the others the rows are dependent, and none has a likelihood of its own"
+                    )
+                if name in values:
+                    log_prior[name] = _score(site).sum()
+                else:
+                    fixed = fixed + _score(site).sum()
+        log_rows, log_weights = self._log_rows(t)
+        log_p = fixed + sum(log_prior.values()) + sum(v.sum() for v in log_rows.values())
+        log_q = sum((_score(site).sum() for site in t.q.values()), torch.zeros(()))
+        return _Draw(values, log_prior, log_rows, log_weights, log_p, log_q)
+
+    def _log_rows(self, t: Terms) -> tuple[Named, Tensor | None]:
+        """log p of each row, summed over its discrete latents; one array if the row has any latents."""
+        local = {name: site for name, site in t.p.items() if is_local(site) and not delta(site)}
+        seen_cells = self.data.seen
+        scores = {k: _by_row(_score(site, seen_cells.get(k)), site, t.plates) for k, site in local.items()}
+        seen = [name for name in local if name in self.data.observed]
+        if len(seen) == len(local):
+            return {name: scores[name].reshape(-1) for name in seen}, None
+        total = sum(scores.values(), torch.zeros(()))
+        for site in local.values():
+            if enumerates(site):
+                total = total.logsumexp(site["infer"]["_enumerate_dim"], keepdim=True)
+        total = total.reshape(-1)
+        rows_of_q = [site for site in t.q.values() if is_local(site)]
+        guided = [_by_row(_score(site), site, t.plates).reshape(-1) for site in rows_of_q]
+        return {"_".join(seen): total}, (total - sum(guided) if guided else None)
+
+    def _log_likelihood(self, drawn: list[_Draw]) -> tuple[Named, str]:
+        """The log likelihood of each row given the parameters alone, (draws, n), and how it was found."""
+        posterior, data = self.posterior, self.data
+        if drawn[0].log_weights is None:
+            hidden = [n for n, s in data.sites.items() if s.local and n not in data.observed and s.levels]
+            how = f"{', '.join(hidden)} summed out exactly" if hidden else "exact"
+            return _stack(draw.log_rows for draw in drawn), how
+        hidden = [name for name in drawn[0].latents if data.sites[name].local]
+        guided = variables(run(posterior.latents, data.values)).values()
+        if not any(is_local(site) and not isinstance(site["fn"], Delta) for site in guided):
+            return {}, f"left out: the guide has no factor of its own for each row's {', '.join(hidden)}"
+        shared = [name for name in drawn[0].latents if name not in hidden]
+        if shared:  # every draw of the parameters needs draws of its own of the rows' latents
+            weights = torch.stack([self._inner({name: d.latents[name] for name in shared}) for d in drawn])
+        else:  # all draws will do for all: take them in turn
+            each = torch.stack([d.log_weights for d in drawn if d.log_weights is not None])
+            turn = torch.arange(len(each))[:, None] + torch.arange(min(INNER, len(each)))
+            weights = each[turn % len(each)]
+        how = (
+            f"{', '.join(hidden)} integrated out by importance sampling: {weights.shape[1]} draws of the "
+            f"guide for each row and draw"
+        )
+        (name,) = drawn[0].log_rows
+        return {name: weights.logsumexp(1) - math.log(weights.shape[1])}, how
+
+    def _inner(self, parameters: Named) -> Tensor:
+        """Log weights (INNER, n) of draws of the rows' latents, with the parameters fixed."""
+        latents = pyro.condition(self.posterior.latents, data=parameters)
+        known = {**self.data.observed, **parameters}
+        weights = [self._draw(latents, known).log_weights for _ in range(INNER)]
+        return torch.stack([w for w in weights if w is not None])
+
+    def _predict(self, latents: Named) -> Named:
+        """One run of the joint with the ``latents`` fixed: new rows, and what was not fixed."""
+        trace = run(self.joint.model, self.given, {**latents, **self.fixed})
+        return {name: site["value"] for name, site in variables(trace).items()}
+
+    def _believed(self) -> Named:
+        """The parameters as yesterday's guide draws them; nothing if the model's own prior is the prior."""
+        if self.posterior.yesterday is None:
+            return {}
+        found = variables(run(self.posterior.yesterday, self.data.values))
+        return {name: found[name]["value"] for name in self.posterior.parameters if name in found}
+
+
+def _stack(drawn: Iterable[Named]) -> Named:
+    drawn = list(drawn)
+    return {name: torch.stack([d[name] for d in drawn]) for name in drawn[0]}
+
+
+def _score(site: Node, seen: Tensor | None = None) -> Tensor:
+    value = score(site["fn"], site["value"], seen)
+    return scale_and_mask(value, site["scale"], site["mask"])
+
+
+def _by_row(value: Tensor, site: Node, plates: int) -> Tensor:
+    """Sum over the plates that are not the rows'; all dimensions stay."""
+    rows = next(frame.dim for frame in site["cond_indep_stack"] if frame.name == ROWS)
+    others = [dim for dim in range(-min(plates, value.dim()), 0) if dim != rows]
+    return value.sum(others, keepdim=True) if others else value
+
+
+# The names of the dimensions --------------------------------------------------------------------------------
+
+
+class _Labels:
+    """Named dimensions and coordinates for the variables of a model."""
+
+    def __init__(self, p: ProbabilisticModel, data: Data, dims: Dims | None, coords: Coords | None):
+        given = {**data.inputs, "n": data.n}
+        fixed = {name: v for name, v in data.observed.items() if not data.sites[name].local}
+        found = variables(run(p.model, given, fixed))
+        self.p, self.n, self.coords = p, data.n, dict(coords or {})
+        self.own = _own_dims(p, found) | {
+            name: ("row", *_sized(p, name, v.shape[1:])) for name, v in data.inputs.items() if v.dim()
+        }
+        for name, chosen in (dims or {}).items():
+            if name not in self.own:
+                raise DataError(f"dims: expected variables {', '.join(self.own)}; got {name!r}")
+            if isinstance(chosen, str) or len(chosen) != len(self.own[name]):
+                raise DataError(
+                    f"dims: expected {len(self.own[name])} names for {name!r} such as {self.own[name]}, "
+                    f"got {chosen!r}"
+                )
+            self.own[name] = tuple(chosen)
+
+    def drawn(self, values: Named, *, own: bool = True, rows: bool = False) -> "xarray.Dataset":
+        """Values with a leading dimension of draws: one chain of them."""
+        names = {k: ("row",) if rows else self.own[k] if own else () for k in values}
+        return self._dataset({k: (("chain", "draw", *names[k]), v[None]) for k, v in values.items()})
+
+    def fixed(self, values: Named) -> "xarray.Dataset":
+        """Values without draws."""
+        return self._dataset({name: (self.own.get(name, ()), v) for name, v in values.items()})
+
+    def _dataset(self, values: dict[str, tuple[tuple[str, ...], Tensor]]) -> "xarray.Dataset":
+        import xarray
+
+        arrays = {name: (dims, v.numpy(force=True)) for name, (dims, v) in values.items()}
+        sizes = {d: n for dims, array in arrays.values() for d, n in zip(dims, array.shape, strict=True)}
+        return xarray.Dataset(arrays, coords={d: self._labels(d, n) for d, n in sizes.items()})
+
+    def _labels(self, dim: str, size: int) -> Any:
+        if dim in self.coords:
+            labels = np.asarray(self.coords[dim])
+            if labels.shape != (size,):
+                raise DataError(f"coords: expected {size} labels of {dim!r}, got {len(labels)}")
+            return labels
+        if dim == "term" and "feature" in self.coords:
+            return np.array(["intercept", *map(str, self.coords["feature"])])
+        return np.arange(size)
+
+    def check(self, groups: Mapping[str, "xarray.Dataset"]) -> None:
+        """Refuse labels of a dimension that does not exist."""
+        known = {str(dim) for group in groups.values() for dim in group.dims}
+        if "term" in known:
+            known.add("feature")
+        if unknown := sorted(self.coords.keys() - known):
+            raise DataError(f"coords: expected dimensions {', '.join(sorted(known))}; got {unknown[0]!r}")
+
+
+def _own_dims(p: ProbabilisticModel, found: Mapping[str, Node]) -> dict[str, tuple[str, ...]]:
+    """The dimensions of every variable: its plates, then its event dimensions, named by their sizes."""
+    own = {}
+    events = _event_dims(p, found)
+    for name, site in found.items():
+        batch = site["value"].dim() - site["fn"].event_dim
+        plates = {frame.dim: frame.name for frame in site["cond_indep_stack"] if frame.vectorized}
+        outer = [plates.get(dim - batch, f"{name}_dim_{dim}") for dim in range(batch)]
+        own[name] = _distinct((*map(_singular, outer), *events[name]))
+    return own
+
+
+def _event_dims(p: ProbabilisticModel, found: Mapping[str, Node]) -> dict[str, tuple[str, ...]]:
+    shapes = {name: site["fn"].event_shape for name, site in found.items()}
+    sizes = _sizes(p)
+    taken = [*sizes.values(), *(size + 1 for size in sizes.values())]
+    if len(set(taken)) < len(taken):  # 3 classes of 3 features: a model of other sizes can tell them apart
+        try:
+            other = type(p)(**{name: 11 * (i + 1) for i, name in enumerate(sizes)})
+            x = torch.zeros(2, getattr(other, "features", 0), dtype=dtype_of(other))  # as in core.plates
+            example = dict.fromkeys(Factorization(p.joint).given, x)
+            twins = sites(other.model, {"n": 2, **example})
+            return {
+                name: _sized(other, name, twins[name].event_shape[-len(shape):] if shape else ())
+                for name, shape in shapes.items()
+            }
+        except Exception:  # no such model, for whatever reason: names by size may then be ambiguous
+            pass
+    return {name: _sized(p, name, shape) for name, shape in shapes.items()}
+
+
+def _sizes(p: ProbabilisticModel) -> dict[str, int]:
+    """The sizes that a model was made with: whole numbers that it keeps under the same name."""
+    return {k: v for k, v in p.configuration.items() if type(v) is int and getattr(p, k, None) == v}
+
+
+def _sized(p: ProbabilisticModel, name: str, shape: Sequence[int]) -> tuple[str, ...]:
+    """Names for dimensions of these sizes; one more than the features are the terms of a linear predictor."""
+    names = {size + 1: "term" for key, size in _sizes(p).items() if key == "features"}
+    names |= {size: _singular(key) for key, size in reversed(_sizes(p).items())}
+    if name in Factorization(p.joint).given:
+        names |= {getattr(p, "features", -1): "feature"}
+    return _distinct([names.get(size, f"{name}_dim_{i}") for i, size in enumerate(shape)])
+
+
+def _singular(plural: str) -> str:
+    if plural == ROWS:
+        return "row"
+    return plural.removesuffix("es") if plural.endswith("sses") else plural.removesuffix("s")
+
+
+def _distinct(names: Sequence[str]) -> tuple[str, ...]:
+    """A second "feature" of a covariance becomes "feature_2"."""
+    return tuple(
+        name if (before := list(names[:i]).count(name)) == 0 else f"{name}_{before + 1}"
+        for i, name in enumerate(names)
+    )

@@ -1,0 +1,343 @@
+"""The figures. Each draws on ``ax``, or on a new figure in the look of `style`."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ppl_gen.errors import DataError
+from ppl_gen.plot.style import MARKERS, PALETTE, style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Array = NDArray[Any]
+BINS = 120  # points of a long curve: more cannot be seen
+# Curves that lie on one another stay visible.
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), "-.")
+
+
+def elbo(history: Any, *, log_evidence: float | None = None, ax: "Axes | None" = None) -> "Axes":
+    """The evidence lower bound, step by step: the running mean as a line, nine steps in ten as a band.
+
+    The vertical axis shows the end of the climb; where it began is written down if it lies far below.
+
+    Args:
+        history: the bound in nats, one number for each step.
+        log_evidence: where it is known exactly: the height that no bound can pass, on average.
+
+    Raises:
+        DataError: no finite number to draw.
+
+    >>> elbo([-9.0, -5.0, -4.0], log_evidence=-3.5).get_ylabel()
+    'ELBO (nats)'
+    """
+    from matplotlib.ticker import FixedLocator, MaxNLocator
+
+    values = _numbers("history", history, 1)
+    steps = np.flatnonzero(np.isfinite(values))
+    if not len(steps):
+        raise DataError("history: expected at least one finite number, got none")
+    values = values[steps]
+    ax = _axes(ax)
+    parts = np.array_split(np.arange(len(steps)), min(BINS, len(steps)))
+    x = np.array([steps[part].mean() + 1 for part in parts])
+    mean = np.array([values[part].mean() for part in parts])
+    low, high = (np.array([np.quantile(values[part], q) for part in parts]) for q in (0.05, 0.95))
+    ax.fill_between(x, low, high, color=PALETTE[0], alpha=0.25, linewidth=0)
+    ax.plot(x, mean, color=PALETTE[0], marker="o" if len(x) == 1 else None, markersize=5)
+    ends = [high.max()] if log_evidence is None else [high.max(), log_evidence]
+    late = low[len(low) // 10 :]
+    bottom, top = min(late.min(), *ends), max(ends)
+    margin = 0.08 * (top - bottom) or 0.05 * abs(top) or 1.0
+    ax.set_ylim(bottom - margin, top + 2 * margin)
+    if mean[0] < bottom - margin:
+        ax.annotate(f"from {_number(values[0])}", (0.02, 0.03), xycoords="axes fraction", alpha=0.8)
+    if log_evidence is not None:
+        ax.axhline(log_evidence, color=PALETTE[1], linewidth=1.4)
+        ax.annotate(
+            f"log evidence {_number(log_evidence)}", (1, log_evidence), (0, 3), textcoords="offset points",
+            xycoords=ax.get_yaxis_transform(), ha="right", va="bottom", color=PALETTE[1],
+        )
+    ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True) if len(x) > 1 else FixedLocator(list(x)))
+    ax.set_label("evidence lower bound of each step")
+    ax.set_xlabel("step")
+    ax.set_ylabel("ELBO (nats)")
+    return ax
+
+
+def images(
+    grid: Any, *, shape: tuple[int, int] = (8, 8), columns: int = 8, ax: "Axes | None" = None
+) -> "Axes":
+    """Rows of pixels as pictures, side by side on one scale of grey.
+
+    Args:
+        grid: (pictures, pixels) or (pictures, height, width).
+        shape: height and width of one picture.
+        columns: pictures in a row.
+
+    Raises:
+        DataError: the pixels do not fill the shape.
+
+    >>> images(np.eye(4).reshape(1, 16), shape=(4, 4)).images[0].get_array().shape
+    (4, 4)
+    """
+    pixels = np.asarray(_array(grid), dtype=float)
+    height, width = shape
+    if pixels.ndim < 2 or pixels[0].size != height * width or columns < 1:
+        raise DataError(
+            f"grid: expected pictures of {height} × {width} pixels in 1 column or more, got shape "
+            f"{pixels.shape} in {columns}"
+        )
+    columns = min(columns, len(pixels))
+    rows = -(-len(pixels) // columns)
+    gap = 1
+    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap), np.nan)
+    for i, picture in enumerate(pixels.reshape(-1, height, width)):
+        top, left = (i // columns) * (height + gap), (i % columns) * (width + gap)
+        sheet[top : top + height, left : left + width] = picture
+    ax = _axes(ax, (0.55 * columns + 0.2, 0.55 * rows * height / width + 0.2))
+    ax.imshow(sheet, cmap="gray" if _is_dark(ax) else "gray_r", interpolation="nearest")
+    ax.set_label(f"{len(pixels)} pictures of {height} × {width} pixels")
+    ax.set_axis_off()
+    return ax
+
+
+def learning_curves(
+    sizes: Any, curves: Mapping[str, Any], *, ylabel: str, ax: "Axes | None" = None
+) -> "Axes":
+    """A score against the number of training rows: means over repeats, with 95 % intervals of the mean.
+
+    Args:
+        sizes: training rows, (sizes,).
+        curves: name -> scores (repeats, sizes). One repeat has no interval.
+        ylabel: the score and its unit.
+
+    Raises:
+        DataError: a curve does not fit the sizes.
+
+    >>> ax = learning_curves([10, 100], {"naive Bayes": [[.5, .3], [.4, .3]]}, ylabel="test error")
+    >>> [text.get_text() for text in ax.texts]
+    ['naive Bayes']
+    """
+    from matplotlib.ticker import FixedLocator, NullLocator
+    from scipy.stats import t
+
+    x = _numbers("sizes", sizes, 1)
+    ax = _axes(ax)
+    ends = []
+    for i, (name, scores) in enumerate(curves.items()):
+        y = _numbers(name, scores, 2)
+        if y.shape[1:] != x.shape or not len(y):
+            raise DataError(f"{name}: expected scores (repeats, {len(x)}), got shape {y.shape}")
+        mean = y.mean(0)
+        if len(y) > 1:
+            half = t.ppf(0.975, len(y) - 1) * y.std(0, ddof=1) / np.sqrt(len(y))
+            ax.fill_between(x, mean - half, mean + half, color=_colour(i), alpha=0.2, linewidth=0)
+        ax.plot(x, mean, color=_colour(i), marker=MARKERS[i % len(MARKERS)], markersize=4.5)
+        ends.append((float(mean[-1]), name, _colour(i)))
+    ax.set_xscale("log")
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_locator(FixedLocator(list(_apart(x))))
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    _label_ends(ax, ends)
+    ax.set_label(f"learning curves of {', '.join(curves)}")
+    ax.set_xlabel("training rows")
+    ax.set_ylabel(ylabel)
+    return ax
+
+
+def densities(
+    draws: Mapping[str, Any], *, parameters: Sequence[str] | None = None, columns: int = 3
+) -> "Figure":
+    """The posterior of a few parameters as several methods find it: one panel each, smoothed draws.
+
+    Args:
+        draws: method -> its draws: a mapping from parameter to an array (draws, …), or a tree of `to_arviz`.
+        parameters: which, by name; elements as ``"mu[0, 1]"``. All by default.
+        columns: panels in a row.
+
+    Raises:
+        DataError: a method lacks a parameter; nothing or more than 24 panels to draw.
+
+    >>> rng = np.random.default_rng(0)
+    >>> figure = densities({"exact": {"w": rng.normal(size=(99, 2))}, "SVI": {"w": rng.normal(size=(99, 2))}})
+    >>> [ax.get_xlabel() for ax in figure.axes]
+    ['w[0]', 'w[1]']
+    """
+    found = {method: _elements(method, values) for method, values in draws.items()}
+    every = list(dict.fromkeys(name for elements in found.values() for name in elements))
+    wanted = every if parameters is None else [
+        name for p in parameters for name in ([e for e in every if e == p or e.startswith(f"{p}[")] or [p])
+    ]
+    for method, elements in found.items():
+        if lacking := [name for name in wanted if name not in elements]:
+            raise DataError(f"{method}: expected draws of {lacking[0]!r}, got {', '.join(elements)}")
+    if not 1 <= len(wanted) <= 24:
+        raise DataError(f"parameters: expected 1 to 24 to draw, got {len(wanted)}; choose some by name")
+    columns = min(columns, len(wanted))
+    rows = -(-len(wanted) // columns)
+    figure, panels = _panels(rows, columns)
+    for ax, name in zip(panels, wanted, strict=False):
+        for i, (method, elements) in enumerate(found.items()):
+            _density(ax, elements[name], method, color=_colour(i), linestyle=DASHES[i % len(DASHES)])
+        ax.set_xlabel(name)
+        ax.set_yticks([])
+        ax.spines["left"].set_visible(False)
+        ax.set_ylim(bottom=0)
+    for ax in panels[len(wanted) :]:
+        ax.remove()
+    panels[0].set_label(f"densities of draws by {', '.join(found)}")
+    panels[0].set_ylabel("density")
+    if len(found) > 1:
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=4)
+    return figure
+
+
+def latent(
+    z: Any, labels: Any = None, *, names: Sequence[str] | None = None, ax: "Axes | None" = None
+) -> "Axes":
+    """The rows' latent codes as points, coloured by label.
+
+    Codes of more than two dimensions are seen along their two principal components.
+
+    Args:
+        z: (rows, dimensions).
+        labels: a whole number for each row; none by default.
+        names: what the labels 0, 1, … are called.
+
+    Raises:
+        DataError: rows and labels do not match.
+
+    >>> latent(np.eye(3), [0, 0, 1]).get_xlabel()
+    'principal component 1 of z'
+    """
+    z = _numbers("z", z, 2)
+    what = [f"z[{i}]" for i in range(z.shape[1])]
+    if z.shape[1] > 2:
+        z = z - z.mean(0)
+        z = z @ np.linalg.svd(z, full_matrices=False)[2][:2].T
+        what = [f"principal component {i} of z" for i in (1, 2)]
+    if z.shape[1] == 1:  # the second axis then only keeps the points apart
+        z, what = np.column_stack([z, np.arange(len(z))]), [*what, "row"]
+    kinds = np.zeros(len(z), int) if labels is None else np.asarray(_array(labels)).astype(int)
+    if kinds.shape != (len(z),):
+        raise DataError(f"labels: expected {len(z)}, one for each row of z, got shape {kinds.shape}")
+    ax = _axes(ax, (4.4, 3.8))
+    size = float(np.clip(4000 / max(len(z), 1), 5, 30))
+    for i, kind in enumerate(np.unique(kinds)):
+        points = z[kinds == kind]
+        # Ten classes and seven colours: the markers of a second round differ in shape.
+        marker = MARKERS[(i // len(PALETTE)) % len(MARKERS)]
+        ax.scatter(
+            points[:, 0], points[:, 1], s=size, color=_colour(i), marker=marker, alpha=0.65, linewidths=0
+        )
+        if labels is not None:
+            _sign(ax, names[kind] if names is not None else str(kind), np.median(points, 0), _colour(i))
+    ax.set_label(f"codes of {len(z)} rows")
+    ax.set_xlabel(what[0])
+    ax.set_ylabel(what[1])
+    return ax
+
+
+# What the figures share -------------------------------------------------------------------------------------
+
+
+def _array(values: Any) -> Any:
+    return values.detach().cpu().numpy() if hasattr(values, "detach") else values
+
+
+def _numbers(name: str, values: Any, dimensions: int) -> Array:
+    array = np.asarray(_array(values), dtype=float)
+    if array.ndim != dimensions or not array.size:
+        raise DataError(f"{name}: expected numbers in {dimensions} dimension(s), got shape {array.shape}")
+    return array
+
+
+def _axes(ax: "Axes | None", size: tuple[float, float] | None = None) -> "Axes":
+    return ax if ax is not None else _panels(1, 1, size)[1][0]
+
+
+def _panels(
+    rows: int, columns: int, size: tuple[float, float] | None = None
+) -> "tuple[Figure, list[Axes]]":
+    import matplotlib
+    import matplotlib.pyplot as plt
+
+    size = size or ((2.1 * columns + 0.4, 1.7 * rows + 0.5) if rows * columns > 1 else (5.0, 3.2))
+    styled = matplotlib.rcParams["svg.hashsalt"] == "ppl-gen"  # the caller is inside `style` already
+    with nullcontext() if styled else style():
+        figure, panels = plt.subplots(rows, columns, figsize=size, squeeze=False)
+    return figure, list(panels.flat)
+
+
+def _colour(i: int) -> str:
+    return PALETTE[i % len(PALETTE)]
+
+
+def _number(value: float) -> str:
+    return f"{value:,.1f} nats".replace("-", "−")
+
+
+def _is_dark(ax: "Axes") -> bool:
+    from matplotlib.colors import to_rgb
+
+    return sum(to_rgb(ax.figure.get_facecolor())) < 1.5
+
+
+def _apart(sizes: Array) -> Array:
+    """Sizes far enough apart on a log scale for their numbers to stand side by side, with the last one."""
+    kept = [sizes[-1]]
+    for size in sizes[-2::-1]:
+        if abs(np.log(kept[-1] / size)) > np.log(sizes.max() / sizes.min()) / 8:
+            kept.append(size)
+    return np.array(kept[::-1])
+
+
+def _label_ends(ax: "Axes", ends: list[tuple[float, str, str]]) -> None:
+    """Names at the right ends of lines, pushed apart where they would overlap."""
+    low, high = ax.get_ylim()
+    step = (high - low) / 14
+    heights: list[float] = []
+    for height, _, _ in sorted(ends):
+        heights.append(max(height, heights[-1] + step) if heights else height)
+    for height, (_, name, colour) in zip(heights, sorted(ends), strict=True):
+        ax.annotate(
+            name, (1.01, height), xycoords=ax.get_yaxis_transform(), va="center", color=colour,
+            fontweight="bold",
+        )
+
+
+def _sign(ax: "Axes", text: str, place: Array, colour: str) -> None:
+    """White on its colour: to be read on top of points, on light and dark pages."""
+    box = {"boxstyle": "round,pad=0.2", "facecolor": colour, "edgecolor": "none"}
+    where = (float(place[0]), float(place[1]))
+    ax.annotate(text, where, ha="center", va="center", color="white", fontweight="bold", bbox=box)
+
+
+def _elements(method: str, draws: Any) -> dict[str, Array]:
+    """Every scalar of a method's draws: "mu[0, 1]" -> (draws,)."""
+    groups = getattr(draws, "children", {})
+    if "posterior" in groups:  # chain and draw come first, and become one
+        draws = {k: v.values.reshape(-1, *v.shape[2:]) for k, v in draws["posterior"].data_vars.items()}
+    found = {}
+    for name, values in draws.items():
+        array = np.asarray(_array(values), dtype=float)
+        if array.ndim < 1 or not np.isfinite(array).all():
+            raise DataError(f"{method}, {name}: expected finite draws (draws, …), got shape {array.shape}")
+        for index in np.ndindex(array.shape[1:]):
+            found[f"{name}[{', '.join(map(str, index))}]" if index else name] = array[(slice(None), *index)]
+    return found
+
+
+def _density(ax: "Axes", draws: Array, label: str, **look: Any) -> None:
+    from scipy.stats import gaussian_kde
+
+    if np.ptp(draws) <= 1e-9 * abs(draws).max():  # a point estimate has no density
+        ax.axvline(draws.mean(), label=label, **look)
+        return
+    x = np.linspace(draws.min(), draws.max(), BINS)
+    ax.plot(x, gaussian_kde(draws)(x), label=label, **look)

@@ -1,0 +1,134 @@
+"""Every figure draws without a warning, shows what it was given, and leaves matplotlib as it was."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+from xml.etree import ElementTree
+
+import matplotlib
+import numpy as np
+import pytest
+import torch
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import xarray
+
+from ppl_gen.errors import DataError
+from ppl_gen.plot import densities, elbo, images, latent, learning_curves, style, svg
+from ppl_gen.plot.style import INK, PAPER
+
+RNG = np.random.default_rng(0)
+STEPS = np.arange(3000)
+HISTORY = -100 - 1e6 * np.exp(-STEPS / 20) + RNG.normal(size=3000)
+DRAWS = {k: {"mu": RNG.normal(size=(200, 2)), "tau": RNG.gamma(3.0, size=200)} for k in ("exact", "SVI")}
+FIGURES: dict[str, Callable[[], Any]] = {
+    "elbo": lambda: elbo(HISTORY, log_evidence=-98.0).figure,
+    "one step": lambda: elbo(torch.tensor([-5.0]), log_evidence=-5.0).figure,
+    "images": lambda: images(torch.rand(10, 64), columns=4).figure,
+    "learning curves": lambda: learning_curves(
+        [10, 30, 90, 100], {"a": RNG.random((5, 4)), "b": RNG.random((1, 4))}, ylabel="error (fraction)"
+    ).figure,
+    "densities": lambda: densities(DRAWS),
+    "latent": lambda: latent(RNG.normal(size=(60, 5)), np.arange(60) % 10).figure,
+    "latent line": lambda: latent(RNG.normal(size=(60, 1))).figure,
+}
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    plt.close("all")
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("name", FIGURES)
+def test_draws_and_exports(name: str, dark: bool) -> None:
+    before = dict(matplotlib.rcParams)
+    with style(dark):
+        figure = FIGURES[name]()
+    text = svg(figure, alt='5 > 4 & "so"')
+    assert dict(matplotlib.rcParams) == before
+    root = ElementTree.fromstring(text)
+    assert root.attrib["role"] == "img"
+    assert root.attrib["aria-label"] == '5 > 4 & "so"'
+    assert INK[dark] not in text
+    assert PAPER[dark] not in text or name == "latent"  # its names are white on their colours
+    assert "<style" not in text
+    ids = re.findall(r' id="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'(?:href="#|url\(#)([^")]+)', text)) == set(ids)
+    assert svg(figure, alt='5 > 4 & "so"') == text
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_drawn_twice_gives_one_text(name: str) -> None:
+    def seeded() -> str:
+        global RNG
+        RNG = np.random.default_rng(1)
+        torch.manual_seed(1)
+        return svg(FIGURES[name]())
+
+    with torch.random.fork_rng():
+        assert seeded() == seeded()
+
+
+def test_axes_of_the_caller_are_used() -> None:
+    _, ax = plt.subplots()
+    assert elbo([-2.0, -1.0], ax=ax) is ax
+    assert images(np.zeros((1, 4)), shape=(2, 2), ax=ax) is ax
+
+
+def test_elbo_shows_the_end_and_names_the_start() -> None:
+    ax = elbo(HISTORY, log_evidence=-98.0)
+    low, high = ax.get_ylim()
+    assert -130 < low < -100
+    assert high > -98
+    assert {text.get_text() for text in ax.texts} == {"from −1,000,099.9 nats", "log evidence −98.0 nats"}
+
+
+def test_elbo_leaves_out_what_is_not_finite() -> None:
+    assert np.isfinite(elbo([-np.inf, -3.0, np.nan, -2.0]).get_ylim()).all()
+
+
+def test_images_are_laid_out_row_by_row() -> None:
+    sheet = images(np.arange(3)[:, None] * np.ones(4), shape=(2, 2), columns=2).images[0].get_array()
+    assert sheet is not None
+    assert sheet.shape == (5, 5)
+    assert (sheet[0, 0], sheet[0, 3], sheet[3, 0]) == (0, 1, 2)
+    assert sheet.mask[3, 3]
+
+
+def test_learning_curves_have_the_interval_of_the_mean() -> None:
+    scores = np.array([[1.0, 2.0], [3.0, 2.0], [2.0, 2.0]])
+    ax = learning_curves([10, 100], {"a": scores}, ylabel="error (fraction)")
+    band = ax.collections[0].get_paths()[0].vertices[:, 1]
+    half = 4.302653 * 1 / np.sqrt(3)  # Student's t with 2 degrees of freedom
+    assert band.max() == pytest.approx(2 + half, rel=1e-6)
+    assert band.min() == pytest.approx(2 - half, rel=1e-6)
+
+
+def test_densities_read_trees_and_choose() -> None:
+    arrays = {"mu": (("chain", "draw", "k"), RNG.normal(size=(1, 50, 2)))}
+    tree = xarray.DataTree.from_dict({"posterior": xarray.Dataset(arrays)})
+    figure = densities({"tree": tree, "arrays": DRAWS["SVI"]}, parameters=["mu[1]"])
+    assert [ax.get_xlabel() for ax in figure.axes] == ["mu[1]"]
+    assert len(figure.axes[0].lines) == 2
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (lambda: elbo([np.nan]), "history"),
+        (lambda: elbo([]), "history"),
+        (lambda: images(np.zeros((2, 63))), "8 × 8"),
+        (lambda: learning_curves([1, 2], {"nb": [[0.0]]}, ylabel="error"), "nb"),
+        (lambda: densities(DRAWS, parameters=["pi"]), "'pi'"),
+        (lambda: densities({"exact": {"w": np.zeros((9, 99))}}), "24"),
+        (lambda: latent(np.zeros((3, 2)), [0, 1]), "labels"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(draw: Callable[[], Any], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        draw()

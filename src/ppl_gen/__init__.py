@@ -1,11 +1,33 @@
-"""ppl-gen: every probabilistic model is one joint distribution, and every use of it a question to that joint."""
+"""ppl-gen: a probabilistic model is one joint distribution, and every use of it a question to that joint."""
 
 from ppl_gen.ask import Answer, Importance, LowerBound, ask
 from ppl_gen.core import ProbabilisticModel
+from ppl_gen.diagnostics import summary, to_arviz
 from ppl_gen.fit import fit
 from ppl_gen.inference import SVI, Exact
 from ppl_gen.notation import Factorization
 from ppl_gen.posterior import Posterior
+from ppl_gen.storage import load, save
+from ppl_gen.testing import check_model
 
 __version__ = "0.1.0"
-__all__ = ["Answer", "Importance", "LowerBound", "ask", "SVI", "Exact", "Factorization", "Posterior", "ProbabilisticModel", "fit"]
+__all__ = [
+    # verbs
+    "fit",
+    "ask",
+    "to_arviz",
+    "summary",
+    "check_model",
+    "save",
+    "load",
+    # nouns
+    "ProbabilisticModel",
+    "Posterior",
+    "Answer",
+    "Factorization",
+    # methods of inference, and of answering
+    "Exact",
+    "SVI",
+    "Importance",
+    "LowerBound",
+]

@@ -29,7 +29,15 @@ from ppl_gen.core import (
     sites,
     variables,
 )
-from ppl_gen.errors import DataError, NoDensity, NoSampler, NotGenerated, Unanswerable, UnknownVariable, Unreliable
+from ppl_gen.errors import (
+    DataError,
+    NoDensity,
+    NoSampler,
+    NotGenerated,
+    Unanswerable,
+    UnknownVariable,
+    Unreliable,
+)
 from ppl_gen.inference.evidence import log_mean_exp, log_mean_exp_error, pareto_k
 from ppl_gen.inference.guides import Automatic
 from ppl_gen.inputs import Data, admit, describe

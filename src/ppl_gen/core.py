@@ -50,7 +50,7 @@ class ProbabilisticModel(PyroModule):
     def guide(self, *args: Any, **given: Any) -> Any:
         """Sample the latent variables. The arguments are what q is given."""
 
-    def initialize(self, **data: Tensor) -> None:
+    def initialize(self, *args: Any, **data: Any) -> None:
         """Start the guide near the data, before the first step of SVI. Nothing by default."""
 
     @property
@@ -123,10 +123,7 @@ def arguments(program: Program, values: Values) -> dict[str, Any]:
 
 def run(program: Program, values: Values, clamped: Values | None = None) -> poutine.Trace:
     """Trace ``program`` on the ``values`` that its signature names, with the ``clamped`` variables fixed."""
-    if clamped:
-        conditioned = pyro.condition(program, dict(clamped))
-    else:
-        conditioned = program
+    conditioned = pyro.condition(program, dict(clamped)) if clamped else program
     return poutine.trace(conditioned).get_trace(**arguments(program, values))
 
 

@@ -13,7 +13,7 @@
     ├── NotationError (ValueError)     a line or question that cannot be read; says where
     ├── DataError (ValueError)         input that does not fit; names argument, expectation and what came
     ├── BrokenModel (AssertionError)   check_model found a mistake; names it
-    ├── NonFinite (ArithmeticError)    a fit met inf or nan; names step, site and rows; keeps the last good state
+    ├── NonFinite (ArithmeticError)    a fit met inf or nan; names step, site and rows; keeps the state before
     └── FileRefused (ValueError)       a file that load will not read
         ├── DamagedFile                truncated or altered
         ├── ForeignFile                not a ppl-gen file, or of another model
@@ -63,7 +63,7 @@ class NotationError(PplGenError, ValueError):
 
 
 class DataError(PplGenError, ValueError):
-    """Input that does not fit the model; the message names the argument, what was expected and what came."""
+    """Input that does not fit: the message names the argument, what was expected and what came."""
 
 
 class BrokenModel(PplGenError, AssertionError):
@@ -71,7 +71,7 @@ class BrokenModel(PplGenError, AssertionError):
 
 
 class NonFinite(PplGenError, ArithmeticError):
-    """A fit met inf or nan. ``posterior`` is the last good state; ``step`` and ``site`` say where it stopped."""
+    """A fit met inf or nan at ``step``, in ``site``. ``posterior`` is the state before that step."""
 
     def __init__(self, message: str, *, step: int, site: str):
         super().__init__(message)

@@ -207,7 +207,7 @@ def _fit_to_site(
                 f"at {place}{_hint(p, name)}"
             )
         if site.event_dim == 0 and mask is None:
-            value = value.long()
+            value = value.to(floats if site.values is None else site.values.dtype)
         else:
             value = value.to(floats)
     elif not value.is_floating_point():

@@ -27,7 +27,7 @@ def isolated(seed: int | None = None, *, grad: bool = False, validate: bool = Fa
         stack.enter_context(torch.random.fork_rng(devices=list(devices)))
         stack.callback(random.setstate, random.getstate())
         stack.callback(np.random.set_state, np.random.get_state())
-        stack.callback(Distribution.set_default_validate_args, Distribution._validate_args)  # type: ignore[attr-defined]
+        stack.callback(Distribution.set_default_validate_args, Distribution._validate_args)
         stack.callback(torch.set_default_dtype, torch.get_default_dtype())
         stack.enter_context(pyro.settings.context(module_local_params=True))
         stack.enter_context(pyro.validation_enabled(validate))

@@ -1,8 +1,8 @@
 """Progress bars: for people at a terminal or in a notebook, silent elsewhere."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sized
+from typing import TypeVar
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ def track(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    total: Any = len(work) if hasattr(work, "__len__") else None
+    total = len(work) if isinstance(work, Sized) else None
     columns = (
         TextColumn("[bold]{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
         TextColumn("{task.fields[figures]}"),

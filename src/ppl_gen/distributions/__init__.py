@@ -1,7 +1,14 @@
 """Densities and conjugate families that Pyro lacks."""
 
 from ppl_gen.distributions.conjugate import Dirichlet, NormalGamma
-from ppl_gen.distributions.likelihoods import Bernoulli, BetaBinomial, Binomial, Categorical, Gaussian, Likelihood
+from ppl_gen.distributions.likelihoods import (
+    Bernoulli,
+    BetaBinomial,
+    Binomial,
+    Categorical,
+    Gaussian,
+    Likelihood,
+)
 from ppl_gen.distributions.starts import centre_and_spread, kmeans_plus_plus
 
 __all__ = [

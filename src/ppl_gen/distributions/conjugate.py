@@ -39,7 +39,7 @@ class Dirichlet(NamedTuple):
 
 
 class NormalGamma(NamedTuple):
-    """``tau ~ Gamma(shape, rate)``, ``mu | tau ~ Normal(loc, 1 / (strength tau))`` for Normal(mu, 1 / tau) rows.
+    """``tau ~ Gamma(shape, rate)``, ``mu | tau ~ Normal(loc, 1 / (strength tau))``; rows Normal(mu, 1 / tau).
 
     Every field is broadcast to the same shape, one cell for each (class, feature).
 
@@ -68,7 +68,8 @@ class NormalGamma(NamedTuple):
         centre = x.sum(0) / seen.sum(0).clamp(min=1)  # near the data, so that sums lose nothing
         y = torch.where(seen, x - centre, 0.0)
         shift = (weights.T @ y) / safe
-        squares = torch.stack([w @ torch.where(seen, (y - m) ** 2, 0.0) for w, m in zip(weights.T, shift, strict=True)])
+        about = zip(weights.T, shift, strict=True)
+        squares = torch.stack([w @ torch.where(seen, (y - m) ** 2, 0.0) for w, m in about])
         mean = torch.where(count > 0, centre + shift, self.loc)
         strength = self.strength + count
         return NormalGamma(

@@ -1,10 +1,9 @@
 """Exact inference: the conjugate update, one pass over chunks of rows in constant memory."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-
-import math
 
 import torch
 from torch import Tensor

@@ -35,7 +35,7 @@ def make_guide(choice: Any, p: ProbabilisticModel, values: Values, observed: Map
         choice = "mean_field"
     if isinstance(choice, str):
         if choice not in FAMILIES:
-            raise DataError(f"guide: expected None, {', '.join(map(repr, FAMILIES))} or a guide, got {choice!r}")
+            raise DataError(f"guide: expected None, {', '.join(FAMILIES)} or a guide, got {choice!r}")
         choice = FAMILIES[choice]
     wrapped = getattr(choice, "func", choice)
     if isinstance(wrapped, type) and issubclass(wrapped, autoguide.AutoGuide):
@@ -56,7 +56,11 @@ class Automatic(PyroModule):
     """An AutoGuide over the latents that are neither observed nor summed out."""
 
     def __init__(
-        self, family: Callable[..., Any], p: ProbabilisticModel, values: Values, observed: Mapping[str, Tensor]
+        self,
+        family: Callable[..., Any],
+        p: ProbabilisticModel,
+        values: Values,
+        observed: Mapping[str, Tensor],
     ):
         super().__init__()
         self.family = family

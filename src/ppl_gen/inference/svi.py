@@ -102,12 +102,13 @@ class SVI:
             for step in track(range(steps), "SVI", self.progress, lambda: {"ELBO": smooth(history)}):
                 for group, peak in zip(optimiser.param_groups, peaks, strict=True):
                     group["lr"] = peak * self._factor(step / steps)
-                batch = data.take(index) if len(index := next(batches)) < data.n else data
+                index = next(batches)
+                batch = data.take(index) if len(index) < data.n else data
                 before = torch.get_rng_state()
                 value = objective.backward(batch, data.n / max(batch.n, 1))
                 if not math.isfinite(value) or not objective.gradients_finite():
                     torch.set_rng_state(before)
-                    trouble = objective.explain(batch, step, value)
+                    trouble = objective.explain(batch, index, step, value)
                     break
                 optimiser.step()
                 history.append(value)
@@ -136,8 +137,8 @@ class SVI:
             hidden = local - data.observed.keys()
             if isinstance(guide, Automatic) and hidden:
                 raise DataError(
-                    f"batch_size: this guide has one factor for each row's {', '.join(sorted(hidden))}, so it "
-                    f"needs all rows at every step: batch_size=0, or an amortized guide q(z | x)"
+                    f"batch_size: this guide has one factor for each row's {', '.join(sorted(hidden))}, so "
+                    f"it needs all rows at every step: batch_size=0, or an amortized guide q(z | x)"
                 )
         return self._epochs(size, data.n)
 
@@ -158,8 +159,7 @@ class _Objective:
     def __init__(self, p: ProbabilisticModel, guide: Any, prior: Program | None, particles: int):
         self.p, self.guide, self.prior, self.particles = p, guide, prior, particles
         self.plates: int | None = None
-        modules = [p, *([guide] if isinstance(guide, nn.Module) else [])]
-        self.modules = nn.ModuleList(modules)
+        self.modules = nn.ModuleList([p, guide] if isinstance(guide, nn.Module) else [p])
         self.parameters: list[nn.Parameter] = []
 
     def terms(self, batch: Data) -> Any:
@@ -182,8 +182,8 @@ class _Objective:
         unexpected = [name for name in unexpected if not traced.q[name]["infer"].get("is_auxiliary")]
         if unexpected and self.prior is None:
             raise DataError(
-                f"guide: it samples {', '.join(map(repr, unexpected))}, which {type(self.p).__name__} does not "
-                f"have: {self.p.joint}"
+                f"guide: it samples {', '.join(map(repr, unexpected))}, which {type(self.p).__name__} does "
+                f"not have: {self.p.joint}"
             )
         leaked = sorted(pyro.get_param_store().keys())
         if leaked:
@@ -212,32 +212,32 @@ class _Objective:
         gradients = [w.grad for w in self.parameters if w.grad is not None]
         return bool(torch.isfinite(torch.stack(torch._foreach_norm(gradients)).sum()))
 
-    def explain(self, batch: Data, step: int, value: float) -> NonFinite:
+    def explain(self, batch: Data, index: Tensor, step: int, value: float) -> NonFinite:
         """Say where a step met inf or nan, by drawing the same draws again."""
-        found = "the gradient"
-        site_name = "gradient"
-        if not math.isfinite(value):
-            traced = self.terms(batch)
-            for side, nodes in (("p", traced.p), ("q", traced.q)):
-                for name, site in nodes.items():
-                    score = log_prob(site)
-                    if bool(torch.isfinite(score).all()):
-                        continue
-                    site_name = name
-                    found = f"log {side}({name} | …)"
-                    if is_local(site):
-                        bad = ~torch.isfinite(score)
-                        rows = torch.nonzero(bad.reshape(-1, bad.shape[-1]).any(0)).flatten().tolist()
-                        found += f" of {len(rows)} row{'s' * (len(rows) > 1)} (the first is row {rows[0]} of the batch)"
-                    break
-                if site_name != "gradient":
-                    break
+        site, where = self._blame(batch, index) if not math.isfinite(value) else ("gradient", "the gradient")
         return NonFinite(
-            f"SVI stopped at step {step}: {found} is not finite (ELBO {value}). The error's .posterior holds "
-            f"the state before this step. Try a smaller learning_rate, or rescale the data.",
+            f"SVI stopped at step {step}: {where} is not finite (ELBO {value:g}). The error's .posterior "
+            f"holds the state before this step. Try a smaller learning_rate, or rescale the data.",
             step=step,
-            site=site_name,
+            site=site,
         )
+
+    def _blame(self, batch: Data, index: Tensor) -> tuple[str, str]:
+        """The first site whose log density is not finite, and that factor and its rows in words."""
+        traced = self.terms(batch)
+        sides = [("p", name, site) for name, site in traced.p.items()]
+        sides += [("q", name, site) for name, site in traced.q.items()]
+        for side, name, site in sides:
+            bad = ~torch.isfinite(log_prob(site))
+            if not bool(bad.any()):
+                continue
+            where = f"log {side}({name} | …)"
+            if is_local(site):
+                rows = index[bad.reshape(-1, bad.shape[-1]).any(0)].tolist()
+                few = ", ".join(map(str, rows[:5])) + ", …" * (len(rows) > 5)
+                where += f" of row{'s' * (len(rows) > 1)} {few}"
+            return name, where
+        return "elbo", "the sum of all log densities"
 
 
 def smooth(history: list[float], window: int = 50) -> float:

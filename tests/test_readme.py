@@ -1,0 +1,35 @@
+"""Everything the README shows runs, and its table of models is today's."""
+
+import re
+
+import pytest
+
+from ppl_gen.errors import NotGenerated
+from tests.readme import README, updated
+
+BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+
+
+def test_table_of_models_is_todays():
+    assert updated(README.read_text()) == README.read_text(), "run `make readme`"
+
+
+def test_the_tour_of_the_verbs_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    *lines, refused = BLOCKS[0].strip().splitlines()
+    names: dict = {}
+    exec("\n".join(lines), names)
+    with pytest.raises(NotGenerated, match="'x' is given, not generated. It can answer p"):
+        exec(refused, names)
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] in BLOCKS[0]  # the joint line, as the comment shows it
+    assert printed[1].startswith("enumerated")
+    assert 0 < float(printed[2]) < 50  # an ELBO lies below the evidence, and not far
+
+
+def test_a_model_of_ones_own_runs():
+    exec(BLOCKS[1], {})
+
+
+def test_every_python_block_is_run():
+    assert len(BLOCKS) == 2

@@ -95,7 +95,7 @@ def ask(of: ProbabilisticModel | Posterior, question: str, method: Importance | 
         raise DataError(f"ask: expected a ProbabilisticModel or a Posterior first, got {type(of).__name__}")
     asked = read_question(question)
     with isolated(0):
-        return Answer(_world(of, asked), question, method or Importance(), values)
+        return Answer(_world(of, asked, values), question, method or Importance(), values)
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,7 @@ class _World:
     joint: str
     example: Mapping[str, Any]  # two rows of inputs to run the program on
     sites: Mapping[str, Site]
+    who: str = "prior"  # whose draws are averaged
     posterior: Posterior | None = None  # draws the parameters, if the program itself does not
     coupled: tuple[frozenset[str], ...] = ()  # parameters that the posterior makes depend on one another
 
@@ -122,7 +123,7 @@ class _World:
         return max(1, *(len(site.plates) for site in self.sites.values()))
 
 
-def _world(of: ProbabilisticModel | Posterior, asked: Factor) -> _World:
+def _world(of: ProbabilisticModel | Posterior, asked: Factor, values: Mapping[str, Any]) -> _World:
     posterior = of if isinstance(of, Posterior) else None
     p = posterior.model if posterior else of
     assert isinstance(p, ProbabilisticModel)
@@ -147,40 +148,64 @@ def _world(of: ProbabilisticModel | Posterior, asked: Factor) -> _World:
             f"{type(p).__name__} is {p.joint}: {name!r} is given, not generated, and "
             f"{', '.join(n for n in asked.left)} depends on it. Put it right of the bar: it can answer {can}."
         )
-    example = _example(p, line, posterior)
+    example = _example(p, line, posterior, values)
     try:
         found = describe(p, example)
     except NotImplementedError as error:
-        raise NoSampler(f"{type(p).__name__} is {p.joint}, known only up to a constant: {error}") from error
-    world = _World(p, p.model, line, p.joint, example, found)
+        raise _unnormalised(p, str(error).splitlines()[0]) from error
+    world = _World(p, p.model, line, p.joint, example, found, "posterior" if posterior else "prior")
     if posterior is not None and posterior.guide is not None:
-        return _under_guide(world, posterior, names)
+        world = _under_guide(world, posterior, asked)
     marginal = Factorization(p.marginal)
-    if marginal and set(names) <= marginal.keys():  # the parameters are integrated out in closed form
-        program = p.predictive  # type: ignore[operator]
-        return replace(world, program=program, line=marginal, sites=sites(program, {"n": 2}))
+    if world.who != "model" and world.program == p.model and marginal and set(names) <= marginal.keys():
+        if world.posterior is None:  # the parameters are integrated out in closed form
+            program = p.predictive  # type: ignore[operator]
+            world = replace(world, program=program, line=marginal, sites=sites(program, {"n": 2}))
+    factors = [name for name, site in world.sites.items() if site.event_shape[-1:] == (0,)]  # pyro.factor
+    if factors and world.program == p.model:
+        raise _unnormalised(p, f"it multiplies in the factor {', '.join(map(repr, factors))}")
     return world
 
 
-def _under_guide(world: _World, posterior: Posterior, names: tuple[str, ...]) -> _World:
-    parameters = set(posterior.parameters)
-    if not parameters & set(names):
+def _unnormalised(p: ProbabilisticModel, why: str) -> NoSampler:
+    return NoSampler(
+        f"{type(p).__name__} is {p.joint}, known only up to a constant ({why}): it can be neither drawn nor "
+        f"scored. Parameters can be asked for after a fit; rows need a joint of normalised factors."
+    )
+
+
+def _under_guide(world: _World, posterior: Posterior, asked: Factor) -> _World:
+    parameters, names = set(posterior.parameters), {*asked.left, *asked.right}
+    if not parameters & names:
         locals_only = Factorization("")
         locals_only.line = world.joint
         locals_only.update({v: parents for v, parents in world.line.items() if v not in parameters})
         return replace(world, line=locals_only, posterior=posterior, coupled=_coupled(world.p, posterior))
-    if not set(names) <= parameters:
+    if not names <= parameters:
+        line, known = world.line, frozenset(asked.right) | world.line.given
+        factors = line.relevant(asked.left, known)
+        if not parameters & {*asked.left, *factors.union(*(line[name] for name in factors)) - known}:
+            return world  # all parameters that matter are given: nothing is left for the guide to say
         raise Unanswerable(
-            f"the guide of {type(world.p).__name__} knows {', '.join(sorted(parameters))} together and the rows "
-            f"given them; a question that mixes both has no density here. Ask about one side, or ask the model."
+            f"{type(world.p).__name__} is {world.joint}. Its guide knows the parameters "
+            f"{', '.join(sorted(parameters))}, and the rows only given all of them: a question that mixes both "
+            f"has no density here. Ask about one side, give every parameter, or ask the model instead."
         )
-    values = {**world.example, "n": 2}
+    found = sites(posterior.guide, {**world.example, "n": 2})
     own = getattr(posterior.guide, "__func__", None) is type(world.p).guide
+    factorised = isinstance(posterior.guide, Automatic) and posterior.guide.factorised
     line = Factorization(world.p.approximation if own else "", "q")
-    if not set(names) <= line.keys():  # an automatic guide: draws, but no density by name
-        line = Factorization(" ".join(f"q({name})" for name in posterior.parameters), "q")
-    found = sites(posterior.guide, values)
-    return replace(world, program=posterior.guide, line=line, sites=found)
+    if not names <= line.keys():  # another guide: its program tells no more than the order
+        order = [name for name in found if name in parameters]
+        before = [[] if factorised else order[:place] for place in range(len(order))]
+        bars = (f" | {', '.join(parents)}" if parents else "" for parents in before)
+        line = Factorization(" ".join(f"q({name}{bar})" for name, bar in zip(order, bars, strict=True)), "q")
+        if asked.right and not factorised and any(found[name].drawn_only for name in names):
+            raise NoDensity(
+                f"the guide of {type(world.p).__name__} draws {', '.join(order)} together, and none given "
+                f"another. It can answer p({', '.join(sorted(names))})."
+            )
+    return replace(world, program=posterior.guide, line=line, sites=found, who="guide")
 
 
 def _coupled(p: ProbabilisticModel, posterior: Posterior) -> tuple[frozenset[str], ...]:
@@ -195,14 +220,22 @@ def _coupled(p: ProbabilisticModel, posterior: Posterior) -> tuple[frozenset[str
     return (names,) if names else ()
 
 
-def _example(p: ProbabilisticModel, line: Factorization, posterior: Posterior | None) -> dict[str, Any]:
-    if not line.given:
-        return {}
-    if posterior is not None:
-        return {name: torch.zeros(2, *posterior.shapes[name][1:], dtype=dtype_of(p)) for name in line.given}
-    if not isinstance(getattr(p, "features", None), int):
-        raise DataError(f"{type(p).__name__}: give it an attribute `features` (columns of its input), or fit it first")
-    return {name: torch.zeros(2, p.features, dtype=dtype_of(p)) for name in line.given}
+def _example(
+    p: ProbabilisticModel, line: Factorization, posterior: Posterior | None, values: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Two rows of the inputs."""
+    example = {}
+    for name in line.given:
+        if posterior is not None:
+            shape = posterior.shapes[name][1:]
+        elif isinstance(getattr(p, "features", None), int):
+            shape = (p.features,)
+        elif name in values:
+            shape = tuple(as_tensor(name, values[name], dtype_of(p)).shape[1:])
+        else:
+            raise DataError(f"{name}: {type(p).__name__} has no attribute `features`, so pass {name}=… with rows first")
+        example[name] = torch.zeros(2, *shape, dtype=dtype_of(p))
+    return example
 
 
 @dataclass(frozen=True)
@@ -239,16 +272,14 @@ class Answer:
                 raise DataError(f"{name}: {question} asks about it; pass it to the answer: .log_prob({name}=…)")
             if name not in given:
                 raise DataError(f"{name}: does not stand right of the bar in {question}; got a value for it")
-        self._given = self._admit(values)
-        local = [name for name in given if name not in world.sites or world.sites[name].local]
-        self._has_rows = bool(local) and not all(
-            name in world.sites and _dims(values[name]) == world.sites[name].event_dim for name in local
-        )
-        blank = [name for name in self._given.seen if any(name in world.line[v] for v in world.line)]
-        if blank:
-            raise DataError(f"{blank[0]}: other variables depend on it, so its missing cells (NaN) cannot be summed out")
-        plan = self._plan()
-        self._how = self._method_name(plan)
+        self._values = dict(values)
+        self._given = self._admit({})
+        self._joint = any(not world.sites[name].local for name in self._targets)  # all rows tell of it together
+        self._has_rows = self._rowed(values)
+        self._above, self._below = self._plan()
+        self._how = self._method_name()
+        if self._below is not None:
+            self._refuse_undense(name for name in given if name in self._below.factors)
         self._error: Tensor | None = None
 
     # What the reader asks -------------------------------------------------------------------------------
@@ -278,17 +309,13 @@ class Answer:
                 f"got {', '.join(values) or 'none'}"
             )
         with isolated(self.method.seed):
-            target = self._admit(values)
             self._refuse_undense(self._targets)
-            rows = any(
-                site.local and _dims(values[name]) > site.event_dim
-                for name, site in self._world.sites.items() if name in values
-            )
-            both = self._join(target)
-            parts = [self._log_prob(part) for part in _parts(both, self._row_cost(both))]
+            both = self._admit(values)
+            above, below = self._parameters(self._above), self._parameters(self._below)
+            parts = [self._log_prob(part, above, below) for part in self._parts(both, self.method.draws)]
         value, error, k = (torch.cat(column) for column in zip(*parts, strict=True))
         self._finish(error, k)
-        if self._has_rows or rows:
+        if not self._joint and (self._has_rows or self._rowed(values)):
             return value
         self._error = None if self._error is None else self._error[0]
         return value[0]
@@ -297,20 +324,20 @@ class Answer:
     def probs(self) -> Tensor:
         """The probability of every value of a finite target: shape (n, levels), or (levels,) for one row."""
         name = self._finite_target()
-        site = self._world.sites[name]
         self._refuse_undense([name])
-        if not site.local:
-            scores = torch.stack([self.log_prob(**{name: level}) for level in range(site.levels)])
-            return scores.softmax(0)
+        self._refuse_bound()
         with isolated(self.method.seed):
-            plan = self._plan()
-            parts = [self._probs(part, name, plan) for part in _parts(self._rows(), self._row_cost(self._rows()))]
+            draws = self._parameters(self._above)
+            parts = [self._probs(part, name, draws) for part in self._parts(self._rows(), self.method.draws)]
         value, error, k = (torch.cat(column) for column in zip(*parts, strict=True))
-        self._finish(error, k)
-        if not self._has_rows:
-            self._error = None if self._error is None else self._error[0]
-            return value[0]
-        return value
+        if bool(torch.isnan(value).any()):
+            row = torch.nonzero(torch.isnan(value).any(1))[0].item()
+            raise DataError(f"{self.question}: row {row} has probability zero, or is too far away, under every {name}")
+        self._finish(error, k, exact=self._above.exact)
+        if self._has_rows and not self._joint:
+            return value
+        self._error = None if self._error is None else self._error[0]
+        return value[0]
 
     @property
     def mode(self) -> Tensor:
@@ -324,9 +351,10 @@ class Answer:
         site = self._world.sites[name]
         if site.levels:
             raise Unanswerable(f"{name!r} is a class code, and codes have no mean: ask for .probs or .mode")
+        self._refuse_bound()
         with isolated(self.method.seed):
-            value, error, how = self._mean(name)
-        self._how, self._error = how, error
+            value, error = self._mean(name)
+        self._error = error
         if site.local and not self._has_rows:
             self._error = None if error is None else error[0]
             return value[0]
@@ -359,21 +387,24 @@ class Answer:
     # Reading the question -------------------------------------------------------------------------------
 
     def _admit(self, values: Mapping[str, Any]) -> Data:
-        return admit(self._world.p, values, missing=True, found=self._world.sites)
+        """What is given and the targets' ``values`` side by side; one row goes with every row of the others."""
+        world = self._world
+        data = admit(world.p, {**self._values, **values}, missing=True, found=world.sites, example=world.example)
+        for name in data.seen:
+            if any(name in parents for parents in world.line.values()):
+                raise DataError(
+                    f"{name}: other variables depend on it, so its missing cells (NaN) cannot be summed out"
+                )
+        return data
 
-    def _join(self, target: Data) -> Data:
-        """Given and target values side by side; a single row of either goes with every row of the other."""
-        one, other = self._given, target
-        n = max(one.n, other.n, 1)
-        if {one.n, other.n} - {0, 1, n}:
-            raise DataError(
-                f"{', '.join(target.observed)}: expected {one.n} rows, as in {', '.join(one.values)}, got {other.n}"
-            )
-        every = torch.zeros(n, dtype=torch.long)
-        one, other = (d.take(every) if d.n == 1 < n else d for d in (one, other))
-        return Data(
-            one.inputs, {**one.observed, **other.observed}, n, one.sites, {**one.seen, **other.seen}
-        )
+    def _rowed(self, values: Mapping[str, Any]) -> bool:
+        """Whether any value came with a dimension for rows."""
+        for name, value in values.items():
+            site = self._world.sites.get(name)
+            if site is None or site.local:
+                if _dims(value) > (self._world.example[name].dim() - 1 if site is None else site.event_dim):
+                    return True
+        return False
 
     def _rows(self) -> Data:
         return self._given if self._given.n else replace(self._given, n=1)
@@ -395,19 +426,15 @@ class Answer:
         world = self._world
         for name in names:
             if world.sites[name].drawn_only:
-                who = "the guide" if world.line.line.startswith("q") else type(world.p).__name__
+                who = f"the guide of {type(world.p).__name__}" if world.who == "guide" else type(world.p).__name__
                 raise NoDensity(
-                    f"{who} draws {name!r} from other variables but gives it no density of its own: use .sample(n)"
+                    f"{who} is {world.line.line}: it draws {name!r}, but gives it no density. "
+                    f"It can answer p({name}) by .sample(n)."
                 )
-        extra = sorted(
-            name for name, site in world.sites.items()
-            if name not in Factorization(world.p.joint) and type(site.support).__name__ == "_Zero"
-        )
-        if extra:
-            raise NoDensity(
-                f"{type(world.p).__name__} is {world.joint} times the factor {', '.join(map(repr, extra))}: "
-                f"a density known only up to a constant"
-            )
+
+    def _refuse_bound(self) -> None:
+        if isinstance(self.method, LowerBound) and self._sampled:
+            raise Unanswerable("LowerBound() bounds .log_prob alone: use Importance() for probabilities, means and draws")
 
     # Which factors, and how -----------------------------------------------------------------------------
 

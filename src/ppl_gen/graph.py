@@ -1,4 +1,4 @@
-"""Pictures of a joint: `draw` makes the directed graph with plates, `latex` the line above it.
+"""Pictures of a joint: `draw` makes the directed graph with plates, `latex` and `markup` the line above it.
 
 The picture is laid out in three steps, each with one idea:
 
@@ -20,7 +20,7 @@ from math import hypot
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
-__all__ = ["draw", "latex"]
+__all__ = ["draw", "latex", "markup"]
 
 RADIUS = 20.0  # of a node; all lengths are pixels at the picture's natural size
 COLUMN = 45.0  # half the usual distance between neighbours, so that a child can stand between two parents
@@ -40,7 +40,7 @@ Curve: TypeAlias = tuple[Point, Point, Point]
 """The three control points of a quadratic Bézier curve."""
 
 
-# The two public functions -----------------------------------------------------------------------------------
+# The public functions ---------------------------------------------------------------------------------------
 
 
 def latex(line: str) -> str:
@@ -68,6 +68,28 @@ def latex(line: str) -> str:
         lambda name: _latex_name(name.group()),
         spaced.replace(")", r")\,").removesuffix(r"\,"),
     )
+
+
+def markup(line: str) -> str:
+    """The line in HTML: letters in italics, Greek ones for Greek names; no factor is broken over two lines.
+
+    It needs neither a script nor a special font, and is read aloud as it was written.
+
+    Example:
+        >>> print(markup("p(mu | x0)"))
+        <span role="math" aria-label="p(mu | x0)"><span style="white-space: nowrap"><i>p</i>(<i>μ</i> |
+        <i>x</i><sub>0</sub>)</span></span>
+    """
+
+    def name(match: re.Match[str]) -> str:
+        letters, digits = _parts(match.group())
+        written = f"<i>{letters}</i>" if len(letters) == 1 else escape(letters)
+        return written + (f"<sub>{digits}</sub>" if digits else "")
+
+    factors = re.findall(r"[^()]+(?:\([^()]*\))?", line)
+    typeset = (re.sub(r"[^\W\d]\w*", name, factor.strip()) for factor in factors)
+    lines = " ".join(f'<span style="white-space: nowrap">{factor}</span>' for factor in typeset)
+    return f'<span role="math" aria-label="{escape(line)}">{lines}</span>'
 
 
 def draw(

@@ -1,0 +1,257 @@
+"""A short article of sections, tables and figures: one self-contained HTML page, or text on a terminal.
+
+Nothing here knows a model. Text between backticks is typeset as mathematics where it reads as such, as in
+``"`p(y | x)` of `mu`"``, and as code elsewhere.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from ppl_gen.graph import markup
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+__all__ = ["Card", "Figure", "Report", "Section", "Table", "replace_file"]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under a head; the caption says what to see.
+
+    ``numbers`` are the columns set flush right; ``fold`` is the line behind which a page hides a long table,
+    which is then left out on a terminal.
+    """
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    caption: str = ""
+    numbers: Sequence[int] = ()
+    fold: str = ""
+
+    def html(self) -> str:
+        """The table in a box that scrolls by itself where it is too wide for the page."""
+        align = [' class="number"' if i in self.numbers else "" for i in range(len(self.head))]
+        head = "".join(f'<th scope="col"{a}>{_html(cell)}</th>' for a, cell in zip(align, self.head, strict=True))
+        body = "".join(
+            "<tr>" + "".join(f"<td{a}>{_html(cell)}</td>" for a, cell in zip(align, row, strict=True)) + "</tr>\n"
+            for row in self.rows
+        )
+        name = escape(_plain(self.caption or self.fold or ", ".join(self.head)), quote=True)
+        table = (
+            f'<div class="scroll" tabindex="0" role="region" aria-label="{name}"><table>\n'
+            f"<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>"
+        )
+        caption = f"<figcaption>{_html(self.caption)}</figcaption>" if self.caption else ""
+        shown = f"<figure>{table}{caption}</figure>"
+        return f"<details><summary>{_html(self.fold)}</summary>{shown}</details>" if self.fold else shown
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture as SVG text, which carries its own description, and the caption that says what to see."""
+
+    svg: str
+    caption: str
+
+    def html(self) -> str:
+        """The picture with its caption."""
+        return f'<figure><div class="picture">{self.svg}</div><figcaption>{_html(self.caption)}</figcaption></figure>'
+
+
+@dataclass(frozen=True)
+class Card:
+    """Something that has a name, lines of mathematics with what they are, and a small picture."""
+
+    name: str
+    lines: Sequence[tuple[str, str]]
+    svg: str
+
+    def html(self) -> str:
+        """The lines beside the picture."""
+        lines = "".join(f"<dt>{escape(what)}</dt><dd>{markup(line)}</dd>" for what, line in self.lines if line)
+        return f'<div class="card"><div><b>{escape(self.name)}</b><dl>{lines}</dl></div>{self.svg}</div>'
+
+
+Part: TypeAlias = str | Table | Figure | Card
+
+
+@dataclass(frozen=True)
+class Section:
+    """A claim, and what it rests on: paragraphs (plain strings), tables, figures and cards."""
+
+    claim: str
+    parts: Sequence[Part]
+
+    def print(self, console: "Console", number: int) -> None:
+        """Write the section on a terminal, without pictures and folded tables."""
+        console.print()
+        console.rule(style="dim")
+        console.print(_rich(f"{number}  {self.claim}"), style="bold")
+        for part in self.parts:
+            if isinstance(part, str):
+                console.print()
+                console.print(_rich(part))
+            elif isinstance(part, Card):
+                console.print()
+                lines = ((part.name, part.lines[0][1]), *(("", line) for _, line in part.lines[1:] if line))
+                for name, line in lines:
+                    console.print(f"[bold]{name:<20}[/] [cyan]{line}[/]")
+            elif isinstance(part, Table) and not part.fold:
+                print_table(console, part)
+
+
+@dataclass
+class Report:
+    """An article: title, lead, numbers at a glance (number, what it is), sections and a colophon."""
+
+    title: str
+    lead: str
+    glance: list[tuple[str, str]] = field(default_factory=list)
+    sections: list[Section] = field(default_factory=list)
+    notice: str = ""
+
+    def add(self, section: Section, console: "Console") -> None:
+        """Append a section, and write it on the terminal."""
+        self.sections.append(section)
+        section.print(console, len(self.sections))
+
+    def html(self) -> str:
+        """The whole page: styles and pictures are inside, and it fetches nothing."""
+        glance = "".join(f"<li><b>{_html(number)}</b> {_html(what)}</li>" for number, what in self.glance)
+        body = "\n".join(_section(i, section) for i, section in enumerate(self.sections, 1))
+        notice = f'<p class="notice">{_html(self.notice)}</p>' if self.notice else ""
+        return (
+            '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+            '<meta name="color-scheme" content="light dark">\n'
+            f"<title>{escape(_plain(self.title))}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
+            f'<header><h1>{_html(self.title)}</h1>\n<p class="lead">{_html(self.lead)}</p>{notice}\n'
+            f"{f'<ul class="glance">{glance}</ul>' if glance else ''}</header>\n{body}\n</main>\n</body>\n</html>\n"
+        )
+
+
+def print_table(console: "Console", table: Table) -> None:
+    """Write a table on a terminal, its caption below."""
+    from rich import box
+    from rich.table import Table as Grid
+
+    grid = Grid(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    for i, name in enumerate(table.head):
+        grid.add_column(_rich(name), justify="right" if i in table.numbers else "left")
+    for row in table.rows:
+        grid.add_row(*map(_rich, row))
+    console.print(grid)
+    if table.caption:
+        console.print(_rich(table.caption), style="dim")
+
+
+def replace_file(path: Path, content: str | bytes) -> None:
+    """Write a file all at once: whoever reads it sees the old one or the new one, never a part."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_bytes(content.encode() if isinstance(content, str) else content)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _section(number: int, section: Section) -> str:
+    parts = [f"<p>{_html(part)}</p>" if isinstance(part, str) else part.html() for part in section.parts]
+    heading = f'<h2 id="s{number}"><span>{number}</span> {_html(section.claim)}</h2>'
+    return "\n".join([f'<section aria-labelledby="s{number}">', heading, *parts, "</section>"])
+
+
+# Text with backticks ----------------------------------------------------------------------------------------
+
+
+def _pieces(text: str) -> Iterable[tuple[str, str]]:
+    """Pairs (kind, piece): plain text, a formula, or code."""
+    for i, piece in enumerate(text.split("`")):
+        formula = re.fullmatch(r"(\s*[pq]\([^()]+\))+|[^\W\d]\d*|pi|mu|tau|sigma", piece)
+        yield ("text" if i % 2 == 0 else "formula" if formula else "code"), piece
+
+
+def _html(text: str) -> str:
+    how = {"text": escape, "formula": markup, "code": lambda piece: f"<code>{escape(piece)}</code>"}
+    return "".join(how[kind](piece) for kind, piece in _pieces(text))
+
+
+def _rich(text: str) -> "Text":
+    from rich.text import Text
+
+    styles = {"text": "", "formula": "cyan", "code": "cyan"}
+    return Text.assemble(*((piece, styles[kind]) for kind, piece in _pieces(text)))
+
+
+def _plain(text: str) -> str:
+    return text.replace("`", "")
+
+
+STYLE = """
+:root { --ink: #1f2328; --soft: #5b6470; --paper: #fdfcfa; --line: #d9d6cf; --tint: #f4f2ec; --link: #2a6fd0 }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e6e8eb; --soft: #a0a8b3; --paper: #14171b; --line: #343a43; --tint: #1c2026; --link: #7fb0f5 }
+}
+* { box-sizing: border-box }
+html { -webkit-text-size-adjust: 100%; text-size-adjust: 100% }
+body { margin: 0; background: var(--paper); color: var(--ink); overflow-wrap: break-word;
+  font: 1.0625rem/1.6 Charter, "Bitstream Charter", "Iowan Old Style", Palatino, "Palatino Linotype", Georgia,
+    "Liberation Serif", serif;
+  font-variant-numeric: oldstyle-nums }
+main { max-width: 40rem; margin: 0 auto; padding: 3.5rem 1.25rem 5rem }
+h1 { font-size: 2.4rem; line-height: 1.15; font-weight: 600; margin: 0 0 1rem; letter-spacing: -.01em;
+  text-wrap: balance }
+h2 { font-size: 1.4rem; line-height: 1.3; font-weight: 600; margin: 3.75rem 0 1rem; text-wrap: balance }
+h2 span:first-child { color: var(--soft); font-weight: 400; margin-right: .4em }
+p { margin: 0 0 1rem; hyphens: auto }
+.lead { font-size: 1.2rem; line-height: 1.5; color: var(--soft) }
+.notice { border-left: 3px solid #e07b10; padding: .1rem 0 .1rem 1rem }
+[role=math], .card dd { font-family: "STIX Two Text", "Cambria", "Latin Modern Roman", "Times New Roman",
+  "Liberation Serif", serif; font-variant-numeric: lining-nums; font-size: 1.05em }
+[role=math] i { padding-right: .04em }
+sub { line-height: 0; font-size: .72em }
+code { font: .86em/1.4 ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace;
+  background: var(--tint); border-radius: 3px; padding: .08em .3em; overflow-wrap: anywhere }
+.glance { list-style: none; display: grid; grid-template-columns: repeat(auto-fit, minmax(8.4rem, 1fr));
+  gap: 1rem 1.5rem; margin: 2rem 0 0; padding: 1.1rem 0; border: solid var(--line); border-width: 1px 0;
+  font-size: .86rem; line-height: 1.4; color: var(--soft) }
+.glance b { display: block; font-size: 1.7rem; line-height: 1.25; font-weight: 600; color: var(--ink) }
+figure { margin: 1.75rem 0 }
+figcaption, .card dt, summary { font-size: .875rem; line-height: 1.45; color: var(--soft) }
+figcaption { margin-top: .6rem }
+.picture { text-align: center }
+.scroll { overflow-x: auto }
+table { border-collapse: collapse; width: 100%; font-size: .9rem; line-height: 1.4;
+  font-variant-numeric: lining-nums tabular-nums; border: solid var(--ink); border-width: 1.5px 0 }
+th { font-weight: 600; text-align: left; vertical-align: bottom; border-bottom: 1px solid var(--ink) }
+th, td { padding: .35rem 1rem .35rem 0 }
+th:last-child, td:last-child { padding-right: 0 }
+td { vertical-align: top; border-bottom: 1px solid var(--line); hyphens: none; min-width: 3.2rem }
+tr:last-child td { border-bottom: 0 }
+.number { text-align: right; white-space: nowrap }
+.card { display: flex; flex-wrap: wrap; align-items: center; justify-content: space-between; gap: 1rem 2rem;
+  background: var(--tint); border-radius: 6px; padding: 1.1rem 1.4rem; margin: 1.5rem 0 }
+.card > div { flex: 1 1 14rem; min-width: 0 }
+.card svg { flex: none; max-width: 100% }
+.card dl { margin: .5rem 0 0 }
+.card dd { margin: 0 0 .5rem; line-height: 1.5 }
+details { margin: 1.25rem 0 }
+summary { cursor: pointer; color: var(--link) }
+:focus-visible { outline: 2px solid var(--link); outline-offset: 3px }
+@media (min-width: 72rem) {
+  main { padding-top: 5rem; transform: translateX(-7rem) }
+  figure { width: 58rem; display: grid; grid-template-columns: 37.5rem 17.5rem; column-gap: 3rem; align-items: end }
+  figcaption { margin: 0 }
+  header { position: relative }
+  h1 { font-size: 3rem }
+}
+@media (max-width: 30rem) { body { font-size: 1rem } main { padding-top: 2rem } h1 { font-size: 1.9rem } }
+@media print { body { background: none } main { transform: none } }
+"""

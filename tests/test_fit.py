@@ -1,0 +1,326 @@
+"""The verb fit: reproducible, without lasting effect, and safe."""
+
+import copy
+import random
+import threading
+
+import numpy as np
+import pyro
+import pytest
+import torch
+from pyro import distributions as dist
+
+from ppl_gen import SVI, Exact, LowerBound, ProbabilisticModel, ask, check_model, fit, load, save, to_arviz
+from ppl_gen.data import gaussian_mixture, iris
+from ppl_gen.distributions import Bernoulli
+from ppl_gen.errors import DataError, Interrupted, NoEvidence, NonFinite, Unanswerable, Unexplained, UnknownVariable
+from ppl_gen.models import VAE, GaussianMixture, GaussianNaiveBayes, LogisticRegression
+
+DATA = iris().standardized()
+ZEROS_AND_ONES = (DATA.x > 0).double()
+FITS = {
+    "naive Bayes, exact": (GaussianNaiveBayes(classes=3, features=4), Exact(), {"x": DATA.x, "y": DATA.y}),
+    "naive Bayes": (GaussianNaiveBayes(classes=3, features=4), SVI(steps=20), {"x": DATA.x, "y": DATA.y}),
+    "logistic": (LogisticRegression(classes=3, features=4), SVI(steps=20), {"x": DATA.x, "y": DATA.y}),
+    "mixture": (GaussianMixture(components=2, features=4), SVI(steps=20), {"x": DATA.x}),
+    "mixture, full rank": (
+        GaussianMixture(components=2, features=4), SVI(steps=20, guide="full_rank"), {"x": DATA.x},
+    ),
+    "VAE, minibatches": (
+        VAE(features=4, latent=2, hidden=(8,), dropout=0.1), SVI(steps=20, batch_size=40), {"x": ZEROS_AND_ONES},
+    ),
+}  # fmt: skip
+
+
+def bits(posterior):
+    """Everything that a fit found."""
+    tensors = {**dict(posterior.model.state_dict()), "elbo": posterior.elbo}
+    if isinstance(posterior.guide, torch.nn.Module):
+        tensors |= {f"guide {k}": v for k, v in posterior.guide.state_dict().items()}
+    return tensors
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_one_seed_gives_the_same_bits(name):
+    model, method, data = FITS[name]
+    before = copy.deepcopy(model.state_dict())
+    first = bits(fit(model, method, **data))
+    fit(model, method, **{k: v[:100] for k, v in data.items()})  # other data in between
+    torch.manual_seed(99)
+    assert same(first, bits(fit(model, method, **data)))
+    assert same(before, model.state_dict())  # the user's model is as it was
+    if isinstance(method, SVI):
+        other = SVI(steps=20, guide=method.guide, batch_size=method.batch_size, seed=1)
+        assert not same(first, bits(fit(model, other, **data)))
+
+
+def state_of_the_world():
+    return (
+        torch.get_rng_state().tolist(), np.random.get_state()[1].tolist(), random.getstate(),
+        torch.get_default_dtype(), torch.is_grad_enabled(), torch.distributions.Distribution._validate_args,
+        pyro.settings.get("module_local_params"), pyro.settings.get("validate_poutine"),
+        sorted(pyro.get_param_store().keys()),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("validate", [True, False])
+def test_every_verb_leaves_the_world_as_it_was(validate, tmp_path):
+    with pyro.validation_enabled(validate):
+        before = state_of_the_world()
+        for model, method, data in FITS.values():
+            posterior = fit(model, method, **data)
+            assert state_of_the_world() == before
+            given = {"x": data["x"][:5]} if "p(x)" not in model.joint and "y" in data else {}
+            question = "p(y | x)" if given else "p(x)"
+            answer = ask(posterior, question, LowerBound(), **given)
+            value = answer.probs if given else answer.log_prob(x=data["x"][:5])
+            assert torch.isfinite(value).all()
+            answer.sample(3)
+            to_arviz(posterior, draws=3)
+            save(posterior, tmp_path / "posterior.pplgen")
+            load(tmp_path / "posterior.pplgen")
+            given = {"x": DATA.x} if isinstance(model, LogisticRegression) else {}
+            check_model(model, **given)
+            posterior.draw(3)
+            posterior.estimate_elbo(2)
+            repr(model), repr(posterior), model._repr_html_(), posterior._repr_html_()
+            assert state_of_the_world() == before
+        with pytest.raises(DataError):
+            fit(FITS["mixture"][0], x=DATA.x.tolist()[:3] + [[0.0, 0.0, 0.0, float("nan")]])
+        assert state_of_the_world() == before
+
+
+def test_threads_equal_their_sequential_results():
+    model, method, data = FITS["mixture"]
+    expected = bits(fit(model, method, **data))
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(bits(fit(model, method, **data)))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4
+    assert all(same(expected, other) for other in found)
+
+
+@pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
+def test_fit_trains_where_gradients_are_off(context):
+    model, method, data = FITS["mixture"]
+    expected = bits(fit(model, method, **data))
+    with context():
+        assert same(expected, bits(fit(model, method, **data)))
+
+
+def test_svi_climbs_to_a_bound_below_the_exact_evidence():
+    model, _, data = FITS["naive Bayes"]
+    exact = fit(model, x=data["x"], y=data["y"]).log_evidence
+    posterior = fit(model, SVI(steps=800), **data)
+    bound, error = posterior.estimate_elbo(400)
+    start = posterior.elbo[:20].mean()
+    assert start < exact - 300  # the start is far away
+    assert bound < exact + 5 * error  # 5 s.e.: false alarms below 1e-6
+    assert bound > exact - 30
+
+
+@pytest.mark.parametrize("guide", ["mean_field", "full_rank"])
+def test_every_guide_stays_below_the_evidence(guide):
+    model, _, data = FITS["naive Bayes"]
+    exact = fit(model, **data).log_evidence
+    bound, error = fit(model, SVI(steps=600, guide=guide), **data).estimate_elbo(200)
+    assert bound < exact + 5 * error
+
+
+def test_a_function_with_pyro_param_is_a_guide():
+    class Mean(ProbabilisticModel):
+        joint = "p(mu) p(x | mu)"
+
+        def model(self, n):
+            mu = pyro.sample("mu", dist.Normal(torch.tensor(0.0), 10.0))
+            with pyro.plate("data", n):
+                pyro.sample("x", dist.Normal(mu, 1.0))
+
+    def guide():
+        loc = pyro.param("loc", torch.tensor(0.0))
+        scale = pyro.param("scale", torch.tensor(1.0), constraint=dist.constraints.positive)
+        pyro.sample("mu", dist.Normal(loc, scale))
+
+    x = torch.tensor([1.0, 2.0, 6.0])
+    posterior = fit(Mean(), SVI(steps=600, learning_rate=0.05, guide=guide, particles=4), x=x)
+    precision = 3 + 1 / 100
+    draws = posterior.draw(4000, seed=0)["mu"]
+    exact_mean, exact_sd = 9 / precision, precision**-0.5
+    start = abs(0 - exact_mean)
+    assert start > 1
+    assert abs(draws.mean() - exact_mean) < 0.2 * exact_sd + 5 * exact_sd / 4000**0.5
+    assert abs(draws.std() / exact_sd - 1) < 0.2
+    assert not list(pyro.get_param_store().keys())
+
+
+def test_continuing_on_the_same_rows_gives_more_steps():
+    model, method, data = FITS["mixture"]
+    once = fit(model, method, **data)
+    twice = fit(once, method, **data)
+    assert len(twice.elbo) == 40
+    assert torch.equal(twice.elbo[:20], once.elbo)
+    assert twice.fingerprints == once.fingerprints
+
+
+def test_new_rows_take_yesterdays_posterior_as_their_prior():
+    """Streaming VB: half and half ends near the fit of all rows, not near the fit of the second half."""
+    x, y = DATA.x[torch.randperm(150, generator=torch.Generator().manual_seed(0))], None
+    del y
+    shuffled = gaussian_mixture(rows=400, components=2, features=1, seed=3)
+    x = shuffled.x
+    model = GaussianNaiveBayes(classes=2, features=1)
+    method = SVI(steps=800)
+    halves = fit(fit(model, method, x=x[:300], y=shuffled.y[:300]), method, x=x[300:], y=shuffled.y[300:])
+    exact = fit(model, x=x, y=shuffled.y)
+    second = fit(model, x=x[300:], y=shuffled.y[300:])
+    sd = {k: v.std(0) for k, v in exact.draw(2000, seed=0).items()}["mu"]
+    ours, whole, part = (p.draw(2000, seed=1)["mu"] for p in (halves, exact, second))
+    assert (ours.std(0) / sd).max() < 1.3  # as narrow as 400 rows make it
+    assert (part.std(0) / sd).min() > 1.5  # 100 rows alone do not
+    assert ((ours.mean(0) - whole.mean(0)).abs() / sd).max() < 0.5
+
+
+def test_log_evidence_is_refused_where_it_is_unknown():
+    model, method, data = FITS["mixture"]
+    with pytest.raises(NoEvidence, match="posterior.elbo bounds it from below"):
+        _ = fit(model, method, **data).log_evidence
+
+
+class Explodes(ProbabilisticModel):
+    """Finite until its parameter passes 1."""
+
+    joint = "p(x)"
+
+    def __init__(self):
+        super().__init__()
+        self.a = torch.nn.Parameter(torch.tensor(0.9))
+
+    def model(self, n):
+        with pyro.plate("data", n):
+            scale = torch.where(self.a < 1, self.a, torch.nan)
+            pyro.sample("x", dist.Normal(torch.zeros(n), scale, validate_args=False))
+
+    def guide(self):
+        pass
+
+
+def test_a_fit_stops_at_the_first_non_finite_number():
+    with pytest.raises(NonFinite, match=r"stopped at step \d+: log p\(x \| …\) of rows 0, 1") as caught:
+        fit(Explodes(), SVI(steps=50, learning_rate=0.03, schedule="constant"), x=torch.full((4,), 5.0))
+    error = caught.value
+    assert error.site == "x"
+    assert len(error.posterior.elbo) == error.step
+    assert torch.isfinite(error.posterior.elbo).all()
+    assert "stopped by inf or nan" in error.posterior.note
+
+
+def test_ctrl_c_returns_what_there_is():
+    calls = []
+
+    def press(fraction):
+        calls.append(fraction)
+        if len(calls) == 8:
+            raise KeyboardInterrupt
+        return 1.0
+
+    model, _, data = FITS["mixture"]
+    with pytest.warns(Interrupted, match="stopped by hand after 7 of 100 steps"):
+        posterior = fit(model, SVI(steps=100, schedule=press), **data)
+    assert len(posterior.elbo) == 7
+    assert "7 of 100" in str(posterior)
+
+
+def test_any_optimiser_of_torch():
+    model, _, data = FITS["mixture"]
+    for optimiser in (torch.optim.SGD, torch.optim.RMSprop, torch.optim.AdamW, torch.optim.Adagrad):
+        posterior = fit(model, SVI(steps=3, learning_rate=1e-4, optimizer=optimiser), **data)
+        assert torch.isfinite(posterior.elbo).all()
+
+
+REFUSED = [
+    ({}, {}, DataError, "fit needs data named like the variables"),
+    ({}, {"w": [1.0]}, UnknownVariable, "'w' is not a variable of GaussianMixture"),
+    ({}, {"x": [[1.0]]}, DataError, r"x: expected shape \(1, 4\) \(rows first\), got \(1, 1\)"),
+    ({}, {"x": torch.zeros(0, 4)}, DataError, "x: expected at least one row"),
+    ({}, {"x": [["a", "b", "c", "d"]]}, DataError, "x: expected numbers"),
+    ({}, {"x": [[1.0, 2.0, 3.0, float("inf")]]}, DataError, "x: expected finite real numbers, got inf"),
+    ({}, {"x": [[1.0, 2.0, 3.0, float("nan")]]}, DataError, "x: expected no missing cells here, got NaN"),
+    ({}, {"x": DATA.x, "z": [0, 1]}, DataError, "z: expected shape"),
+]
+
+
+@pytest.mark.parametrize(("options", "data", "error", "message"), REFUSED)
+def test_bad_data_are_refused_by_name(options, data, error, message):
+    with pytest.raises(error, match=message):
+        fit(GaussianMixture(components=2, features=4), SVI(steps=1, **options), **data)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"steps": 0}, "steps: expected a whole number from 1 up, got 0"),
+        ({"steps": 1.5}, "steps: expected a whole number"),
+        ({"learning_rate": -1}, "learning_rate: expected a positive number"),
+        ({"learning_rate": float("nan")}, "learning_rate: expected a positive number"),
+        ({"batch_size": -3}, "batch_size: expected a whole number from 0 up"),
+        ({"particles": True}, "particles: expected a whole number"),
+        ({"schedule": "linear"}, "schedule: expected"),
+    ],
+)
+def test_bad_settings_are_refused_by_name(options, message):
+    with pytest.raises(DataError, match=message):
+        SVI(**options)
+
+
+def test_bad_methods_models_and_guides_are_refused():
+    model, _, data = FITS["mixture"]
+    with pytest.raises(DataError, match="method: expected"):
+        fit(model, "svi", **data)
+    with pytest.raises(DataError, match="model: expected a ProbabilisticModel"):
+        fit(torch.nn.Linear(1, 1), **data)
+    with pytest.raises(DataError, match="guide: expected None, mean_field, full_rank"):
+        fit(model, SVI(steps=1, guide="flow"), **data)
+    with pytest.raises(DataError, match="pass the class, guide=AutoNormal"):
+        fit(model, SVI(steps=1, guide=pyro.infer.autoguide.AutoNormal(model.model)), **data)
+
+    def misspelt():
+        model.guide()
+        pyro.sample("nu", dist.Normal(0.0, 1.0))
+
+    with pytest.raises(DataError, match="samples 'nu', which GaussianMixture does not have"):
+        fit(model, SVI(steps=1, guide=misspelt), **data)
+    with pytest.raises(Unanswerable, match="no closed form"):
+        fit(model, Exact(), **data)
+
+
+def test_grey_levels_offered_to_bernoulli_are_refused_with_advice():
+    with pytest.raises(DataError, match=r"zeros and ones.*got 0.5 .*binarise.*Categorical\(levels\)"):
+        fit(VAE(features=2, latent=1, likelihood=Bernoulli()), x=[[0.0, 1.0], [0.5, 1.0]])
+
+
+def test_an_unexplained_latent_is_named():
+    class Counts(ProbabilisticModel):
+        joint = "p(k) p(x | k)"
+        approximation = ""
+
+        def __init__(self):
+            super().__init__()
+            self.a = torch.nn.Parameter(torch.tensor(1.0))
+
+        def model(self, n):
+            with pyro.plate("data", n):
+                k = pyro.sample("k", dist.Poisson(torch.full((n,), 3.0)))
+                pyro.sample("x", dist.Normal(k + self.a, 1.0))
+
+        def guide(self):
+            pass
+
+    with pytest.raises(Unexplained, match="'k' is a latent variable that is neither observed, sampled by the guide"):
+        fit(Counts(), SVI(steps=1), x=[1.0, 2.0])

@@ -40,17 +40,17 @@ from ppl_gen.errors import (
 )
 from ppl_gen.inference.evidence import log_mean_exp, log_mean_exp_error, pareto_k
 from ppl_gen.inference.guides import Automatic
-from ppl_gen.inputs import Data, admit, describe
+from ppl_gen.inputs import Data, admit, as_tensor, describe
 from ppl_gen.isolation import isolated
 from ppl_gen.notation import Factor, Factorization, read_question
 from ppl_gen.posterior import Posterior
 
-CELLS = 1 << 22  # numbers held at once while scoring: memory stays constant however many rows are asked about
+CELLS = 1 << 20  # numbers held at once while scoring: memory does not grow with the rows
 
 
 @dataclass(frozen=True)
 class Importance:
-    """Integrate what cannot be summed by averaging ``draws`` draws: of the posterior, the guide or the prior."""
+    """Integrate what cannot be summed by averaging ``draws`` draws: of posterior, guide or prior."""
 
     draws: int = 1000
     seed: int = 0
@@ -66,7 +66,9 @@ class LowerBound(Importance):
     draws: int = 100
 
 
-def ask(of: ProbabilisticModel | Posterior, question: str, method: Importance | None = None, /, **values: Any) -> "Answer":
+def ask(
+    of: ProbabilisticModel | Posterior, question: str, method: Importance | None = None, /, **values: Any
+) -> "Answer":
     """Ask a joint a textbook question: "p(y | x)", "p(x, y)", "p(x)", "p(z | x)", "p(mu)".
 
     Asked of a model, its prior answers; asked of a posterior, the posterior predictive. The answer is a
@@ -93,6 +95,8 @@ def ask(of: ProbabilisticModel | Posterior, question: str, method: Importance | 
     """
     if not isinstance(of, ProbabilisticModel | Posterior):
         raise DataError(f"ask: expected a ProbabilisticModel or a Posterior first, got {type(of).__name__}")
+    if not (method is None or isinstance(method, Importance)):
+        raise DataError(f"method: expected Importance(…) or LowerBound(…), got {method!r}")
     asked = read_question(question)
     with isolated(0):
         return Answer(_world(of, asked, values), question, method or Importance(), values)
@@ -157,10 +161,9 @@ def _world(of: ProbabilisticModel | Posterior, asked: Factor, values: Mapping[st
     if posterior is not None and posterior.guide is not None:
         world = _under_guide(world, posterior, asked)
     marginal = Factorization(p.marginal)
-    if world.who != "model" and world.program == p.model and marginal and set(names) <= marginal.keys():
-        if world.posterior is None:  # the parameters are integrated out in closed form
-            program = p.predictive  # type: ignore[operator]
-            world = replace(world, program=program, line=marginal, sites=sites(program, {"n": 2}))
+    if marginal and set(names) <= marginal.keys() and world.posterior is None:
+        program: Any = p.predictive  # the parameters are integrated out in closed form
+        world = replace(world, program=program, line=marginal, sites=sites(program, {"n": 2}))
     factors = [name for name, site in world.sites.items() if site.event_shape[-1:] == (0,)]  # pyro.factor
     if factors and world.program == p.model:
         raise _unnormalised(p, f"it multiplies in the factor {', '.join(map(repr, factors))}")
@@ -188,7 +191,7 @@ def _under_guide(world: _World, posterior: Posterior, asked: Factor) -> _World:
             return world  # all parameters that matter are given: nothing is left for the guide to say
         raise Unanswerable(
             f"{type(world.p).__name__} is {world.joint}. Its guide knows the parameters "
-            f"{', '.join(sorted(parameters))}, and the rows only given all of them: a question that mixes both "
+            f"{', '.join(sorted(parameters))}, and the rows only given them all: a question that mixes both "
             f"has no density here. Ask about one side, give every parameter, or ask the model instead."
         )
     found = sites(posterior.guide, {**world.example, "n": 2})
@@ -209,7 +212,7 @@ def _under_guide(world: _World, posterior: Posterior, asked: Factor) -> _World:
 
 
 def _coupled(p: ProbabilisticModel, posterior: Posterior) -> tuple[frozenset[str], ...]:
-    """Groups of parameters that are dependent under the posterior; all of them unless the guide tells more."""
+    """Groups of parameters that are dependent under the posterior; all unless the guide tells more."""
     names = frozenset(posterior.parameters)
     if isinstance(posterior.guide, Automatic) and posterior.guide.factorised:
         return tuple(frozenset({name}) for name in names)
@@ -233,7 +236,9 @@ def _example(
         elif name in values:
             shape = tuple(as_tensor(name, values[name], dtype_of(p)).shape[1:])
         else:
-            raise DataError(f"{name}: {type(p).__name__} has no attribute `features`, so pass {name}=… with rows first")
+            raise DataError(
+                f"{name}: {type(p).__name__} has no attribute `features`, so pass {name}=… with rows first"
+            )
         example[name] = torch.zeros(2, *shape, dtype=dtype_of(p))
     return example
 
@@ -269,15 +274,19 @@ class Answer:
                 raise DataError(f"{name}: the question {question} is given {name}; pass {name}=…")
         for name in values:
             if name in self._targets:
-                raise DataError(f"{name}: {question} asks about it; pass it to the answer: .log_prob({name}=…)")
+                raise DataError(
+                    f"{name}: {question} asks about it; pass it to the answer: .log_prob({name}=…)"
+                )
             if name not in given:
                 raise DataError(f"{name}: does not stand right of the bar in {question}; got a value for it")
         self._values = dict(values)
         self._given = self._admit({})
-        self._joint = any(not world.sites[name].local for name in self._targets)  # all rows tell of it together
+        self._joint = any(
+            not world.sites[name].local for name in self._targets
+        )  # all rows tell of it together
         self._has_rows = self._rowed(values)
         self._above, self._below = self._plan()
-        self._how = self._method_name()
+        self._how = self._method_name(bound=True)
         if self._below is not None:
             self._refuse_undense(name for name in given if name in self._below.factors)
         self._error: Tensor | None = None
@@ -311,10 +320,11 @@ class Answer:
         with isolated(self.method.seed):
             self._refuse_undense(self._targets)
             both = self._admit(values)
-            above, below = self._parameters(self._above), self._parameters(self._below)
+            above = self._parameters(self._above, both.observed)
+            below = self._parameters(self._below, self._given.observed)
             parts = [self._log_prob(part, above, below) for part in self._parts(both, self.method.draws)]
         value, error, k = (torch.cat(column) for column in zip(*parts, strict=True))
-        self._finish(error, k)
+        self._finish(error, k, bound=True)
         if not self._joint and (self._has_rows or self._rowed(values)):
             return value
         self._error = None if self._error is None else self._error[0]
@@ -325,14 +335,15 @@ class Answer:
         """The probability of every value of a finite target: shape (n, levels), or (levels,) for one row."""
         name = self._finite_target()
         self._refuse_undense([name])
-        self._refuse_bound()
         with isolated(self.method.seed):
-            draws = self._parameters(self._above)
-            parts = [self._probs(part, name, draws) for part in self._parts(self._rows(), self.method.draws)]
+            draws = None if self._joint else self._parameters(self._above, self._given.observed)
+            parts = [self._probs(part, name, draws) for part in self._parts(self._given, self.method.draws)]
         value, error, k = (torch.cat(column) for column in zip(*parts, strict=True))
         if bool(torch.isnan(value).any()):
             row = torch.nonzero(torch.isnan(value).any(1))[0].item()
-            raise DataError(f"{self.question}: row {row} has probability zero, or is too far away, under every {name}")
+            raise DataError(
+                f"{self.question}: row {row} has probability zero, or is too far away, under every {name}"
+            )
         self._finish(error, k, exact=self._above.exact)
         if self._has_rows and not self._joint:
             return value
@@ -351,7 +362,6 @@ class Answer:
         site = self._world.sites[name]
         if site.levels:
             raise Unanswerable(f"{name!r} is a class code, and codes have no mean: ask for .probs or .mode")
-        self._refuse_bound()
         with isolated(self.method.seed):
             value, error = self._mean(name)
         self._error = error
@@ -387,31 +397,34 @@ class Answer:
     # Reading the question -------------------------------------------------------------------------------
 
     def _admit(self, values: Mapping[str, Any]) -> Data:
-        """What is given and the targets' ``values`` side by side; one row goes with every row of the others."""
+        """What is given and the targets' ``values`` side by side; one row goes with all of the others."""
         world = self._world
-        data = admit(world.p, {**self._values, **values}, missing=True, found=world.sites, example=world.example)
+        data = admit(
+            world.p, {**self._values, **values}, missing=True, found=world.sites, example=world.example
+        )
         for name in data.seen:
             if any(name in parents for parents in world.line.values()):
                 raise DataError(
                     f"{name}: other variables depend on it, so its missing cells (NaN) cannot be summed out"
                 )
-        return data
+        if not data.n and data.rows:
+            raise DataError(f"{next(iter(data.rows))}: expected at least one row, got none")
+        return data if data.n else replace(data, n=1)
 
     def _rowed(self, values: Mapping[str, Any]) -> bool:
         """Whether any value came with a dimension for rows."""
         for name, value in values.items():
             site = self._world.sites.get(name)
-            if site is None or site.local:
-                if _dims(value) > (self._world.example[name].dim() - 1 if site is None else site.event_dim):
-                    return True
+            own = self._world.example[name].dim() - 1 if site is None else site.event_dim
+            if (site is None or site.local) and _dims(value) > own:
+                return True
         return False
-
-    def _rows(self) -> Data:
-        return self._given if self._given.n else replace(self._given, n=1)
 
     def _single_target(self) -> tuple[str]:
         if len(self._targets) > 1:
-            raise Unanswerable(f"{self.question} asks about several variables; ask about one, or use .log_prob")
+            raise Unanswerable(
+                f"{self.question} asks about several variables; ask about one, or use .log_prob"
+            )
         return (self._targets[0],)
 
     def _finite_target(self) -> str:
@@ -426,27 +439,26 @@ class Answer:
         world = self._world
         for name in names:
             if world.sites[name].drawn_only:
-                who = f"the guide of {type(world.p).__name__}" if world.who == "guide" else type(world.p).__name__
+                who = (
+                    f"the guide of {type(world.p).__name__}"
+                    if world.who == "guide"
+                    else type(world.p).__name__
+                )
                 raise NoDensity(
                     f"{who} is {world.line.line}: it draws {name!r}, but gives it no density. "
                     f"It can answer p({name}) by .sample(n)."
                 )
 
-    def _refuse_bound(self) -> None:
-        if isinstance(self.method, LowerBound) and self._sampled:
-            raise Unanswerable("LowerBound() bounds .log_prob alone: use Importance() for probabilities, means and draws")
-
     # Which factors, and how -----------------------------------------------------------------------------
 
     def _plan(self) -> tuple[_Terms, _Terms | None]:
-        """The factors of p(targets, given) that matter, and those of p(given) that the former must be divided by."""
+        """The factors of p(targets, given) that matter, and those of p(given) that divide them."""
         line, targets = self._world.line, frozenset(self._targets)
-        given = frozenset((*self._given.inputs, *self._given.observed))
+        given = frozenset(self._values)
         known = given | (line.given - self._world.drawn)
         factors = line.relevant(targets, known, self._world.coupled)
         below = factors & line.ancestors(given)
-        whole_ = self._terms(factors, known | targets)
-        return whole_, (self._terms(below, known) if below & given else None)
+        return self._terms(factors, known | targets), (self._terms(below, known) if below & given else None)
 
     def _terms(self, factors: frozenset[str], clamped: frozenset[str]) -> _Terms:
         world = self._world
@@ -460,30 +472,30 @@ class Answer:
             tuple(sorted(scope - set(local))),
         )
 
-    @staticmethod
-    def _sampled(plan: tuple[_Terms, _Terms | None]) -> bool:
-        return not all(terms is None or terms.exact for terms in plan)
+    @property
+    def _sampled(self) -> bool:
+        return not self._above.exact or not (self._below is None or self._below.exact)
 
-    def _method_name(self, plan: tuple[_Terms, _Terms | None]) -> str:
-        found = [terms for terms in plan if terms is not None]
+    def _method_name(self, sampled: bool | None = None, bound: bool = False) -> str:
+        found = [terms for terms in (self._above, self._below) if terms is not None]
         draws = f"{self.method.draws:,} draws"
-        if self._sampled(plan):
-            if isinstance(self.method, LowerBound):
+        if self._sampled if sampled is None else sampled:
+            if bound and isinstance(self.method, LowerBound):  # it bounds log_prob alone
                 return "lower bound"
-            if any(terms.proposed for terms in found):
+            if any(terms.proposed for terms in found) or not self._sampled:
                 return f"importance sampled ({draws})"
-            return f"{'posterior' if self._world.drawn else 'prior'} average ({draws})"
-        if self._world.line.line.startswith("q"):
+            return f"{self._world.who} average ({draws})"
+        if self._world.who == "guide":
             return f"guide {self._world.line.line}"
         return "enumerated" if any(terms.summed for terms in found) else "exact"
 
-    def _finish(self, error: Tensor, k: Tensor) -> None:
+    def _finish(self, error: Tensor, k: Tensor, exact: bool | None = None, bound: bool = False) -> None:
         """Put the figures of merit into `how`, and warn where they are bad."""
-        plan = self._plan()
-        self._how = self._method_name(plan)
-        self._error = error if self._sampled(plan) else None
+        sampled = self._sampled if exact is None else not exact
+        self._how = self._method_name(sampled, bound)
+        self._error = error if sampled else None
         k = k[~torch.isnan(k)]
-        if not self._sampled(plan) or not len(k):
+        if not sampled or not len(k):
             return
         bad = int((k > 0.7).sum())
         if self._how.startswith("importance"):
@@ -493,128 +505,176 @@ class Answer:
                 f"k-hat {k.median():.2f}{place})"
             )
         if bad > 0.05 * len(k):
+            where = f" on {bad:,} of {len(k):,} rows" if len(k) > 1 else ""
             warnings.warn(
-                f"{self.question}, {self.method.draws:,} draws: k-hat exceeds 0.7 on {bad:,} of {len(k):,} rows, so "
-                f"a few draws decide the average; the estimate is likely too low and its standard error too "
-                f"small. Take more draws, Importance(draws=…), or a sure bound, LowerBound()",
-                Unreliable, stacklevel=_levels_to_caller(),
+                f"{self.question}, {self.method.draws:,} draws: k-hat exceeds 0.7{where}: a few draws decide "
+                f"the average; the estimate is likely too low and its standard error too small. Take more "
+                f"draws, Importance(draws=…), or a sure bound, LowerBound()",
+                Unreliable,
+                stacklevel=_levels_to_caller(),
             )
 
-    def _row_cost(self, data: Data) -> int:
-        plan = self._plan()
-        cost = max(site.event_shape.numel() for site in self._world.sites.values())
-        for name in {name for terms in plan if terms for name in terms.summed} | set(self._targets):
-            cost *= max(self._world.sites[name].levels, 1)
-        return cost * (self.method.draws if self._sampled(plan) else 1)
+    def _parts(self, data: Data, draws: int) -> Iterator[Data]:
+        """Chunks of rows whose numbers fit into CELLS; rows that tell of a target together stay together."""
+        size = max(1, CELLS // self._row_cost(draws))
+        if self._joint or data.n <= size:
+            yield data
+        else:
+            yield from (data.take(index) for index in torch.arange(data.n).split(size))
+
+    def _row_cost(self, draws: int) -> int:
+        """The numbers that one row needs; a network's widest layer counts like a variable."""
+        world = self._world
+        cost = max(site.event_shape.numel() for site in world.sites.values())
+        if self._above.proposed:
+            cost = max([cost, *(max(w.shape, default=1) for w in world.p.parameters())])
+        found = [terms for terms in (self._above, self._below) if terms is not None]
+        for name in {name for terms in found for name in terms.summed} | set(self._targets):
+            cost *= max(world.sites[name].levels, 1)
+        return cost * (draws if self._sampled else 1)
 
     # Numbers --------------------------------------------------------------------------------------------
 
-    def _log_prob(self, data: Data) -> tuple[Tensor, Tensor, Tensor]:
+    def _log_prob(
+        self, data: Data, draws: Mapping[str, Tensor] | None, base_draws: Mapping[str, Tensor] | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """log p, its standard error and k-hat, for each row of ``data``."""
-        above, below = self._plan()
-        draws = self._parameters(above, data)
+        above, below = self._above, self._below
         top = self._evaluate(above, data, draws)
         none = torch.full_like(top[0], torch.nan)
-        if isinstance(self.method, LowerBound) and self._sampled((above, below)):
+        if isinstance(self.method, LowerBound) and self._sampled:
             if below is not None and not below.exact:
                 raise Unanswerable(
-                    f"{self.question} is a ratio of two integrals, and a ratio of bounds is no bound: use Importance()"
+                    f"{self.question} is a ratio of two integrals, and a ratio of bounds is no bound: "
+                    f"use Importance()"
                 )
-            base = 0.0 if below is None else self._evaluate(below, self._given_part(data), draws)
-            top = top - base
-            return top.mean(0), top.std(0) / len(top) ** 0.5 if len(top) > 1 else none, none
+            top = top if below is None else top - self._evaluate(below, data, base_draws)
+            return top.mean(0), top.std(0) / len(top) ** 0.5, none
         if below is None:
-            value, error = log_mean_exp(top), log_mean_exp_error(top)
-            return value, error, none if above.exact else pareto_k(top)
-        known = self._given_part(data)
-        shared = draws if above.shared == below.shared else self._parameters(below, known)
-        base = self._evaluate(below, known, shared)
+            return log_mean_exp(top), log_mean_exp_error(top), none if above.exact else pareto_k(top)
+        base = self._evaluate(below, data, base_draws)
         value = log_mean_exp(top) - log_mean_exp(base)
-        if len(top) == len(base) and shared is draws and not (above.proposed or below.proposed):
+        if draws is not None and draws is base_draws and not (above.proposed or below.proposed):
             error = log_mean_exp_error(top, base)
         else:
             error = (log_mean_exp_error(top) ** 2 + log_mean_exp_error(base) ** 2).sqrt()
         return value, error, none if below.exact and above.exact else pareto_k(top if below.exact else base)
 
-    def _given_part(self, data: Data) -> Data:
-        """The same rows without the targets' values."""
-        return replace(data, observed={k: v for k, v in data.observed.items() if k not in self._targets})
-
     def _probs(
-        self, data: Data, name: str, plan: tuple[_Terms, _Terms | None]
+        self, data: Data, name: str, draws: Mapping[str, Tensor] | None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        above = plan[0]
-        terms = replace(above, clamped=above.clamped - {name}, summed=(*above.summed, name))
-        scores = self._evaluate(terms, data, self._parameters(above, data), keep=name)  # (draws, n, levels)
+        above, levels = self._above, self._world.sites[name].levels
+        if self._joint:  # each value in its turn, clamped like any parameter
+            each = [torch.full((), level) for level in range(levels)]
+            scores = torch.stack(
+                [
+                    self._evaluate(
+                        above, data.with_value(name, v), self._parameters(above, {**data.observed, name: v})
+                    )
+                    for v in each
+                ],
+                -1,
+            )
+        else:
+            terms = replace(above, clamped=above.clamped - {name}, summed=(*above.summed, name))
+            scores = self._evaluate(terms, data, draws, keep=name)  # (draws, n, levels)
         weights = (scores - scores.amax((0, 2), keepdim=True)).exp()
         total = weights.sum(2, keepdim=True)
         probs = weights.mean(0) / total.mean(0)
         error = ((weights - probs * total) / total.mean(0)).square().mean(0).sqrt() / len(weights) ** 0.5
-        if bool(torch.isnan(probs).any()):
-            row = torch.nonzero(torch.isnan(probs).any(1))[0].item()
-            raise DataError(f"{self.question}: row {row} has probability zero, or is too far away, under every {name}")
         return probs, error, pareto_k(scores.logsumexp(2))
 
-    def _parameters(self, terms: _Terms, data: Data) -> dict[str, Tensor] | None:
+    def _parameters(self, terms: _Terms | None, values: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
         """Draws of the variables that rows share, if the terms need them: name -> (draws, *shape)."""
-        if not terms.shared:
+        if terms is None or not terms.shared:
             return None
-        if self._world.posterior is not None:
-            return self._world.posterior.draw(self.method.draws, self.method.seed)
         world = self._world
-        clamped = {k: v for k, v in data.observed.items() if not world.sites[k].local and k in terms.clamped}
-        runs = [variables(run(world.program, {**world.example, "n": 1}, clamped)) for _ in range(self.method.draws)]
+        if world.posterior is not None:
+            return _posterior_draws(world.posterior, self.method.draws, self.method.seed)
+        clamped = {
+            k: v
+            for k, v in values.items()
+            if k in terms.clamped and k in world.sites and not world.sites[k].local
+        }
+        runs = [
+            variables(run(world.program, {**world.example, "n": 1}, clamped))
+            for _ in range(self.method.draws)
+        ]
         free = [name for name, site in world.sites.items() if not site.local and name not in clamped]
         return {name: torch.stack([nodes[name]["value"] for nodes in runs]) for name in free}
 
     def _evaluate(
         self, terms: _Terms, data: Data, draws: Mapping[str, Tensor] | None, keep: str | None = None
     ) -> Tensor:
-        """log of the product of factors, hidden finite variables summed out: (draws, n), or (draws, n, levels)."""
-        if draws is not None and not terms.proposed:
+        """log of the product of factors, hidden finite variables summed out: (draws, n[, levels])."""
+        if draws is None:
+            if not terms.proposed:
+                return self._score(terms, data, {}, keep)[None]
+            if not self._joint:  # all draws of all rows in one run
+                copies = torch.arange(data.n).repeat(self.method.draws)
+                return self._score(terms, data.take(copies), {}, keep).unflatten(0, (-1, data.n))
+            return torch.stack([self._score(terms, data, {}, keep) for _ in range(self.method.draws)])
+        if not terms.proposed:
             def one(parameters: dict[str, Tensor]) -> Tensor:
                 return self._score(terms, data, parameters, keep, quick=True)
             try:
-                size = max(1, CELLS * self.method.draws // (self._row_cost(data) * data.n))
+                size = max(
+                    1, CELLS * self.method.draws // (self._row_cost(self.method.draws) * max(data.n, 1))
+                )
                 return torch.vmap(one, chunk_size=size, randomness="different")(dict(draws))
-            except (RuntimeError, IndexError):  # a program that cannot be vectorised: one draw after the other
+            except (
+                RuntimeError,
+                IndexError,
+            ):  # a program that cannot be vectorised: one draw after the other
                 pass
-        if draws is not None:
-            count = len(next(iter(draws.values())))
-            single = ({name: v[i] for name, v in draws.items()} for i in range(count))
-            return torch.stack([self._score(terms, data, parameters, keep) for parameters in single])
-        if not terms.proposed:
-            return self._score(terms, data, {}, keep)[None]
-        copies = torch.arange(data.n).repeat(self.method.draws)
-        scores = self._score(terms, data.take(copies), {}, keep)
-        return scores.unflatten(0, (self.method.draws, data.n))
+        each = ({name: v[i] for name, v in draws.items()} for i in range(self.method.draws))
+        return torch.stack([self._score(terms, data, parameters, keep) for parameters in each])
 
     def _score(
-        self, terms: _Terms, data: Data, parameters: Mapping[str, Tensor], keep: str | None, quick: bool = False
+        self,
+        terms: _Terms,
+        data: Data,
+        parameters: Mapping[str, Tensor],
+        keep: str | None,
+        quick: bool = False,
     ) -> Tensor:
-        """One draw's log weight of every row."""
+        """One draw's log weight of every row (of all rows together if they share a target)."""
+        _, rows, shared = self._weigh(terms, data, parameters, quick)
+        for place, name in enumerate(terms.summed):
+            if name != keep and rows.dim() > self._world.plates + place:
+                rows = rows.logsumexp(-1 - self._world.plates - place, keepdim=True)
+        if keep is not None:
+            return (rows + shared).reshape(self._world.sites[keep].levels, data.n).T
+        rows = rows.reshape(data.n)
+        return (rows.sum() + shared)[None] if self._joint else rows + shared
+
+    def _weigh(
+        self, terms: _Terms, data: Data, parameters: Mapping[str, Tensor], quick: bool = False
+    ) -> tuple[dict[str, Any], Tensor, Tensor]:
+        """One run, and its log weight: of each row (summed variables on the left), and shared."""
         proposals, log_q = self._propose(terms, data)
         clamped = {k: v for k, v in data.observed.items() if k in terms.clamped}
         trace = self._trace(terms, {**clamped, **parameters, **proposals}, data, quick)
-        total: Any = torch.zeros(data.n, dtype=dtype_of(self._world.p)) - log_q
+        rows: Any = torch.zeros(data.n, dtype=dtype_of(self._world.p)) - log_q
+        shared: Any = torch.zeros((), dtype=rows.dtype)
         for name in terms.factors:
-            if name in clamped or name in proposals or name in terms.summed:  # others came from their own factor
+            if (
+                name in clamped or name in proposals or name in terms.summed
+            ):  # others came from their own factor
                 value = score(trace[name]["fn"], trace[name]["value"], data.seen.get(name))
-                total = total + (value if is_local(trace[name]) else value.sum())
-        for place, name in enumerate(terms.summed):
-            if name != keep and total.dim() > self._world.plates + place:
-                total = total.logsumexp(-1 - self._world.plates - place, keepdim=True)
-        if keep is None:
-            return total.reshape(data.n)
-        return total.reshape(self._world.sites[keep].levels, data.n).T
+                if is_local(trace[name]):
+                    rows = rows + value
+                else:
+                    shared = shared + value.sum()
+        return trace, rows, shared
 
     def _trace(
         self, terms: _Terms, clamped: Mapping[str, Tensor], data: Data, quick: bool = False
     ) -> dict[str, Any]:
-        """Run the program with values clamped; a summed variable takes all its values along its own dimension."""
+        """Run the program with values clamped; a summed variable takes all values along its own dimension."""
         world = self._world
         summed = {
-            name: world.sites[name].values.reshape(-1, *[1] * (world.plates + place))
+            name: torch.as_tensor(world.sites[name].values).reshape(-1, *[1] * (world.plates + place))
             for place, name in enumerate(terms.summed)
         }
         needed = {*terms.factors, *terms.clamped, *terms.proposed, *terms.summed, *clamped}
@@ -625,12 +685,14 @@ class Answer:
 
     def _propose(self, terms: _Terms, data: Data) -> tuple[dict[str, Tensor], Tensor]:
         """Draw the hidden numerical variables of the rows from the guide, where it can; and their log q."""
-        none = torch.zeros(data.n)
         world = self._world
+        none = torch.zeros(data.n, dtype=dtype_of(world.p))
         guide = world.posterior.guide if world.posterior else world.p.guide
         if not terms.proposed or isinstance(guide, Automatic):
             return {}, none
-        known = {k: v for k, v in data.values.items() if (k in terms.clamped and k not in data.seen) or k == "n"}
+        known = {
+            k: v for k, v in data.values.items() if (k in terms.clamped and k not in data.seen) or k == "n"
+        }
         known |= {k: v for k, v in data.inputs.items() if k not in known}
         try:
             named = arguments(guide, known)
@@ -644,108 +706,149 @@ class Answer:
     # Draws ----------------------------------------------------------------------------------------------
 
     def _sample(self, n: int, seed: int | None) -> dict[str, Tensor]:
-        above, below = self._plan()
-        data = self._rows()
-        if below is None:
-            return self._forward(above, data, n, seed)
+        if self._below is None:
+            return self._forward(n, seed)
         if len(self._targets) == 1 and self._world.sites[self._targets[0]].levels:
-            probs = self.probs if self._has_rows else self.probs[None]
-            return {self._targets[0]: torch.distributions.Categorical(probs).sample((n,))}
-        return self._resample(above, below, data, n, seed)
+            probs = self.probs if self.probs.dim() > 1 else self.probs[None]
+            drawn = torch.distributions.Categorical(probs).sample((n,))
+            return {self._targets[0]: drawn[:, 0] if self._joint else drawn}
+        return self._resample(n, seed)
 
-    def _ancestral(self, terms: _Terms, data: Data, parameters: Mapping[str, Tensor]) -> dict[str, Any]:
+    def _ancestral(self, data: Data, parameters: Mapping[str, Tensor]) -> dict[str, Any]:
         """One run with only the given values clamped; hidden variables are drawn, not summed out."""
-        return self._trace(replace(terms, summed=()), {**data.observed, **parameters}, data)
+        return self._trace(replace(self._above, summed=()), {**data.observed, **parameters}, data)
 
-    def _forward(self, terms: _Terms, data: Data, n: int, seed: int | None) -> dict[str, Tensor]:
+    def _forward(self, n: int, seed: int | None) -> dict[str, Tensor]:
         """Ancestral sampling: nothing that is given depends on what is drawn."""
-        if not terms.shared and all(self._world.sites[name].local for name in self._targets):
-            copies = data.take(torch.arange(data.n).repeat(n))
-            trace = self._ancestral(terms, copies, {})
+        data = self._given
+        if not self._above.shared and not self._joint:
+            trace = self._ancestral(data.take(torch.arange(data.n).repeat(n)), {})
             return {name: trace[name]["value"].unflatten(0, (n, data.n)) for name in self._targets}
-        runs = [self._ancestral(terms, data, parameters) for parameters in self._fresh_parameters(n, seed)]
+        runs = [self._ancestral(data, parameters) for parameters in self._fresh_parameters(n, seed)]
         return {name: torch.stack([trace[name]["value"] for trace in runs]) for name in self._targets}
 
     def _fresh_parameters(self, n: int, seed: int | None) -> list[dict[str, Tensor]]:
         """One draw of the posterior for each sample; the prior's are drawn by the program itself."""
         if self._world.posterior is None:
             return [{}] * n
-        drawn = self._world.posterior.draw(n, seed)
+        drawn = _posterior_draws(self._world.posterior, n, seed)
         return [{name: values[i] for name, values in drawn.items()} for i in range(n)]
 
-    def _resample(
-        self, above: _Terms, below: _Terms, data: Data, n: int, seed: int | None
-    ) -> dict[str, Tensor]:
+    def _resample(self, n: int, seed: int | None) -> dict[str, Tensor]:
         """Draw with weights p(given | hidden), then choose by them (sampling importance resampling)."""
-        values, weights = self._particles(above, below, data, max(self.method.draws, 10 * n), seed)
-        self._finish(log_mean_exp_error(weights), pareto_k(weights))
-        index = torch.distributions.Categorical(logits=weights.T).sample((n,))  # (n, rows)
+        count = max(self.method.draws, 10 * n)
+        parts, errors, ks = [], [], []
+        for data in self._parts(self._given, count):
+            values, weights = self._particles(data, count, seed)
+            index = torch.distributions.Categorical(logits=weights.T).sample((n,))  # (n, rows)
+            parts.append({
+                name: v[index[:, 0]] if self._joint else v[index, torch.arange(v.shape[1])]
+                for name, v in values.items()
+            })
+            errors.append(log_mean_exp_error(weights))
+            ks.append(pareto_k(weights))
+        self._finish(torch.cat(errors), torch.cat(ks), exact=False)
         return {
-            name: v[index, torch.arange(v.shape[1])] if self._world.sites[name].local else v[index[:, 0]]
-            for name, v in values.items()
+            name: parts[0][name] if self._joint else torch.cat([p[name] for p in parts], 1)
+            for name in parts[0]
         }
 
-    def _particles(
-        self, above: _Terms, below: _Terms, data: Data, count: int, seed: int | None
-    ) -> tuple[dict[str, Tensor], Tensor]:
-        """Weighted draws of the targets: values (count, rows, *event) and log weights (count, rows)."""
+    def _particles(self, data: Data, count: int, seed: int | None) -> tuple[dict[str, Tensor], Tensor]:
+        """Weighted draws of the targets: name -> (count, rows, *event), or (count, *shape) if shared.
+
+        Log weights are (count, rows), or (count, 1) where all rows tell of a target together.
+        """
+        above, below = self._above, self._below
         hidden = replace(
             above,
             clamped=above.clamped - set(self._targets),
-            proposed=tuple({*below.proposed, *above.proposed}),
+            proposed=tuple({*above.proposed, *(below.proposed if below else ())}),
             summed=(),
         )
-        shared = bool(above.shared or below.shared)
-        runs: Any = self._fresh_parameters(count, seed) if shared else [{}]
+        shared = self._joint or bool(hidden.shared or (below and below.shared))
         rows = data.n
         if not shared:  # rows are independent: all particles in one run
             data = data.take(torch.arange(rows).repeat(count))
         values: dict[str, list[Tensor]] = {name: [] for name in self._targets}
         weights = []
-        for parameters in runs:
-            proposals, log_q = self._propose(hidden, data)
-            trace = self._trace(hidden, {**data.observed, **parameters, **proposals}, data)
-            weight: Any = -log_q
-            for name in below.factors:
-                if name in data.observed or name in proposals:
-                    value = score(trace[name]["fn"], trace[name]["value"], data.seen.get(name))
-                    weight = weight + (value if is_local(trace[name]) else value.sum())
-            weights.append(weight)
+        for parameters in self._fresh_parameters(count, seed) if shared else [{}]:
+            trace, weight, common = self._weigh(hidden, data, parameters)
+            weights.append((weight.sum() + common)[None] if self._joint else weight + common)
             for name in self._targets:
                 values[name].append(trace[name]["value"])
-        stacked = {name: torch.cat(v) if self._world.sites[name].local else torch.stack(v) for name, v in values.items()}
-        local = {name: v.unflatten(0, (count, rows)) for name, v in stacked.items() if self._world.sites[name].local}
-        return {**stacked, **local}, torch.cat(weights).unflatten(0, (count, rows))
+        stacked = {
+            name: torch.stack(v) if shared else v[0].unflatten(0, (count, rows)) for name, v in values.items()
+        }
+        return stacked, torch.stack(weights) if shared else weights[0].unflatten(0, (count, rows))
 
-    def _mean(self, name: str) -> tuple[Tensor, Tensor | None, str]:
-        """E[target | given]."""
-        above, below = self._plan()
-        data, site = self._rows(), self._world.sites[name]
-        if below is not None:  # what is given tells of the hidden: weigh draws of the target by it
-            values, log_weights = self._particles(above, below, data, self.method.draws, self.method.seed)
-            weights = log_weights.softmax(0)
-            weights = weights.reshape(*weights.shape, *[1] * site.event_dim)
-            mean = (weights * values[name]).sum(0)
-            error = (weights * (values[name] - mean)).square().sum(0).sqrt()
-            self._finish(log_mean_exp_error(log_weights), pareto_k(log_weights))
-            return mean, error, self._how
-        means = []  # of the target's own distribution, at each setting of what is hidden
+    def _mean(self, name: str) -> tuple[Tensor, Tensor | None]:
+        """E[target | given], and its standard error."""
+        site, draws = self._world.sites[name], self.method.draws
+        if self._below is not None and name in self._world.line.ancestors(self._values):
+            means, errors, log_errors, ks = [], [], [], []
+            for data in self._parts(
+                self._given, draws
+            ):  # what is given tells of the target: weigh draws by it
+                values, log_weights = self._particles(data, draws, self.method.seed)
+                weights = log_weights.softmax(0)
+                value = values[name]
+                weights = (weights if site.local else weights[:, 0]).reshape(
+                    *weights.shape[: 2 if site.local else 1], *[1] * (value.dim() - (2 if site.local else 1))
+                )
+                mean = (weights * value).sum(0)
+                means.append(mean)
+                errors.append((weights * (value - mean)).square().sum(0).sqrt())
+                log_errors.append(log_mean_exp_error(log_weights))
+                ks.append(pareto_k(log_weights))
+            self._finish(torch.cat(log_errors), torch.cat(ks), exact=False)
+            return (torch.cat(means), torch.cat(errors)) if site.local else (means[0], errors[0])
+        if site.drawn_only:  # no density, hence no mean of its own
+            value = self._forward(draws, self.method.seed)[name]
+            self._how = f"average of {draws:,} draws"
+            return value.mean(0), value.std(0) / draws**0.5
+        self._how = self._method_name()
+        parts = [self._conditional_mean(name, part) for part in self._parts(self._given, draws)]
+        value, error = (torch.cat(column) if site.local else column[0] for column in zip(*parts, strict=True))
+        return value, error if self._sampled else None
+
+    def _conditional_mean(self, name: str, data: Data) -> tuple[Tensor, Tensor]:
+        """The average of the target's own mean over what is hidden, by the weight of the other factors."""
+        site, above = self._world.sites[name], self._above
         terms = replace(above, clamped=above.clamped - {name}, factors=above.factors - {name})
+        levels = [self._world.sites[v].levels for v in reversed(terms.summed)]
+        values, weights = [], []
         average = bool(above.shared or above.proposed)
         for parameters in self._fresh_parameters(self.method.draws, self.method.seed) if average else [{}]:
-            trace = self._trace(terms, {**data.observed, **parameters}, data)
+            trace, rows, shared = self._weigh(terms, data, parameters)
             value = mean_of(trace[name]["fn"])
             if value is None or not bool(torch.isfinite(value).all()):
-                raise Unanswerable(f"{name!r} has no finite mean in closed form here: average .sample(n) instead")
-            if terms.summed:
-                weight: Any = sum(trace[v]["fn"].log_prob(trace[v]["value"]) for v in terms.summed)
-                weight = weight.exp().reshape(*weight.shape, *[1] * site.event_dim)
-                dims = tuple(range(max(weight.dim(), value.dim()) - site.event_dim - 1))
-                value = (weight * value).sum(dims)
-            means.append(value)
-        stacked = torch.stack(means)
-        error = stacked.std(0) / len(stacked) ** 0.5 if average else None
-        return stacked.mean(0), error, self._method_name((above, below))
+                raise Unanswerable(
+                    f"{name!r} has no finite mean in closed form here: average .sample(n) instead"
+                )
+            if site.local:
+                shape = (*levels, *[1] * (self._world.plates - 1), data.n)
+                weights.append((rows + shared).expand(shape).reshape(-1, data.n))
+                value = value.expand(*shape, *value.shape[value.dim() - site.event_dim :])
+                values.append(value.reshape(-1, data.n, *value.shape[len(shape) :]))
+            else:
+                weights.append(self._score(terms, data, parameters, None))
+                values.append(value)
+        log_weights, value = torch.stack(weights), torch.stack(values)  # (draws, levels, n), or (draws, 1)
+        weight = (log_weights - log_weights.flatten(0, log_weights.dim() - 2).amax(0)).exp()
+        weight = weight if site.local else weight[:, 0]
+        weight = weight.reshape(*weight.shape, *[1] * (value.dim() - weight.dim()))
+        if site.local:  # sum the hidden finite variables out
+            value, weight = (weight * value).sum(1), weight.sum(1)
+        else:
+            value = weight * value
+        mean = value.mean(0) / weight.mean(0)
+        error = ((value - mean * weight) / weight.mean(0)).square().mean(0).sqrt() / len(value) ** 0.5
+        return mean, error
+
+
+def _posterior_draws(posterior: Posterior, n: int, seed: int | None) -> dict[str, Tensor]:
+    """Draws whose random numbers are not those that ``seed`` gives the rows."""
+    return posterior.draw(n, None if seed is None else (seed + 0x9E3779B9) % 2**32)
 
 
 class _SkipBarren(Messenger):
@@ -765,19 +868,11 @@ class _SkipBarren(Messenger):
 def _levels_to_caller() -> int:
     """The stacklevel at which a warning points at the user's own line."""
     frame, levels = sys._getframe(1), 1
-    while frame.f_back is not None and frame.f_code.co_filename.endswith(("ppl_gen/ask.py", "functools.py", "contextlib.py")):
+    while frame.f_back is not None and frame.f_code.co_filename.endswith(
+        ("ppl_gen/ask.py", "functools.py", "contextlib.py")
+    ):
         frame, levels = frame.f_back, levels + 1
     return levels
-
-
-def _parts(data: Data, cost: int) -> Iterator[Data]:
-    """Chunks of rows whose numbers fit into CELLS."""
-    size = max(1, CELLS // cost)
-    if data.n <= size:
-        yield data
-        return
-    for index in torch.arange(data.n).split(size):
-        yield data.take(index)
 
 
 def _dims(value: Any) -> int:

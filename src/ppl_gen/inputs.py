@@ -2,7 +2,8 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -57,10 +58,14 @@ class Data:
             {name: v[index] for name, v in self.seen.items()},
         )
 
+    def with_value(self, name: str, value: Tensor) -> "Data":
+        """The same rows and one more observed variable."""
+        return replace(self, observed={**self.observed, name: value})
+
     def fingerprint(self) -> str:
         """A hash of names, shapes, types and values."""
         digest = hashlib.sha256()
-        for name, value in sorted((self.inputs | dict(self.observed)).items()):
+        for name, value in sorted({**self.inputs, **self.observed}.items()):
             digest.update(f"{name} {tuple(value.shape)} {value.dtype};".encode())
             array = value.detach().cpu().contiguous()
             if array.nbytes > _HASHED_WHOLE:
@@ -77,6 +82,7 @@ def admit(
     *,
     missing: bool = False,
     found: Mapping[str, Site] | None = None,
+    example: Mapping[str, Tensor] | None = None,
 ) -> Data:
     """Turn users' values into `Data` for the model ``p``.
 
@@ -88,6 +94,7 @@ def admit(
         values: the user's keywords; generated variables and inputs.
         missing: whether NaN stands for "not observed"; otherwise it is refused.
         found: the model's sites if known; inputs may then be left out.
+        example: rows of the inputs. With it one row, by itself or not, goes with every row of the others.
 
     Raises:
         UnknownVariable, DataError: name the argument, what was expected and what came.
@@ -105,13 +112,20 @@ def admit(
     inputs = {name: v for name, v in tensors.items() if name in line.given}
     observed = {name: v for name, v in tensors.items() if name not in line.given}
     for name, value in inputs.items():
-        _refuse_nonfinite(name, value, "an input of a discriminative model: fill missing cells first")
+        _refuse_nonfinite(name, value, " (an input of a discriminative model: fill missing cells first)")
     absent = sorted(line.given - inputs.keys())
     if absent and found is None:
         raise NotGenerated(
             f"{type(p).__name__} is {p.joint}: {', '.join(map(repr, absent))} is given, not generated, "
             f"so it must be passed: {absent[0]}=…"
         )
+    for name, row in (example or {}).items():
+        if name in inputs:
+            if inputs[name].dim() == row.dim() - 1:
+                inputs[name] = inputs[name][None]
+            if inputs[name].shape[1:] != row.shape[1:] or inputs[name].dim() != row.dim():
+                came, shape = tuple(tensors[name].shape), ", ".join(map(str, ("rows", *row.shape[1:])))
+                raise DataError(f"{name}: expected shape ({shape}), got {came}")
     n = max((len(v) for v in inputs.values() if v.dim()), default=0)
     if found is None:
         found = describe(p, {name: v[:2] if v.dim() and len(v) == n else v for name, v in inputs.items()})
@@ -119,8 +133,15 @@ def admit(
         site = found[name]
         if site.local and value.dim() == site.event_dim:
             observed[name] = value = value[None]
+        if site.local and not value.dim():
+            raise DataError(f"{name}: expected rows of shape {tuple(site.event_shape)}, got one number")
         if site.local:
             n = max(n, len(value))
+    if example is not None:
+        for values_ in (inputs, observed):
+            for name, value in values_.items():
+                if (name in inputs or found[name].local) and len(value) == 1 < n:
+                    values_[name] = value.expand(n, *value.shape[1:])
     seen: dict[str, Tensor] = {}
     for name, value in observed.items():
         observed[name], mask = _fit_to_site(p, name, value, found[name], n, floats, missing)
@@ -128,7 +149,8 @@ def admit(
             seen[name] = mask
     for name, value in inputs.items():
         if value.dim() == 0 or len(value) != n:
-            raise DataError(f"{name}: expected {n} rows, as in {', '.join(observed)}, got {tuple(value.shape)}")
+            others = ", ".join(v for v in (*inputs, *observed) if v != name)
+            raise DataError(f"{name}: expected {n} rows, as in {others}, got shape {tuple(value.shape)}")
     return Data(inputs, observed, n, found, seen)
 
 
@@ -140,44 +162,55 @@ def describe(p: ProbabilisticModel, inputs: Mapping[str, Any]) -> dict[str, Site
 
 
 def as_tensor(name: str, value: Any, floats: torch.dtype) -> Tensor:
-    """One value as a tensor: floats of type ``floats``, integers and booleans as int64."""
-    if hasattr(value, "detach"):
-        tensor: Tensor = value.detach()
-        if tensor.is_inference():  # cannot be saved for a gradient
-            tensor = tensor.clone()
-    else:
-        if hasattr(value, "to_numpy"):
-            value = value.to_numpy()
-        array = np.asarray(value)
-        if array.dtype == object:
-            try:
-                array = array.astype(np.float64)
-            except (TypeError, ValueError):
-                pass
-        if array.dtype.kind not in "fiub":
-            example = array.flat[0] if array.size else ""
-            raise DataError(
-                f"{name}: expected numbers, got {array.dtype} such as {example!r}. Encode classes as "
-                f"0, 1, 2, …: classes, {name} = numpy.unique({name}, return_inverse=True)"
-            )
-        kind = np.float64 if array.dtype.kind == "f" else np.int64
-        if array.dtype.kind == "f" and array.dtype.itemsize <= 4:
-            kind = array.dtype.newbyteorder("=").type
-            kind = np.float32 if kind is np.float16 else kind
-        tensor = torch.from_numpy(np.array(array, dtype=kind, copy=None if array.flags.writeable else True))
-        if any(s < 0 for s in array.strides):
-            tensor = torch.from_numpy(np.array(array, dtype=kind, copy=True))
+    """One value as a tensor: floats of type ``floats``, integers and booleans as int64; missing cells NaN."""
+    tensor = value.detach() if hasattr(value, "detach") else _from_array(name, value)
+    if tensor.is_inference():  # cannot be saved for a gradient
+        tensor = tensor.clone()
+    if tensor.layout != torch.strided:
+        tensor = tensor.to_dense()
     if tensor.is_complex():
         raise DataError(f"{name}: expected real numbers, got {tensor.dtype}")
-    if tensor.is_floating_point():
-        return tensor.to(floats)
-    return tensor.to(torch.int64)
+    return tensor.to(floats if tensor.is_floating_point() else torch.int64)
 
 
-def _refuse_nonfinite(name: str, value: Tensor, why: str) -> None:
+def _from_array(name: str, value: Any) -> Tensor:
+    if hasattr(value, "to_numpy"):
+        value = value.to_numpy()
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise DataError(f"{name}: expected numbers in rows of one length, got {_short(value)}") from error
+    if array.dtype == object:  # None and pandas' NA are missing cells
+        blank = np.array([cell is None or type(cell).__name__ == "NAType" for cell in array.flat], dtype=bool)
+        with suppress(TypeError, ValueError):
+            array = np.where(blank.reshape(array.shape), np.nan, array).astype(np.float64)
+    if array.dtype.kind not in "fiub":
+        example = array[()] if array.ndim == 0 else array.flat[0] if array.size else ""
+        codes = (
+            f". Encode classes as 0, 1, 2, …: classes, {name} = numpy.unique({name}, return_inverse=True)"
+            if isinstance(example, str) else ""
+        )
+        raise DataError(f"{name}: expected numbers, got {array.dtype} such as {_short(example)}{codes}")
+    if np.ma.isMaskedArray(value) and np.ma.getmaskarray(value).any():
+        array = np.where(np.ma.getmaskarray(value), np.nan, array)
+    single = array.dtype.kind == "f" and array.dtype.itemsize <= 4
+    kind: Any = np.float32 if single else np.float64 if array.dtype.kind == "f" else np.int64
+    array = np.ascontiguousarray(array, dtype=kind).reshape(array.shape)  # native, positive strides, 0-d kept
+    return torch.from_numpy(array if array.flags.writeable else array.copy())
+
+
+def _short(value: Any) -> str:
+    text = str(value) if isinstance(value, np.generic) and not isinstance(value, str) else repr(value)
+    text = repr(str(value)) if isinstance(value, str) else text
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def _refuse_nonfinite(name: str, value: Tensor, why: str = "") -> None:
     if value.is_floating_point() and not bool(torch.isfinite(value).all()):
         place = torch.nonzero(~torch.isfinite(value))[0].tolist()
-        raise DataError(f"{name}: expected finite numbers, got {value[tuple(place)].item()} at {place} ({why})")
+        raise DataError(
+            f"{name}: expected finite real numbers, got {value[tuple(place)].item()} at {place}{why}"
+        )
 
 
 def _fit_to_site(
@@ -187,9 +220,10 @@ def _fit_to_site(
     if site.local and value.dim() > 1 and value.shape[1:] == (1,) and not site.event_dim:
         value = value[:, 0]  # a column of a table
     if tuple(value.shape) != expected:
+        first = f"{n} rows first" if value.shape[1:] == expected[1:] else "rows first"
+        first = f" ({first})" if site.local else ""
         raise DataError(
-            f"{name}: expected shape {expected}{' (rows first)' if site.local else ''}, "
-            f"got {tuple(value.shape)}"
+            f"{name}: expected shape {expected}{first}, got {tuple(value.shape)}"
         )
     mask = None
     blank = torch.isnan(value) if value.is_floating_point() else None
@@ -198,12 +232,13 @@ def _fit_to_site(
             row = torch.nonzero(blank)[0].tolist()
             raise DataError(f"{name}: expected no missing cells here, got NaN at {row}")
         mask = ~blank
+    _refuse_nonfinite(name, value if mask is None else torch.where(mask, value, 0))
     if site.support is not None and getattr(site.support, "is_discrete", False):
         legal = value if mask is None else torch.where(mask, value, 0)
         if legal.is_floating_point() and bool((legal != legal.round()).any()):
             place = torch.nonzero(legal != legal.round())[0].tolist()
             raise DataError(
-                f"{name}: expected whole numbers ({_support(site)}), got {legal[tuple(place)].item():g} "
+                f"{name}: expected {_support(site)}, got {legal[tuple(place)].item():g} "
                 f"at {place}{_hint(p, name)}"
             )
         if site.event_dim == 0 and mask is None:
@@ -219,7 +254,8 @@ def _fit_to_site(
         row = torch.nonzero(~good)[0].tolist()
         cells = filled[tuple(row)]
         raise DataError(
-            f"{name}: expected {_support(site)}, got {_culprit(site, cells)} at row {row or ''}{_hint(p, name)}"
+            f"{name}: expected {_support(site)}, got {_culprit(site, cells)}"
+            f"{f' at {row}' if row else ''}{_hint(p, name)}"
         )
     return filled, mask
 
@@ -245,8 +281,11 @@ def _support(site: Site) -> str:
     if hasattr(base, "lower_bound") and hasattr(base, "upper_bound"):
         low, high = (float(torch.as_tensor(b).max()) for b in (base.lower_bound, base.upper_bound))
         return f"{'whole ' if base.is_discrete else ''}numbers from {low:g} to {high:g}"
+    if hasattr(base, "lower_bound"):
+        low = float(torch.as_tensor(base.lower_bound).max())
+        return f"{'whole ' if base.is_discrete else ''}numbers from {low:g} up"
     words = {"Boolean": "zeros and ones", "Real": "finite real numbers", "_Boolean": "zeros and ones",
-             "_Real": "finite real numbers"}
+             "_Real": "finite real numbers", "_Simplex": "probabilities that sum to 1"}
     return words.get(type(base).__name__, str(base))
 
 
@@ -254,7 +293,9 @@ def _culprit(site: Site, cells: Tensor) -> str:
     if cells.dim() == 0:
         return f"{cells.item():g}"
     bad = cells[~torch.as_tensor(_base(site.support).check(cells))]
-    return f"{bad.flatten()[0].item():g}" if bad.numel() else f"{cells.tolist()}"
+    return (
+        f"{bad.flatten()[0].item():g}" if bad.dim() and bad.numel() < cells.numel() else f"{cells.tolist()}"
+    )
 
 
 def _hint(p: ProbabilisticModel, name: str) -> str:

@@ -6,7 +6,7 @@ Nothing here knows a model. Text between backticks is typeset as mathematics whe
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -37,20 +37,21 @@ class Table:
 
     def html(self) -> str:
         """The table in a box that scrolls by itself where it is too wide for the page."""
-        align = [' class="number"' if i in self.numbers else "" for i in range(len(self.head))]
-        head = "".join(f'<th scope="col"{a}>{_html(cell)}</th>' for a, cell in zip(align, self.head, strict=True))
-        body = "".join(
-            "<tr>" + "".join(f"<td{a}>{_html(cell)}</td>" for a, cell in zip(align, row, strict=True)) + "</tr>\n"
-            for row in self.rows
-        )
+        head = self._row(self.head, 'th scope="col"')
+        body = "".join(self._row(row, "td") for row in self.rows)
         name = escape(_plain(self.caption or self.fold or ", ".join(self.head)), quote=True)
         table = (
             f'<div class="scroll" tabindex="0" role="region" aria-label="{name}"><table>\n'
-            f"<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>"
+            f"<thead>{head}</thead>\n<tbody>{body}</tbody></table></div>"
         )
         caption = f"<figcaption>{_html(self.caption)}</figcaption>" if self.caption else ""
         shown = f"<figure>{table}{caption}</figure>"
         return f"<details><summary>{_html(self.fold)}</summary>{shown}</details>" if self.fold else shown
+
+    def _row(self, cells: Sequence[str], tag: str) -> str:
+        align = (' class="number"' if i in self.numbers else "" for i in range(len(self.head)))
+        row = (f"<{tag}{a}>{_html(cell)}</{tag[:2]}>" for a, cell in zip(align, cells, strict=True))
+        return f"<tr>{''.join(row)}</tr>\n"
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ class Figure:
 
     def html(self) -> str:
         """The picture with its caption."""
-        return f'<figure><div class="picture">{self.svg}</div><figcaption>{_html(self.caption)}</figcaption></figure>'
+        caption = f"<figcaption>{_html(self.caption)}</figcaption>"
+        return f'<figure><div class="picture">{self.svg}</div>{caption}</figure>'
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,8 @@ class Card:
 
     def html(self) -> str:
         """The lines beside the picture."""
-        lines = "".join(f"<dt>{escape(what)}</dt><dd>{markup(line)}</dd>" for what, line in self.lines if line)
+        written = [(escape(what), markup(line)) for what, line in self.lines if line]
+        lines = "".join(f"<dt>{what}</dt><dd>{line}</dd>" for what, line in written)
         return f'<div class="card"><div><b>{escape(self.name)}</b><dl>{lines}</dl></div>{self.svg}</div>'
 
 
@@ -124,7 +127,8 @@ class Report:
 
     def html(self) -> str:
         """The whole page: styles and pictures are inside, and it fetches nothing."""
-        glance = "".join(f"<li><b>{_html(number)}</b> {_html(what)}</li>" for number, what in self.glance)
+        items = "".join(f"<li><b>{_html(number)}</b> {_html(what)}</li>" for number, what in self.glance)
+        glance = f'<ul class="glance">{items}</ul>' if items else ""
         body = "\n".join(_section(i, section) for i, section in enumerate(self.sections, 1))
         notice = f'<p class="notice">{_html(self.notice)}</p>' if self.notice else ""
         return (
@@ -133,7 +137,7 @@ class Report:
             '<meta name="color-scheme" content="light dark">\n'
             f"<title>{escape(_plain(self.title))}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
             f'<header><h1>{_html(self.title)}</h1>\n<p class="lead">{_html(self.lead)}</p>{notice}\n'
-            f"{f'<ul class="glance">{glance}</ul>' if glance else ''}</header>\n{body}\n</main>\n</body>\n</html>\n"
+            f"{glance}</header>\n{body}\n</main>\n</body>\n</html>\n"
         )
 
 
@@ -179,7 +183,9 @@ def _pieces(text: str) -> Iterable[tuple[str, str]]:
 
 
 def _html(text: str) -> str:
-    how = {"text": escape, "formula": markup, "code": lambda piece: f"<code>{escape(piece)}</code>"}
+    how: dict[str, Callable[[str], str]] = {
+        "text": escape, "formula": markup, "code": lambda piece: f"<code>{escape(piece)}</code>",
+    }  # fmt: skip
     return "".join(how[kind](piece) for kind, piece in _pieces(text))
 
 
@@ -197,7 +203,8 @@ def _plain(text: str) -> str:
 STYLE = """
 :root { --ink: #1f2328; --soft: #5b6470; --paper: #fdfcfa; --line: #d9d6cf; --tint: #f4f2ec; --link: #2a6fd0 }
 @media (prefers-color-scheme: dark) {
-  :root { --ink: #e6e8eb; --soft: #a0a8b3; --paper: #14171b; --line: #343a43; --tint: #1c2026; --link: #7fb0f5 }
+  :root { --ink: #e6e8eb; --soft: #a0a8b3; --paper: #14171b; --line: #343a43; --tint: #1c2026;
+    --link: #7fb0f5 }
 }
 * { box-sizing: border-box }
 html { -webkit-text-size-adjust: 100%; text-size-adjust: 100% }
@@ -219,14 +226,14 @@ p { margin: 0 0 1rem; hyphens: auto }
 sub { line-height: 0; font-size: .72em }
 code { font: .86em/1.4 ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace;
   background: var(--tint); border-radius: 3px; padding: .08em .3em; overflow-wrap: anywhere }
-.glance { list-style: none; display: grid; grid-template-columns: repeat(auto-fit, minmax(8.4rem, 1fr));
+.glance { list-style: none; display: grid; grid-template-columns: 1fr 1fr;
   gap: 1rem 1.5rem; margin: 2rem 0 0; padding: 1.1rem 0; border: solid var(--line); border-width: 1px 0;
   font-size: .86rem; line-height: 1.4; color: var(--soft) }
 .glance b { display: block; font-size: 1.7rem; line-height: 1.25; font-weight: 600; color: var(--ink) }
 figure { margin: 1.75rem 0 }
 figcaption, .card dt, summary { font-size: .875rem; line-height: 1.45; color: var(--soft) }
 figcaption { margin-top: .6rem }
-.picture { text-align: center }
+.picture svg { display: block; width: 100% }
 .scroll { overflow-x: auto }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; line-height: 1.4;
   font-variant-numeric: lining-nums tabular-nums; border: solid var(--ink); border-width: 1.5px 0 }
@@ -234,8 +241,10 @@ th { font-weight: 600; text-align: left; vertical-align: bottom; border-bottom: 
 th, td { padding: .35rem 1rem .35rem 0 }
 th:last-child, td:last-child { padding-right: 0 }
 td { vertical-align: top; border-bottom: 1px solid var(--line); hyphens: none; min-width: 3.2rem }
+td:not(.number) { min-width: 5.6rem }
 tr:last-child td { border-bottom: 0 }
 .number { text-align: right; white-space: nowrap }
+.number + :not(.number) { padding-left: 1rem }
 .card { display: flex; flex-wrap: wrap; align-items: center; justify-content: space-between; gap: 1rem 2rem;
   background: var(--tint); border-radius: 6px; padding: 1.1rem 1.4rem; margin: 1.5rem 0 }
 .card > div { flex: 1 1 14rem; min-width: 0 }
@@ -245,13 +254,14 @@ tr:last-child td { border-bottom: 0 }
 details { margin: 1.25rem 0 }
 summary { cursor: pointer; color: var(--link) }
 :focus-visible { outline: 2px solid var(--link); outline-offset: 3px }
+@media (min-width: 38rem) {
+  .glance { grid-template-columns: none; grid-auto-columns: 1fr; grid-auto-flow: column }
+}
 @media (min-width: 72rem) {
-  main { padding-top: 5rem; transform: translateX(-7rem) }
-  figure { width: 58rem; display: grid; grid-template-columns: 37.5rem 17.5rem; column-gap: 3rem; align-items: end }
+  main { padding-top: 5rem; margin-left: calc(50% - 29rem) }
+  figure { width: 58rem; display: grid; grid-template-columns: 37.5rem 17.5rem; column-gap: 3rem }
   figcaption { margin: 0 }
-  header { position: relative }
   h1 { font-size: 3rem }
 }
 @media (max-width: 30rem) { body { font-size: 1rem } main { padding-top: 2rem } h1 { font-size: 1.9rem } }
-@media print { body { background: none } main { transform: none } }
 """

@@ -45,6 +45,7 @@ test-latest: ## the fast tests on the newest Python here (3.12 or later) with th
 
 lint: .venv/.installed ## ruff
 	.venv/bin/python -m ruff check .
+	.venv/bin/python -m ruff format --check .
 
 types: .venv/.installed ## mypy
 	.venv/bin/python -m mypy

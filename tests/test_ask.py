@@ -293,7 +293,8 @@ def test_rows_tell_of_what_they_share_together():
 
 def test_averages_agree_with_closed_forms_within_their_error():
     for question, given, exact, name in (
-        ("p(x1)", {}, st.norm(0, 3**0.5), "x1"), ("p(x1 | x3)", {"x3": 1.0}, st.norm(1, 2**0.5), "x1"),
+        ("p(x1)", {}, st.norm(0, 3**0.5), "x1"),
+        ("p(x1 | x3)", {"x3": 1.0}, st.norm(1, 2**0.5), "x1"),
         ("p(x3 | x1)", {"x1": 0.9}, st.norm(0.3, (2 / 3) ** 0.5), "x3"),
         ("p(x2 | x1, x3)", {"x1": [0.9, 0.9], "x3": 0.0}, st.norm(0.45, 0.5**0.5), "x2"),
     ):

@@ -34,7 +34,8 @@ CASES = {
     "naive Bayes, y hidden": (lambda: GaussianNaiveBayes(classes=3, features=2), lambda: {"x": rows()}),
     "mixture": (lambda: GaussianMixture(components=2, features=2), lambda: {"x": rows()}),
     "regression": (
-        lambda: LogisticRegression(classes=3, features=2), lambda: {"x": rows(), "y": labels()},
+        lambda: LogisticRegression(classes=3, features=2),
+        lambda: {"x": rows(), "y": labels()},
     ),
     "VAE": (lambda: VAE(features=3, latent=2, hidden=(4,)), lambda: {"x": (rows(3) > 0).float()}),
 }

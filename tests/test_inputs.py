@@ -92,8 +92,11 @@ def nullable():
 @pytest.mark.parametrize(
     "x",
     [
-        np.where(np.isnan(HOLED), None, X.astype(object)), np.where(np.isnan(HOLED), pd.NA, X.astype(object)),
-        nullable(), np.ma.array(X, mask=np.isnan(HOLED)), torch.tensor(HOLED),
+        np.where(np.isnan(HOLED), None, X.astype(object)),
+        np.where(np.isnan(HOLED), pd.NA, X.astype(object)),
+        nullable(),
+        np.ma.array(X, mask=np.isnan(HOLED)),
+        torch.tensor(HOLED),
     ],
     ids=["None", "NA in objects", "NA in a frame", "masked", "NaN"],
 )
@@ -166,15 +169,23 @@ def test_parameters_are_held_to_their_support():
 def test_leaves_no_trace():
     def state():
         return (
-            torch.get_rng_state().tolist(), np.random.get_state()[1].tolist(), random.getstate(),
-            torch.get_default_dtype(), torch.is_grad_enabled(), Distribution._validate_args,
+            torch.get_rng_state().tolist(),
+            np.random.get_state()[1].tolist(),
+            random.getstate(),
+            torch.get_default_dtype(),
+            torch.is_grad_enabled(),
+            Distribution._validate_args,
         )
 
     before = state()
     answer = ask(NB, "p(x, y)")
     for act in (
-        lambda: answer.sample(3), lambda: answer.log_prob(x=X, y=Y), lambda: ask(NB, "p(y | x)", x=X).probs,
-        lambda: ask(NB, "p(x)").mean, lambda: ask(NB, "p(mu)").mean, lambda: ask(NB, "p(y)").mode,
+        lambda: answer.sample(3),
+        lambda: answer.log_prob(x=X, y=Y),
+        lambda: ask(NB, "p(y | x)", x=X).probs,
+        lambda: ask(NB, "p(x)").mean,
+        lambda: ask(NB, "p(mu)").mean,
+        lambda: ask(NB, "p(y)").mode,
     ):
         act()
         assert state() == before

@@ -18,10 +18,20 @@ from ppl_gen.__main__ import main
 from ppl_gen.report import Card, Report, Section, Table, replace_file
 
 TREES = {
-    "naive-bayes-exact", "naive-bayes-svi", "logistic-regression", "mixture", "vae", "naive-bayes-digits",
+    "naive-bayes-exact",
+    "naive-bayes-svi",
+    "logistic-regression",
+    "mixture",
+    "vae",
+    "naive-bayes-digits",
 }
 FIGURES = {
-    "elbo", "marginals", "learning-curve-accuracy", "learning-curve-log-loss", "mixture", "digits",
+    "elbo",
+    "marginals",
+    "learning-curve-accuracy",
+    "learning-curve-log-loss",
+    "mixture",
+    "digits",
 }
 
 
@@ -142,8 +152,13 @@ def test_tour_in_this_process_leaves_no_trace(toured, tmp_path, capsys):
         numpy_state = np.random.get_state()
         looks = {k: v for k, v in matplotlib.rcParams.items() if k != "backend"}
         return [
-            torch.get_rng_state().tolist(), str(numpy_state), torch.get_num_threads(),
-            torch.get_default_dtype(), dict(pyro.get_param_store()), torch.is_grad_enabled(), looks,
+            torch.get_rng_state().tolist(),
+            str(numpy_state),
+            torch.get_num_threads(),
+            torch.get_default_dtype(),
+            dict(pyro.get_param_store()),
+            torch.is_grad_enabled(),
+            looks,
         ]
 
     before = state()

@@ -11,8 +11,11 @@ NB = "p(pi) p(tau) p(mu | tau) p(y | pi) p(x | y, mu, tau)"
 @pytest.mark.parametrize(
     ("question", "left", "right"),
     [
-        ("p(x)", ("x",), ()), ("p(y | x)", ("y",), ("x",)), ("  p ( x1,y|z ,w )", ("x1", "y"), ("z", "w")),
-        ("p(μ | x_1)", ("μ",), ("x_1",)), ("p(p | x)", ("p",), ("x",)),
+        ("p(x)", ("x",), ()),
+        ("p(y | x)", ("y",), ("x",)),
+        ("  p ( x1,y|z ,w )", ("x1", "y"), ("z", "w")),
+        ("p(μ | x_1)", ("μ",), ("x_1",)),
+        ("p(p | x)", ("p",), ("x",)),
     ],
 )
 def test_reads(question, left, right):
@@ -46,8 +49,11 @@ def test_says_where(question, column, words):
 @pytest.mark.parametrize(
     ("question", "words"),
     [
-        ("p(x) p(y)", "one factor.*got 2"), ("p(x | x)", "'x' stands twice"), ("p(x, x)", "'x' stands twice"),
-        (None, "expected text.*NoneType"), (b"p(x)", "expected text.*bytes"),
+        ("p(x) p(y)", "one factor.*got 2"),
+        ("p(x | x)", "'x' stands twice"),
+        ("p(x, x)", "'x' stands twice"),
+        (None, "expected text.*NoneType"),
+        (b"p(x)", "expected text.*bytes"),
     ],
 )
 def test_one_question_at_a_time(question, words):
@@ -59,8 +65,10 @@ def test_one_question_at_a_time(question, words):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("p(x) p(x)", "'x' is generated twice"), ("p(x | y) p(y | x)", "depends on itself"),
-        ("p(x | x)", "'x' depends on itself"), ("p(x) q(y)", "expected p where 'q' stands"),
+        ("p(x) p(x)", "'x' is generated twice"),
+        ("p(x | y) p(y | x)", "depends on itself"),
+        ("p(x | x)", "'x' depends on itself"),
+        ("p(x) q(y)", "expected p where 'q' stands"),
     ],
 )
 def test_lines_that_are_no_joint(line, words):
@@ -79,9 +87,13 @@ def test_given_and_ancestors():
 @pytest.mark.parametrize(
     ("targets", "clamped", "factors"),
     [
-        ({"y"}, {"x"}, {"pi", "tau", "mu", "y", "x"}), ({"x"}, {"y"}, {"tau", "mu", "x"}),
-        ({"y"}, set(), {"pi", "y"}), ({"mu"}, set(), {"mu", "tau"}), ({"pi"}, {"y"}, {"pi", "y"}),
-        ({"pi"}, {"x", "y"}, {"pi", "y"}), ({"mu"}, {"y"}, {"mu", "tau"}),
+        ({"y"}, {"x"}, {"pi", "tau", "mu", "y", "x"}),
+        ({"x"}, {"y"}, {"tau", "mu", "x"}),
+        ({"y"}, set(), {"pi", "y"}),
+        ({"mu"}, set(), {"mu", "tau"}),
+        ({"pi"}, {"y"}, {"pi", "y"}),
+        ({"pi"}, {"x", "y"}, {"pi", "y"}),
+        ({"mu"}, {"y"}, {"mu", "tau"}),
     ],
 )
 def test_the_factors_that_matter(targets, clamped, factors):

@@ -19,7 +19,7 @@ def test_the_tour_of_the_verbs_runs(tmp_path, monkeypatch, capsys):
     *lines, refused = BLOCKS[0].strip().splitlines()
     names: dict = {}
     exec("\n".join(lines), names)
-    with pytest.raises(NotGenerated, match="'x' is given, not generated. It can answer p"):
+    with pytest.raises(NotGenerated, match=r"'x' is given, not generated\. It can answer p"):
         exec(refused, names)
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] in BLOCKS[0]  # the joint line, as the comment shows it

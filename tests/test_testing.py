@@ -26,9 +26,7 @@ from tests.broken_models import (
 )
 
 
-@pytest.mark.parametrize(
-    ("cls", "sizes", "given", "words"), BROKEN, ids=[cls.__name__ for cls, *_ in BROKEN]
-)
+@pytest.mark.parametrize(("cls", "sizes", "given", "words"), BROKEN, ids=[cls.__name__ for cls, *_ in BROKEN])
 def test_names_the_mistake(cls, sizes, given, words):
     with pytest.raises(BrokenModel, match=f"(?s){words}") as caught:
         check_model(cls(**sizes), **given)
@@ -76,7 +74,8 @@ GOOD = {
 
 
 @pytest.mark.parametrize(
-    ("model", "given"), [pair for pairs in GOOD.values() for pair in pairs],
+    ("model", "given"),
+    [pair for pairs in GOOD.values() for pair in pairs],
     ids=lambda v: repr(v).splitlines()[0] if isinstance(v, nn.Module) else "",
 )
 def test_passes_what_is_right(model, given):
@@ -148,8 +147,14 @@ def test_a_variable_can_be_called_data():
 def everything():
     torch_state, numpy_state = torch.get_rng_state().numpy().tobytes(), str(np.random.get_state())
     return (
-        torch_state, numpy_state, random.getstate(), torch.get_default_dtype(), Distribution._validate_args,
-        pyro.settings.get(), torch.is_grad_enabled(), torch.is_inference_mode_enabled(),
+        torch_state,
+        numpy_state,
+        random.getstate(),
+        torch.get_default_dtype(),
+        Distribution._validate_args,
+        pyro.settings.get(),
+        torch.is_grad_enabled(),
+        torch.is_inference_mode_enabled(),
         sorted(pyro.get_param_store().keys()),
     )
 
@@ -213,9 +218,17 @@ def test_no_false_alarm_of_the_statistical_rule(seed):
     torch.manual_seed(seed)
     tiny = torch.tensor([1e-3, 0.1, 50.0], dtype=torch.float64)
     for fn in (
-        dist.Gamma(tiny, 1.0), dist.Beta(tiny, tiny), dist.Dirichlet(tiny), dist.LogNormal(0.0, 5.0),
-        dist.StudentT(torch.tensor(0.5), 0.0, 1.0), dist.Uniform(0.0, 1e-3), dist.Binomial(16, 0.01),
-        dist.Poisson(1000.0), dist.Bernoulli(0.999), dist.LKJCholesky(3, 1.0), dist.Cauchy(0.0, 1.0),
+        dist.Gamma(tiny, 1.0),
+        dist.Beta(tiny, tiny),
+        dist.Dirichlet(tiny),
+        dist.LogNormal(0.0, 5.0),
+        dist.StudentT(torch.tensor(0.5), 0.0, 1.0),
+        dist.Uniform(0.0, 1e-3),
+        dist.Binomial(16, 0.01),
+        dist.Poisson(1000.0),
+        dist.Bernoulli(0.999),
+        dist.LKJCholesky(3, 1.0),
+        dist.Cauchy(0.0, 1.0),
     ):
         pyro.enable_validation(False)
         try:

@@ -66,15 +66,25 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"ppl-gen {__version__}")
     commands = parser.add_subparsers(dest="command", title="commands", metavar="")
     tour = commands.add_parser(
-        "tour", help="five claims about four models, measured on real data",
+        "tour",
+        help="five claims about four models, measured on real data",
         description="Fit four models to data that scikit-learn ships, ask them questions and hold "
         "them against one another. Tells the story here, and writes an article (index.html), its "
         "figures and the posteriors (netCDF, for ArviZ) into a folder.",
     )
-    tour.add_argument("--out", metavar="DIR", default="ppl-gen-tour",
-                      help="the folder to write into, made if need be (default: %(default)s)")
-    tour.add_argument("--seed", type=_seed, default=0, metavar="N",
-                      help="a whole number that decides every draw (default: %(default)s)")
+    tour.add_argument(
+        "--out",
+        metavar="DIR",
+        default="ppl-gen-tour",
+        help="the folder to write into, made if need be (default: %(default)s)",
+    )
+    tour.add_argument(
+        "--seed",
+        type=_seed,
+        default=0,
+        metavar="N",
+        help="a whole number that decides every draw (default: %(default)s)",
+    )
     tour.add_argument("--quick", action="store_true", help="cut every fit short: seconds instead of a minute")
     return parser
 

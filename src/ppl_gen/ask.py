@@ -18,32 +18,27 @@ from torch import Tensor
 from ppl_gen.checks import whole
 from ppl_gen.core import (
     ProbabilisticModel,
-    Program,
-    Site,
     arguments,
     dtype_of,
     is_local,
     mean_of,
     run,
     score,
-    sites,
     variables,
 )
 from ppl_gen.errors import (
     DataError,
     NoDensity,
-    NoSampler,
-    NotGenerated,
     Unanswerable,
-    UnknownVariable,
     Unreliable,
 )
 from ppl_gen.inference.evidence import log_mean_exp, log_mean_exp_error, pareto_k
 from ppl_gen.inference.guides import Automatic
-from ppl_gen.inputs import Data, admit, as_tensor, describe
+from ppl_gen.inputs import Data, admit
 from ppl_gen.isolation import isolated
-from ppl_gen.notation import Factor, Factorization, read_question
+from ppl_gen.notation import read_question
 from ppl_gen.posterior import Posterior
+from ppl_gen.world import World, world_of
 
 CELLS = 1 << 20  # numbers held at once while scoring: memory does not grow with the rows
 
@@ -99,148 +94,7 @@ def ask(
         raise DataError(f"method: expected Importance(…) or LowerBound(…), got {method!r}")
     asked = read_question(question)
     with isolated(0):
-        return Answer(_world(of, asked, values), question, method or Importance(), values)
-
-
-@dataclass(frozen=True)
-class _World:
-    """A program and its line: the model's, its marginal's, or its guide's."""
-
-    p: ProbabilisticModel
-    program: Program
-    line: Factorization
-    joint: str
-    example: Mapping[str, Any]  # two rows of inputs to run the program on
-    sites: Mapping[str, Site]
-    who: str = "prior"  # whose draws are averaged
-    posterior: Posterior | None = None  # draws the parameters, if the program itself does not
-    coupled: tuple[frozenset[str], ...] = ()  # parameters that the posterior makes depend on one another
-
-    @property
-    def drawn(self) -> frozenset[str]:
-        """Variables that the posterior draws, in place of the program."""
-        return frozenset().union(*self.coupled)
-
-    @property
-    def plates(self) -> int:
-        """Batch dimensions that plates take; summed variables lie left of them."""
-        return max(1, *(len(site.plates) for site in self.sites.values()))
-
-
-def _world(of: ProbabilisticModel | Posterior, asked: Factor, values: Mapping[str, Any]) -> _World:
-    posterior = of if isinstance(of, Posterior) else None
-    p = posterior.model if posterior else of
-    assert isinstance(p, ProbabilisticModel)
-    line = Factorization(p.joint)
-    names = asked.left + asked.right
-    for name in names:
-        if name not in line and name not in line.given:
-            raise UnknownVariable(
-                f"{name!r} is not a variable of {type(p).__name__}: {p.joint}. "
-                f"Its variables are {', '.join([*line, *sorted(line.given)])}."
-            )
-    leaves = ", ".join(v for v in line if not any(v in parents for parents in line.values()))
-    can = f"p({leaves} | {', '.join(sorted(line.given))})" if line.given else f"p({leaves})"
-    for name in asked.left:
-        if name in line.given:
-            raise NotGenerated(
-                f"{type(p).__name__} is {p.joint}: {name!r} is given, not generated. It can answer {can}."
-            )
-    needed = line.ancestors(set(names) & line.keys()) & line.given
-    for name in sorted(needed - set(asked.right)):
-        raise NotGenerated(
-            f"{type(p).__name__} is {p.joint}: {name!r} is given, not generated, and "
-            f"{', '.join(n for n in asked.left)} depends on it. Put it right of the bar: it can answer {can}."
-        )
-    example = _example(p, line, posterior, values)
-    try:
-        found = describe(p, example)
-    except NotImplementedError as error:
-        raise _unnormalised(p, str(error).splitlines()[0]) from error
-    world = _World(p, p.model, line, p.joint, example, found, "posterior" if posterior else "prior")
-    if posterior is not None and posterior.guide is not None:
-        world = _under_guide(world, posterior, asked)
-    marginal = Factorization(p.marginal)
-    if marginal and set(names) <= marginal.keys() and world.posterior is None:
-        program: Any = p.predictive  # the parameters are integrated out in closed form
-        world = replace(world, program=program, line=marginal, sites=sites(program, {"n": 2}))
-    factors = [name for name, site in world.sites.items() if site.event_shape[-1:] == (0,)]  # pyro.factor
-    if factors and world.program == p.model:
-        raise _unnormalised(p, f"it multiplies in the factor {', '.join(map(repr, factors))}")
-    return world
-
-
-def _unnormalised(p: ProbabilisticModel, why: str) -> NoSampler:
-    return NoSampler(
-        f"{type(p).__name__} is {p.joint}, known only up to a constant ({why}): it can be neither drawn nor "
-        f"scored. Parameters can be asked for after a fit; rows need a joint of normalised factors."
-    )
-
-
-def _under_guide(world: _World, posterior: Posterior, asked: Factor) -> _World:
-    parameters, names = set(posterior.parameters), {*asked.left, *asked.right}
-    if not parameters & names:
-        locals_only = Factorization("")
-        locals_only.line = world.joint
-        locals_only.update({v: parents for v, parents in world.line.items() if v not in parameters})
-        return replace(world, line=locals_only, posterior=posterior, coupled=_coupled(world.p, posterior))
-    if not names <= parameters:
-        line, known = world.line, frozenset(asked.right) | world.line.given
-        factors = line.relevant(asked.left, known)
-        if not parameters & {*asked.left, *factors.union(*(line[name] for name in factors)) - known}:
-            return world  # all parameters that matter are given: nothing is left for the guide to say
-        raise Unanswerable(
-            f"{type(world.p).__name__} is {world.joint}. Its guide knows the parameters "
-            f"{', '.join(sorted(parameters))}, and the rows only given them all: a question that mixes both "
-            f"has no density here. Ask about one side, give every parameter, or ask the model instead."
-        )
-    found = sites(posterior.guide, {**world.example, "n": 2})
-    own = getattr(posterior.guide, "__func__", None) is type(world.p).guide
-    factorised = isinstance(posterior.guide, Automatic) and posterior.guide.factorised
-    line = Factorization(world.p.approximation if own else "", "q")
-    if not names <= line.keys():  # another guide: its program tells no more than the order
-        order = [name for name in found if name in parameters]
-        before = [[] if factorised else order[:place] for place in range(len(order))]
-        bars = (f" | {', '.join(parents)}" if parents else "" for parents in before)
-        line = Factorization(" ".join(f"q({name}{bar})" for name, bar in zip(order, bars, strict=True)), "q")
-        if asked.right and not factorised and any(found[name].drawn_only for name in names):
-            raise NoDensity(
-                f"the guide of {type(world.p).__name__} draws {', '.join(order)} together, and none given "
-                f"another. It can answer p({', '.join(sorted(names))})."
-            )
-    return replace(world, program=posterior.guide, line=line, sites=found, who="guide")
-
-
-def _coupled(p: ProbabilisticModel, posterior: Posterior) -> tuple[frozenset[str], ...]:
-    """Groups of parameters that are dependent under the posterior; all unless the guide tells more."""
-    names = frozenset(posterior.parameters)
-    if isinstance(posterior.guide, Automatic) and posterior.guide.factorised:
-        return tuple(frozenset({name}) for name in names)
-    if getattr(posterior.guide, "__func__", None) is type(p).guide:
-        groups = tuple(group & names for group in Factorization(p.approximation, "q").components())
-        if frozenset().union(*groups) == names:
-            return tuple(group for group in groups if group)
-    return (names,) if names else ()
-
-
-def _example(
-    p: ProbabilisticModel, line: Factorization, posterior: Posterior | None, values: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Two rows of the inputs."""
-    example = {}
-    for name in line.given:
-        if posterior is not None:
-            shape = posterior.shapes[name][1:]
-        elif isinstance(getattr(p, "features", None), int):
-            shape = (p.features,)
-        elif name in values:
-            shape = tuple(as_tensor(name, values[name], dtype_of(p)).shape[1:])
-        else:
-            raise DataError(
-                f"{name}: {type(p).__name__} has no attribute `features`, so pass {name}=… with rows first"
-            )
-        example[name] = torch.zeros(2, *shape, dtype=dtype_of(p))
-    return example
+        return Answer(world_of(of, asked, values), question, method or Importance(), values)
 
 
 @dataclass(frozen=True)
@@ -265,7 +119,7 @@ class Answer:
     numerical one. ``.how`` and ``.standard_error`` tell of the numbers that it gave last.
     """
 
-    def __init__(self, world: _World, question: str, method: Importance, values: Mapping[str, Any]):
+    def __init__(self, world: World, question: str, method: Importance, values: Mapping[str, Any]):
         self.question, self.method = question, method
         self._world = world
         self._targets, given = read_question(question)
@@ -466,7 +320,8 @@ class Answer:
         site = world.sites
         local = sorted(name for name in scope if name in site and site[name].local)
         return _Terms(
-            factors, clamped,
+            factors,
+            clamped,
             tuple(name for name in local if site[name].levels),
             tuple(name for name in local if not site[name].levels),
             tuple(sorted(scope - set(local))),
@@ -615,8 +470,10 @@ class Answer:
                 return self._score(terms, data.take(copies), {}, keep).unflatten(0, (-1, data.n))
             return torch.stack([self._score(terms, data, {}, keep) for _ in range(self.method.draws)])
         if not terms.proposed:
+
             def one(parameters: dict[str, Tensor]) -> Tensor:
                 return self._score(terms, data, parameters, keep, quick=True)
+
             try:
                 size = max(
                     1, CELLS * self.method.draws // (self._row_cost(self.method.draws) * max(data.n, 1))
@@ -741,10 +598,12 @@ class Answer:
         for data in self._parts(self._given, count):
             values, weights = self._particles(data, count, seed)
             index = torch.distributions.Categorical(logits=weights.T).sample((n,))  # (n, rows)
-            parts.append({
-                name: v[index[:, 0]] if self._joint else v[index, torch.arange(v.shape[1])]
-                for name, v in values.items()
-            })
+            parts.append(
+                {
+                    name: v[index[:, 0]] if self._joint else v[index, torch.arange(v.shape[1])]
+                    for name, v in values.items()
+                }
+            )
             errors.append(log_mean_exp_error(weights))
             ks.append(pareto_k(weights))
         self._finish(torch.cat(errors), torch.cat(ks), exact=False)

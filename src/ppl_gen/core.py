@@ -76,7 +76,10 @@ class ProbabilisticModel(PyroModule):
         """The directed graph with its plates, as an SVG string; ``observed`` variables are shaded."""
         line = Factorization(self.joint)
         return graph.draw(
-            line, plates=plates(self), observed=tuple(observed), given=tuple(line.given),
+            line,
+            plates=plates(self),
+            observed=tuple(observed),
+            given=tuple(line.given),
             title=type(self).__name__,
         )
 
@@ -156,7 +159,11 @@ def _site(node: Mapping[str, Any]) -> Site:
     finite = fn.has_enumerate_support and fn.event_dim == 0
     values = fn.enumerate_support(expand=False).flatten() if finite else None
     return Site(
-        local, fn.event_dim, torch.Size([*shape, *fn.event_shape]), _rowless(fn.support), values,
+        local,
+        fn.event_dim,
+        torch.Size([*shape, *fn.event_shape]),
+        _rowless(fn.support),
+        values,
         bool(node["infer"].get("_deterministic")) or isinstance(fn, Delta),
         tuple(frame.name for frame in frames),
     )

@@ -89,7 +89,12 @@ def _svi(
     except NonFinite as error:
         error.posterior = _posterior(
             error.posterior._replace(note=f"stopped by inf or nan at step {error.step}"),
-            start, before, method, data, fingerprint, yesterday,
+            start,
+            before,
+            method,
+            data,
+            fingerprint,
+            yesterday,
         )
         raise
     if before is not None and again:
@@ -98,8 +103,13 @@ def _svi(
 
 
 def _posterior(
-    fitted: Fitted, start: ProbabilisticModel, before: Posterior | None, method: Any, data: Data,
-    fingerprint: str, yesterday: Any = None,
+    fitted: Fitted,
+    start: ProbabilisticModel,
+    before: Posterior | None,
+    method: Any,
+    data: Data,
+    fingerprint: str,
+    yesterday: Any = None,
 ) -> Posterior:
     seen = before.fingerprints if before else ()
     values = {**data.inputs, **data.observed}

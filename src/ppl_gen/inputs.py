@@ -188,7 +188,8 @@ def _from_array(name: str, value: Any) -> Tensor:
         example = array[()] if array.ndim == 0 else array.flat[0] if array.size else ""
         codes = (
             f". Encode classes as 0, 1, 2, …: classes, {name} = numpy.unique({name}, return_inverse=True)"
-            if isinstance(example, str) else ""
+            if isinstance(example, str)
+            else ""
         )
         raise DataError(f"{name}: expected numbers, got {array.dtype} such as {_short(example)}{codes}")
     if np.ma.isMaskedArray(value) and np.ma.getmaskarray(value).any():
@@ -222,9 +223,7 @@ def _fit_to_site(
     if tuple(value.shape) != expected:
         first = f"{n} rows first" if value.shape[1:] == expected[1:] else "rows first"
         first = f" ({first})" if site.local else ""
-        raise DataError(
-            f"{name}: expected shape {expected}{first}, got {tuple(value.shape)}"
-        )
+        raise DataError(f"{name}: expected shape {expected}{first}, got {tuple(value.shape)}")
     mask = None
     blank = torch.isnan(value) if value.is_floating_point() else None
     if blank is not None and bool(blank.any()):
@@ -284,8 +283,13 @@ def _support(site: Site) -> str:
     if hasattr(base, "lower_bound"):
         low = float(torch.as_tensor(base.lower_bound).max())
         return f"{'whole ' if base.is_discrete else ''}numbers from {low:g} up"
-    words = {"Boolean": "zeros and ones", "Real": "finite real numbers", "_Boolean": "zeros and ones",
-             "_Real": "finite real numbers", "_Simplex": "probabilities that sum to 1"}
+    words = {
+        "Boolean": "zeros and ones",
+        "Real": "finite real numbers",
+        "_Boolean": "zeros and ones",
+        "_Real": "finite real numbers",
+        "_Simplex": "probabilities that sum to 1",
+    }
     return words.get(type(base).__name__, str(base))
 
 

@@ -457,9 +457,7 @@ def _fresh_guide(
     return made
 
 
-def _filled(
-    parts: Mapping[str, Any], tensors: Mapping[str, Tensor], part: str, fresh: _Module
-) -> _Module:
+def _filled(parts: Mapping[str, Any], tensors: Mapping[str, Tensor], part: str, fresh: _Module) -> _Module:
     """A copy of the module ``fresh`` with the tensors and the modes of the file's ``part``."""
     module, saved = copy.deepcopy(fresh), parts[part]
     there = {name.removeprefix(f"{part}."): t for name, t in tensors.items() if name.startswith(f"{part}.")}

@@ -83,8 +83,11 @@ class _Case:
             self.p = copy.deepcopy(model)
         except Exception as error:
             self.refuse(
-                f"the model cannot be copied ({_first_line(error)}), and fit works on a copy", "model", None,
-                "keep only parameters, buffers and modules as attributes, nothing computed from them", error,
+                f"the model cannot be copied ({_first_line(error)}), and fit works on a copy",
+                "model",
+                None,
+                "keep only parameters, buffers and modules as attributes, nothing computed from them",
+                error,
             )
         self.p.train()
         for module in self.p.modules():
@@ -101,8 +104,11 @@ class _Case:
             return Factorization(self.lines[part], _SYMBOL[part])
         except NotationError as error:
             return self.refuse(
-                f"the {_LINE[part]} line cannot be read: {error}", part, None,
-                f"write it as a textbook does, e.g. {_SYMBOL[part]}(x | z)", error,
+                f"the {_LINE[part]} line cannot be read: {error}",
+                part,
+                None,
+                f"write it as a textbook does, e.g. {_SYMBOL[part]}(x | z)",
+                error,
             )
 
     def refuse(
@@ -124,8 +130,12 @@ class _Case:
         return part | ({"n": len(index)} if "n" in values else {})
 
     def run(
-        self, part: str, values: Mapping[str, Any] | None = None, clamped: Mapping[str, Tensor] | None = None,
-        seed: int = 0, p: ProbabilisticModel | None = None,
+        self,
+        part: str,
+        values: Mapping[str, Any] | None = None,
+        clamped: Mapping[str, Tensor] | None = None,
+        seed: int = 0,
+        p: ProbabilisticModel | None = None,
     ) -> Nodes:
         """The variables of one run of ``part`` ("model", "guide" or "predictive")."""
         p = p or self.p
@@ -159,8 +169,11 @@ class _Case:
             plate, site, _, size, came = shape.groups()
             self.refuse(
                 f"{where} draws {site!r} in plate {plate!r} of {size} with a batch of {came}: .to_event is "
-                f"forgotten", part, site if site in self.read(part) else None,
-                "give a row's cells to one draw with .to_event(1); batch dimensions belong to plates", error,
+                f"forgotten",
+                part,
+                site if site in self.read(part) else None,
+                "give a row's cells to one draw with .to_event(1); batch dimensions belong to plates",
+                error,
             )
         if twice := re.search(r"[Mm]ultiple \w+ sites named '(\w+)'", text):
             self.refuse(f"{where} draws {twice[1]!r} twice", part, None, "name each variable once", error)
@@ -168,30 +181,46 @@ class _Case:
             found = re.search(r"parameter (\w+) .*?of distribution (\w+)", text, re.S)
             what = f"{found[1]} of {found[2]}" if found else "a parameter of a distribution"
             self.refuse(
-                f"{where} gives a distribution a parameter out of its range: {what}", part, None,
-                "pass it through exp or softplus, or make it a PyroParam with a constraint", error,
+                f"{where} gives a distribution a parameter out of its range: {what}",
+                part,
+                None,
+                "pass it through exp or softplus, or make it a PyroParam with a constraint",
+                error,
             )
         if re.search(r"shape|size|dimension|broadcast", text):
             said = f"shapes that do not fit ({said})"
         self.refuse(
-            f"{where} stopped {f'after drawing {last!r}' if last else 'before its first draw'}: {said}", part,
-            None, f"run it by hand on {', '.join(f'{k}={_size(v)}' for k, v in self.values.items())}", error,
+            f"{where} stopped {f'after drawing {last!r}' if last else 'before its first draw'}: {said}",
+            part,
+            None,
+            f"run it by hand on {', '.join(f'{k}={_size(v)}' for k, v in self.values.items())}",
+            error,
         )
 
-    def unchanged(self, part: str, p: ProbabilisticModel, state: dict[str, Tensor], flags: dict[str, Any],
-                  after: dict[str, Any]) -> None:
+    def unchanged(
+        self,
+        part: str,
+        p: ProbabilisticModel,
+        state: dict[str, Tensor],
+        flags: dict[str, Any],
+        after: dict[str, Any],
+    ) -> None:
         """A run leaves the process and the model's own tensors as they were."""
         for name, flag in flags.items():
             if after[name] is not flag and after[name] != flag:
                 self.refuse(
-                    f"{part}() changes {name} of the whole process from {flag} to {after[name]}", part, None,
+                    f"{part}() changes {name} of the whole process from {flag} to {after[name]}",
+                    part,
+                    None,
                     "a program only draws; pass dtype= or use a with-block that restores it",
                 )
         leaked = sorted(pyro.get_param_store().keys())
         if leaked:
             self.refuse(
-                f"{part}() declares pyro.param({leaked[0]!r}), which lives in Pyro's global store", part,
-                None, "make it an attribute in __init__: torch.nn.Parameter or pyro.nn.PyroParam",
+                f"{part}() declares pyro.param({leaked[0]!r}), which lives in Pyro's global store",
+                part,
+                None,
+                "make it an attribute in __init__: torch.nn.Parameter or pyro.nn.PyroParam",
             )
         now = _state(p)
         for name in now.keys() | state.keys():
@@ -201,16 +230,25 @@ class _Case:
             if isinstance(owner, nn.modules.batchnorm._BatchNorm):
                 self.refuse(
                     f"{part}() normalises over the batch ({name.rpartition('.')[0]}), so the rows depend on "
-                    f"one another", part, None, "use LayerNorm, or no normalisation",
+                    f"one another",
+                    part,
+                    None,
+                    "use LayerNorm, or no normalisation",
                 )
             self.refuse(
-                f"{part}() changes the model's own {name!r} when it runs", part, None,
+                f"{part}() changes the model's own {name!r} when it runs",
+                part,
+                None,
                 "a program only draws; set parameters and buffers in __init__ or initialize",
             )
 
     def scores(
-        self, part: str, clamped: Mapping[str, Tensor], values: Mapping[str, Any] | None = None,
-        seed: int = 0, p: ProbabilisticModel | None = None,
+        self,
+        part: str,
+        clamped: Mapping[str, Tensor],
+        values: Mapping[str, Any] | None = None,
+        seed: int = 0,
+        p: ProbabilisticModel | None = None,
     ) -> dict[str, Tensor]:
         """The log density of each variable of ``part`` with all of them clamped."""
         with pyro.validation_enabled(False), torch.no_grad():
@@ -238,7 +276,9 @@ def _lines(c: _Case) -> None:
     for name in sorted(unknown):
         c.refuse(
             f"the approximation speaks of {name!r}, which the joint {c.joint.line} does not have"
-            f"{_near(name, c.joint)}", "guide", name if name in c.q else None,
+            f"{_near(name, c.joint)}",
+            "guide",
+            name if name in c.q else None,
             "name the latents as the joint does",
         )
     for name in sorted(c.q.keys() & c.joint.given):
@@ -254,13 +294,16 @@ def _signatures(c: _Case) -> None:
     for name in names:
         if name in c.joint:
             c.refuse(
-                f"data enter model(): its argument {name!r} is a variable that the joint generates", "model",
+                f"data enter model(): its argument {name!r} is a variable that the joint generates",
+                "model",
                 name,
                 f"draw {name!r} always; fit attaches data from outside: model(self, {', '.join(expected)})",
             )
     if set(names) - {"n"} != set(expected) - {"n"} or (expected == ["n"] and names != ["n"]):
         c.refuse(
-            f"the signature model(self, {', '.join(names)}) is not what the joint is given", "model", None,
+            f"the signature model(self, {', '.join(names)}) is not what the joint is given",
+            "model",
+            None,
             f"write model(self, {', '.join(expected)}): the right-hand sides of the bars",
         )
     if not c.guided:
@@ -270,13 +313,17 @@ def _signatures(c: _Case) -> None:
     for name in names:
         if name in c.q:
             c.refuse(
-                f"data enter guide(): its argument {name!r} is a latent that the guide draws", "guide", name,
+                f"data enter guide(): its argument {name!r} is a latent that the guide draws",
+                "guide",
+                name,
                 f"leave out the argument {name!r}",
             )
     if set(names) - {"n"} != set(expected):
         c.refuse(
             f"the signature guide(self, {', '.join(names)}) is not what the approximation is given "
-            f"({', '.join(expected) or 'nothing'})", "guide", None,
+            f"({', '.join(expected) or 'nothing'})",
+            "guide",
+            None,
             "make the arguments (beside n) and the right-hand sides of the bars the same",
         )
 
@@ -306,8 +353,10 @@ def _variables(c: _Case) -> None:
     for name, site in c.sites.items():
         if name not in c.data and site["is_observed"] and not site["infer"].get("_deterministic"):
             c.refuse(
-                f"data are inside model(): {name!r} is observed there (obs=…, or pyro.factor)", "model",
-                name if name in c.joint else None, "leave out obs=; data are attached from outside, by fit",
+                f"data are inside model(): {name!r} is observed there (obs=…, or pyro.factor)",
+                "model",
+                name if name in c.joint else None,
+                "leave out obs=; data are attached from outside, by fit",
             )
     c.drawn = {name: c.sites[name]["value"].detach() for name in c.joint}
 
@@ -318,7 +367,9 @@ def _plates(c: _Case) -> None:
         found = sorted({f.name for s in c.sites.values() for f in s["cond_indep_stack"]})
         c.refuse(
             f'no variable lies in a plate "data" of the rows (plates found: {", ".join(found) or "none"})',
-            "model", None, f'draw what each row has inside `with pyro.plate("data", {_rows_word(c)}):`',
+            "model",
+            None,
+            f'draw what each row has inside `with pyro.plate("data", {_rows_word(c)}):`',
         )
     _shapes(c, "model", c.sites)
     fewer = c.run("model", c.rows(torch.arange(c.values["n"] - 1), c.values))
@@ -327,12 +378,17 @@ def _plates(c: _Case) -> None:
         if not is_local(c.sites[name]) and before != after:
             c.refuse(
                 f"{name!r} has one value for each row (its shape follows n) but lies outside the plate "
-                f'"data"', "model", name, f'draw {name!r} inside `with pyro.plate("data", {_rows_word(c)}):`',
+                f'"data"',
+                "model",
+                name,
+                f'draw {name!r} inside `with pyro.plate("data", {_rows_word(c)}):`',
             )
     for name, site in c.sites.items():
         if site["scale"] != 1.0 or (site["mask"] is not None and not site["infer"].get("_deterministic")):
             c.refuse(
-                f"model() weighs or masks {name!r} (poutine.scale or poutine.mask)", "model", name,
+                f"model() weighs or masks {name!r} (poutine.scale or poutine.mask)",
+                "model",
+                name,
                 "leave it out: fit scales the rows of a minibatch itself",
             )
 
@@ -347,7 +403,9 @@ def _no_hidden_noise(c: _Case) -> None:
             ends.append(torch.get_rng_state())
         if torch.equal(*ends):
             c.refuse(
-                f"{part}() sets the random seed: two runs leave one random state", part, None,
+                f"{part}() sets the random seed: two runs leave one random state",
+                part,
+                None,
                 "leave out manual_seed and set_rng_seed; the verbs take seed=",
             )
         clamped = c.drawn if part == "model" else {k: n["value"] for k, n in c.run(part, values).items()}
@@ -356,7 +414,9 @@ def _no_hidden_noise(c: _Case) -> None:
             if not _same(one[name], other[name]):
                 c.refuse(
                     f"{part}() is random beside its variables: with every variable fixed, the density of "
-                    f"{name!r} still changes from run to run", part, name if name in c.read(part) else None,
+                    f"{name!r} still changes from run to run",
+                    part,
+                    name if name in c.read(part) else None,
                     "draw all randomness with pyro.sample, under a name of the joint",
                 )
 
@@ -367,7 +427,11 @@ def _dependencies(c: _Case) -> None:
 
 
 def _compare(
-    c: _Case, part: str, line: Factorization, values: dict[str, Any], draws: list[Nodes],
+    c: _Case,
+    part: str,
+    line: Factorization,
+    values: dict[str, Any],
+    draws: list[Nodes],
     own: ProbabilisticModel | None = None,
 ) -> None:
     """Move one variable at a time: a density that moves with it depends on it.
@@ -397,12 +461,16 @@ def _compare(
     for child, parents in line.items():
         for parent in sorted(real[child] - parents):
             c.refuse(
-                f"{part}() draws {child!r} depending on {parent!r}, which is not a declared parent", part,
-                child, f"write {parent!r} right of the bar, or draw {child!r} without it",
+                f"{part}() draws {child!r} depending on {parent!r}, which is not a declared parent",
+                part,
+                child,
+                f"write {parent!r} right of the bar, or draw {child!r} without it",
             )
         for parent in sorted(parents - real[child]):
             c.refuse(
-                f"{part}() draws {child!r} without looking at {parent!r}, its declared parent", part, child,
+                f"{part}() draws {child!r} without looking at {parent!r}, its declared parent",
+                part,
+                child,
                 f"use {parent!r} where {child!r} is drawn, or leave it out right of the bar",
             )
 
@@ -417,7 +485,9 @@ def _own_samples(c: _Case) -> None:
         if not bool(torch.as_tensor(fn.support.check(value)).all()):
             c.refuse(
                 f"{name!r} is drawn outside the support of its own density: {type(_base(fn)).__name__} has "
-                f"{_say(fn.support)}, and a draw was {_outside(fn, value)}", "model", name,
+                f"{_say(fn.support)}, and a draw was {_outside(fn, value)}",
+                "model",
+                name,
                 "draw and score the same distribution, one whose support is that of the data",
             )
         try:
@@ -426,7 +496,9 @@ def _own_samples(c: _Case) -> None:
             c.explain(error, "model", [name])
         if not bool(finite):
             c.refuse(
-                f"{name!r} has a log density that is not finite at the model's own draw", "model", name,
+                f"{name!r} has a log density that is not finite at the model's own draw",
+                "model",
+                name,
                 "mend log_prob, or move the start of the parameters to numbers of ordinary size",
             )
         for elsewhere in (value + 0.5, -value - 1):
@@ -440,7 +512,8 @@ def _own_samples(c: _Case) -> None:
             if scored:
                 c.refuse(
                     f"{name!r} is scored outside its support: {type(_base(fn)).__name__} gives the value "
-                    f"{elsewhere.flatten()[0].item():g} a finite density (validate_args=False?)", "model",
+                    f"{elsewhere.flatten()[0].item():g} a finite density (validate_args=False?)",
+                    "model",
                     name,
                     "leave out validate_args=False, and take a distribution whose support holds the data",
                 )
@@ -466,7 +539,9 @@ def _subset(
             what = "the density of a row" if local else f"the density of {name!r}, which all rows share,"
             c.refuse(
                 f"in {part}() rows depend on one another or on their number: {what} changes when other rows "
-                f"are left out", part, name,
+                f"are left out",
+                part,
+                name,
                 "compute a row from itself and the shared variables alone (no batch norm, x.mean(0) or n)",
             )
 
@@ -489,7 +564,9 @@ def _sampler_and_density(c: _Case) -> None:
         if not bool((total.abs() < 1e-3).all()):
             c.refuse(
                 f"the density of {name!r} does not sum to one: {total.exp().flatten()[0].item():.3g}",
-                "model", name, "normalise log_prob",
+                "model",
+                name,
+                "normalise log_prob",
             )
         for difference in pairs:
             up, down = int((difference > 0).sum()), int((difference < 0).sum())
@@ -497,7 +574,9 @@ def _sampler_and_density(c: _Case) -> None:
             if abs(up - down) / 2 > bound:
                 c.refuse(
                     f"sampler and density of {name!r} disagree: its draws do not follow "
-                    f"{type(_base(fn)).__name__}.log_prob", "model", name,
+                    f"{type(_base(fn)).__name__}.log_prob",
+                    "model",
+                    name,
                     "make sample() (or rsample()) and log_prob() of the distribution the same",
                 )
 
@@ -558,7 +637,10 @@ def _guide_variables(c: _Case) -> None:
     for name in sorted(nodes.keys() & c.joint.keys() - c.q.keys()):
         c.refuse(
             f"guide() draws {name!r}, which the approximation line does not name: an observed variable, or a "
-            f"forgotten factor", "guide", None, f"write q({name}) in the line, or do not draw {name!r}",
+            f"forgotten factor",
+            "guide",
+            None,
+            f"write q({name}) in the line, or do not draw {name!r}",
         )
     _names(c, "guide", nodes, c.q)
     for name, site in nodes.items():
@@ -568,8 +650,10 @@ def _guide_variables(c: _Case) -> None:
         inside, should = is_local(nodes[name]), is_local(c.sites[name])
         if inside != should:
             c.refuse(
-                f"guide() draws {name!r} {'inside' if inside else 'outside'} the plate \"data\", model() "
-                f"draws it {'inside' if should else 'outside'}", "guide", name,
+                f'guide() draws {name!r} {"inside" if inside else "outside"} the plate "data", model() '
+                f"draws it {'inside' if should else 'outside'}",
+                "guide",
+                name,
                 "use the same plates in model() and guide()",
             )
     _shapes(c, "guide", nodes)
@@ -577,7 +661,10 @@ def _guide_variables(c: _Case) -> None:
         if nodes[name]["value"].shape != c.drawn[name].shape:
             c.refuse(
                 f"{name!r} has shape {tuple(nodes[name]['value'].shape)} in guide() and "
-                f"{tuple(c.drawn[name].shape)} in model()", "guide", name, "give both the same shape",
+                f"{tuple(c.drawn[name].shape)} in model()",
+                "guide",
+                name,
+                "give both the same shape",
             )
     c.latents = {name: nodes[name]["value"].detach() for name in c.q}
     _supports(c, nodes)
@@ -592,14 +679,18 @@ def _supports(c: _Case, nodes: Nodes) -> None:
         if _delta(q) and not p.support.is_discrete:
             c.refuse(
                 f"KL-breaking guide site {name!r}: a Delta has no density against the continuous prior "
-                f"{type(_base(p)).__name__}, so the KL divergence is infinite", "guide", name,
+                f"{type(_base(p)).__name__}, so the KL divergence is infinite",
+                "guide",
+                name,
                 "give the guide a density with a width, such as a Normal",
             )
         if q.support.is_discrete != p.support.is_discrete:
             kinds = ["continuous", "discrete"]
             c.refuse(
                 f"KL-breaking guide site {name!r}: {kinds[q.support.is_discrete]} in guide(), "
-                f"{kinds[p.support.is_discrete]} in model(); the supports do not meet", "guide", name,
+                f"{kinds[p.support.is_discrete]} in model(); the supports do not meet",
+                "guide",
+                name,
                 "take a guide on the prior's support",
             )
         for number in (-1000.0, -10.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 10.0, 1000.0):
@@ -610,7 +701,8 @@ def _supports(c: _Case, nodes: Nodes) -> None:
                     f"KL-breaking guide site {name!r}: the support of {type(_base(q)).__name__} in guide() "
                     f"({_say(q.support)}) is wider than that of the prior {type(_base(p)).__name__} "
                     f"({_say(p.support)}); it can draw {number:g}, and the ELBO is minus infinity there",
-                    "guide", name,
+                    "guide",
+                    name,
                     "take a guide on the prior's support: Gamma or LogNormal for positive numbers",
                 )
 
@@ -631,7 +723,9 @@ def _explained(c: _Case) -> None:
         if not (site["fn"].has_enumerate_support or _fixed(site)):
             c.refuse(
                 f"{name!r} is unexplained: a latent that is neither sampled by the guide nor finite enough "
-                f"to be summed out", "model", name,
+                f"to be summed out",
+                "model",
+                name,
                 f"give the guide a factor q({name}); if {name!r} is data: check_model(model, {name}=…)",
             )
 
@@ -668,7 +762,9 @@ def _summed_out(c: _Case) -> None:
     if not _close(apart, together):
         c.refuse(
             f"summing {', '.join(hidden)} out gives {together.item():.6g} nats, trying the values one by one "
-            f"{apart.item():.6g}: model() does not broadcast over them", "model", hidden[0],
+            f"{apart.item():.6g}: model() does not broadcast over them",
+            "model",
+            hidden[0],
             "index with the variable, as in mu[z]; do not reshape it, loop over it or call .item() on it",
         )
 
@@ -694,7 +790,9 @@ def _gradients(c: _Case) -> None:
         value = _bound(c, lambda: elbo(c.p.model, c.p.guide, c.values | observed, observed))
         if not bool(torch.isfinite(value)):
             c.refuse(
-                f"the ELBO is {value.item()} at the guide's start", "guide", None,
+                f"the ELBO is {value.item()} at the guide's start",
+                "guide",
+                None,
                 "start the guide inside the prior's support, with scales of ordinary size",
             )
     trainable = {name: w for name, w in c.p.named_parameters() if w.requires_grad}
@@ -708,12 +806,17 @@ def _gradients(c: _Case) -> None:
         if gradient is None:
             c.refuse(
                 f"no gradient reaches the parameter {name.removesuffix('_unconstrained')!r}: it is idle",
-                "guide", None,
+                "guide",
+                None,
                 "use it in model() or guide() without .detach(), .data or .item(), or remove it",
             )
         if not bool(torch.isfinite(gradient).all()):
-            c.refuse(f"the gradient of {name!r} is not finite at the start", "guide", None,
-                     "start the parameters at numbers of ordinary size")
+            c.refuse(
+                f"the gradient of {name!r} is not finite at the start",
+                "guide",
+                None,
+                "start the parameters at numbers of ordinary size",
+            )
 
 
 def _minibatches(c: _Case) -> None:
@@ -745,7 +848,9 @@ def _minibatches(c: _Case) -> None:
     if not _close(torch.tensor(average), torch.tensor(everything), dtype_of(c.p)):
         c.refuse(
             f"minibatches do not average to the whole: ELBO {average:.6g} against {everything:.6g} nats",
-            "model", None, "compute each row from itself and the shared variables alone",
+            "model",
+            None,
+            "compute each row from itself and the shared variables alone",
         )
 
 
@@ -762,13 +867,14 @@ def _start(c: _Case) -> None:
         value = elbo(p.model, p.guide, c.values | observed, observed)
     except Exception as error:
         c.refuse(
-            f"initialize({', '.join(rows)}) fails: {_first_line(error)}", "guide", None,
-            "take the data by name and ignore the rest: def initialize(self, x, **_)", error,
+            f"initialize({', '.join(rows)}) fails: {_first_line(error)}",
+            "guide",
+            None,
+            "take the data by name and ignore the rest: def initialize(self, x, **_)",
+            error,
         )
     if not bool(torch.isfinite(value)):
-        c.refuse(
-            f"the ELBO is {value.item()} after initialize", "guide", None, "start with ordinary numbers"
-        )
+        c.refuse(f"the ELBO is {value.item()} after initialize", "guide", None, "start with ordinary numbers")
 
 
 # Conjugate models ---------------------------------------------------------------------------------------
@@ -788,18 +894,30 @@ def _conjugate(c: _Case) -> None:
     names = _parameters(c, "updated", "updated(self, x, y)")
     for name in names:
         if name not in c.joint:
-            c.refuse(f"updated() asks for {name!r}, which the joint does not generate", "model", None,
-                     "name the arguments after variables of the joint")
+            c.refuse(
+                f"updated() asks for {name!r}, which the joint does not generate",
+                "model",
+                None,
+                "name the arguments after variables of the joint",
+            )
     data, n = {name: c.drawn[name] for name in names}, c.values["n"]
     before = _state(p)
     after = _updated(c, p, data)
     changed = after is p or any(not _same(v, before[name]) for name, v in _state(p).items())
     if changed:
-        c.refuse("updated() changes the model in place", "model", None,
-                 "work on a copy: after = copy.deepcopy(self), and return it")
+        c.refuse(
+            "updated() changes the model in place",
+            "model",
+            None,
+            "work on a copy: after = copy.deepcopy(self), and return it",
+        )
     if type(after) is not type(p) or after.joint != p.joint:
-        c.refuse(f"updated() returns a {type(after).__name__}, not the same model with other hyperparameters",
-                 "model", None, "after = copy.deepcopy(self), set its hyperparameters, return it")
+        c.refuse(
+            f"updated() returns a {type(after).__name__}, not the same model with other hyperparameters",
+            "model",
+            None,
+            "after = copy.deepcopy(self), set its hyperparameters, return it",
+        )
     globals_ = [name for name in c.joint if not is_local(c.sites[name])]
     evidence = float(after.log_normalizer() - p.log_normalizer())
     candidates, size = [], abs(evidence)
@@ -814,21 +932,29 @@ def _conjugate(c: _Case) -> None:
     if not max(candidates) - min(candidates) <= tolerance:
         c.refuse(
             f"updated() is not Bayes' rule: log p(data, θ) - log p(θ | data) must be one number for every θ, "
-            f"and it is {candidates[0]:.8g} and {candidates[1]:.8g}", "model", None,
+            f"and it is {candidates[0]:.8g} and {candidates[1]:.8g}",
+            "model",
+            None,
             "derive the posterior's hyperparameters again: pseudo-counts, means, rates",
         )
     if not abs(candidates[0] - evidence) <= tolerance:
         c.refuse(
             f"log_normalizer() is wrong: after minus before updated() it gives {evidence:.8g} nats, the log "
-            f"evidence is {candidates[0]:.8g}", "model", None,
+            f"evidence is {candidates[0]:.8g}",
+            "model",
+            None,
             "derive the normalising constant of the prior again",
         )
     halves = p
     for index in torch.arange(n).split(n // 2 + 1):
         halves = _updated(c, halves, c.rows(index, data))
     if not abs(float(halves.log_normalizer() - after.log_normalizer())) <= tolerance:
-        c.refuse("updated() in two parts differs from all rows at once", "model", None,
-                 "the posterior of the first rows is the prior of the next")
+        c.refuse(
+            "updated() in two parts differs from all rows at once",
+            "model",
+            None,
+            "the posterior of the first rows is the prior of the next",
+        )
 
 
 def _updated(c: _Case, p: Any, data: dict[str, Tensor]) -> Any:
@@ -836,8 +962,13 @@ def _updated(c: _Case, p: Any, data: dict[str, Tensor]) -> Any:
         with torch.no_grad():
             return p.updated(**data)
     except Exception as error:
-        c.refuse(f"updated({', '.join(data)}) fails: {_first_line(error)}", "model", None,
-                 "return a copy of the model with the posterior's hyperparameters", error)
+        c.refuse(
+            f"updated({', '.join(data)}) fails: {_first_line(error)}",
+            "model",
+            None,
+            "return a copy of the model with the posterior's hyperparameters",
+            error,
+        )
 
 
 @torch.no_grad()
@@ -870,15 +1001,33 @@ def _predictive(c: _Case) -> None:
         if not abs(found - evidence) <= relative * max(1.0, abs(evidence)):
             c.refuse(
                 f"predictive() is wrong: it gives row {i} {found:.8g} nats, and the log evidence of updating "
-                f"on that row alone is {evidence:.8g}", "predictive", None,
+                f"on that row alone is {evidence:.8g}",
+                "predictive",
+                None,
                 "integrate the parameters out: a Normal-Gamma gives a Student t, a Dirichlet its mean",
             )
 
 
 CONTRACT: tuple[Callable[[_Case], None], ...] = (
-    _lines, _signatures, _given, _variables, _plates, _guide_variables, _no_hidden_noise, _own_samples,
-    _dependencies, _rows_apart, _sampler_and_density, _guide_dependencies, _explained, _summed_out,
-    _gradients, _minibatches, _start, _conjugate, _predictive,
+    _lines,
+    _signatures,
+    _given,
+    _variables,
+    _plates,
+    _guide_variables,
+    _no_hidden_noise,
+    _own_samples,
+    _dependencies,
+    _rows_apart,
+    _sampler_and_density,
+    _guide_dependencies,
+    _explained,
+    _summed_out,
+    _gradients,
+    _minibatches,
+    _start,
+    _conjugate,
+    _predictive,
 )
 
 
@@ -892,11 +1041,19 @@ def _names(c: _Case, part: str, nodes: Nodes, line: Factorization) -> None:
         near = _near(name, extra)
         if not near and len(missing) == len(extra) == 1:
             near = f" (it draws {extra[0]!r} instead)"
-        c.refuse(f"{part}() never draws {name!r}{near}", part, name,
-                 f'draw it with pyro.sample("{name}", …), or leave it out of the line')
+        c.refuse(
+            f"{part}() never draws {name!r}{near}",
+            part,
+            name,
+            f'draw it with pyro.sample("{name}", …), or leave it out of the line',
+        )
     for name in extra:
-        c.refuse(f"{part}() draws {name!r}, which the {_LINE[part]} line does not have{_near(name, line)}",
-                 part, None, f"write {_SYMBOL[part]}({name} | …) in the line, or do not draw it")
+        c.refuse(
+            f"{part}() draws {name!r}, which the {_LINE[part]} line does not have{_near(name, line)}",
+            part,
+            None,
+            f"write {_SYMBOL[part]}({name} | …) in the line, or do not draw it",
+        )
 
 
 def _bookkeeping(site: dict[str, Any], name: str, line: Factorization) -> bool:
@@ -914,33 +1071,42 @@ def _shapes(c: _Case, part: str, nodes: Nodes) -> None:
             if batch[dim] > 1 and dim not in frames:
                 c.refuse(
                     f"{part}() draws {name!r} with batch shape {tuple(batch)}, of which dimension {dim} "
-                    f"belongs to no plate: .to_event is forgotten, or a plate", part, name,
+                    f"belongs to no plate: .to_event is forgotten, or a plate",
+                    part,
+                    name,
                     "give a row's cells to one draw with .to_event(1), or open a plate for them",
                 )
         for dim, frame in frames.items():
             if frame.name == ROWS and len(batch) + dim != 0:
                 c.refuse(
                     f"{name!r} has its rows in dimension {len(batch) + dim} of {tuple(batch)}: rows come "
-                    f"first", part, name, "use .to_event(1) instead of a plate inside the plate of the rows",
+                    f"first",
+                    part,
+                    name,
+                    "use .to_event(1) instead of a plate inside the plate of the rows",
                 )
 
 
-def _plate_sizes(
-    c: _Case, part: str, nodes: Mapping[str, Any], n: int, cause: Exception | None
-) -> None:
+def _plate_sizes(c: _Case, part: str, nodes: Mapping[str, Any], n: int, cause: Exception | None) -> None:
     plate = nodes.get(ROWS)
     if plate is None or type(plate.get("fn")).__name__ != "_Subsample":
         return
     size, taken = plate["fn"].size, plate["fn"].subsample_size
     if size != n:
         c.refuse(
-            f'the plate "data" of {part}() has a size of its own, {size}, and there are {n} rows', part, None,
-            f'write pyro.plate("data", {_rows_word(c)})', cause,
+            f'the plate "data" of {part}() has a size of its own, {size}, and there are {n} rows',
+            part,
+            None,
+            f'write pyro.plate("data", {_rows_word(c)})',
+            cause,
         )
     if taken not in (None, size):
         c.refuse(
-            f'the plate "data" of {part}() draws a subsample of {taken} rows', part, None,
-            "leave out subsample_size; fit takes minibatches itself (batch_size=)", cause,
+            f'the plate "data" of {part}() draws a subsample of {taken} rows',
+            part,
+            None,
+            "leave out subsample_size; fit takes minibatches itself (batch_size=)",
+            cause,
         )
 
 
@@ -954,7 +1120,9 @@ def _parameters(c: _Case, part: str, mend: str) -> list[str]:
         if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL, parameter.POSITIONAL_ONLY):
             c.refuse(
                 f"the signature of {part}() hides its arguments in {str(parameter)!r}",
-                part if part in _LINE else "model", None, f"name them, as in {mend}",
+                part if part in _LINE else "model",
+                None,
+                f"name them, as in {mend}",
             )
         names.append(parameter.name)
     return names

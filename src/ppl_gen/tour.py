@@ -84,10 +84,11 @@ class Tour:
         self.report = Report(
             title="One joint distribution, many questions",
             lead="A probabilistic model is one joint distribution, and everything anybody wants from it is "
-                 "a question asked of that joint. Here four models of real data, three generative and one "
-                 "discriminative, are fitted, asked and held against one another.",
-            notice="" if budget == FULL else "A quick run: fits were stopped early, so the numbers show "
-                                             "less than the models can do.",
+            "a question asked of that joint. Here four models of real data, three generative and one "
+            "discriminative, are fitted, asked and held against one another.",
+            notice=""
+            if budget == FULL
+            else "A quick run: fits were stopped early, so the numbers show less than the models can do.",
         )
 
     def run(self) -> None:
@@ -136,8 +137,12 @@ class Tour:
     def vae(self) -> Posterior:
         """The autoencoder of the training digits."""
         model = VAE(
-            features=64, latent=16, likelihood=BetaBinomial(LEVELS), hidden=(self.budget.vae_hidden,),
-            dropout=0.2, seed=self.seed,
+            features=64,
+            latent=16,
+            likelihood=BetaBinomial(LEVELS),
+            hidden=(self.budget.vae_hidden,),
+            dropout=0.2,
+            seed=self.seed,
         )
         method = SVI(steps=self.budget.vae_steps, learning_rate=2e-3, seed=self.seed)
         return fit(model, method, x=self.pixels["training"].x)
@@ -160,8 +165,9 @@ class Tour:
         self._note("log evidence of the wines", _n(truth, 2), "exact: the conjugate update in closed form")
         value = f"{_n(bound, 2)} ± {_n(error, 2)}"
         self._note("ELBO of the mean-field guide", value, "400 draws of the guide; standard error")
-        self.report.glance.append((f"{_n(gap, 1)} nats", "between a mean-field guide and the exact log "
-                                                         "evidence"))
+        self.report.glance.append(
+            (f"{_n(gap, 1)} nats", "between a mean-field guide and the exact log evidence")
+        )
 
         mu = {"exact": exact.draw(1000, self.seed)["mu"], "SVI": svi.draw(1000, self.seed)["mu"]}
         spread = mu["exact"].std(0)
@@ -197,17 +203,21 @@ class Tour:
                     numbers=(1, 2, 3),
                 ),
                 self._figure(
-                    "elbo", climb,
+                    "elbo",
+                    climb,
                     "The bound climbs towards the log evidence and, on average, never passes it. Line: "
-                    f"running mean; band: nine steps in ten. {self.budget.guide_steps:,} steps."),
+                    f"running mean; band: nine steps in ten. {self.budget.guide_steps:,} steps.",
+                ),
                 "Parameter by parameter, over all 39 class means: the two posterior means differ by at most "
                 f"{_n(shift.max(), 2)} posterior standard deviations (1,000 draws each resolve about "
                 f"{_n(2 * (2 / 1000) ** 0.5, 2)}), and the guide's standard deviations are "
                 f"{_n(narrow.min(), 2)} to {_n(narrow.max(), 2)} times the exact ones.",
                 self._figure(
-                    "marginals", marginals,
+                    "marginals",
+                    marginals,
                     "Posteriors of the four class means `mu` on which the two differ most, in standard "
-                    "deviations of each measurement."),
+                    "deviations of each measurement.",
+                ),
                 self._tree("naive-bayes-exact", exact, "exact posterior, wines", ["pi", "mu"], coords, some),
                 self._tree("naive-bayes-svi", svi, "SVI posterior, wines", ["pi", "mu"], coords, some),
             ],
@@ -252,19 +262,32 @@ class Tour:
             ]
             better = "Higher is better." if i == 0 else "Lower is better: it charges for confident mistakes."
             parts += [
-                self._figure(f"learning-curve-{score.replace(' ', '-')}", drawing,
-                             f"{score.capitalize()} against the number of training rows. {better}"),
-                Table(("rows", *NAMES.values(), "ahead"), rows,
-                      f"{score.capitalize()}: means of {repeats} repeats with 95 % intervals. A model is "
-                      "ahead where the 95 % interval of the paired difference excludes zero.",
-                      numbers=(0, 1, 2)),
+                self._figure(
+                    f"learning-curve-{score.replace(' ', '-')}",
+                    drawing,
+                    f"{score.capitalize()} against the number of training rows. {better}",
+                ),
+                Table(
+                    ("rows", *NAMES.values(), "ahead"),
+                    rows,
+                    f"{score.capitalize()}: means of {repeats} repeats with 95 % intervals. A model is "
+                    "ahead where the 95 % interval of the paired difference excludes zero.",
+                    numbers=(0, 1, 2),
+                ),
             ]
             for key in NAMES:
-                self._note(f"{score}, {NAMES[key]}, {sizes[-1]} rows", _interval(scores[key][i][:, -1]),
-                           f"{origin[key]}; {repeats} splits, 95 % interval")
-        self.report.glance.append((_percent(scores["nb"][0, :, 0].mean()),
-                                   f"naive Bayes' accuracy from {sizes[0]} rows; logistic regression's is "
-                                   f"{_percent(scores['lr'][0, :, 0].mean())}"))
+                self._note(
+                    f"{score}, {NAMES[key]}, {sizes[-1]} rows",
+                    _interval(scores[key][i][:, -1]),
+                    f"{origin[key]}; {repeats} splits, 95 % interval",
+                )
+        self.report.glance.append(
+            (
+                _percent(scores["nb"][0, :, 0].mean()),
+                f"naive Bayes' accuracy from {sizes[0]} rows; logistic regression's is "
+                f"{_percent(scores['lr'][0, :, 0].mean())}",
+            )
+        )
         lr = fitted["lr"]
         coords = {"feature": data.features, "class": data.classes}
         return Section(
@@ -276,16 +299,24 @@ class Tour:
                 "halves. Rows are standardised by the training rows alone; both models have their default "
                 "priors.",
                 self._card(lr.model, observed=("y",)),
-                parts[0], parts[1],
+                parts[0],
+                parts[1],
                 f"{leads[1]}. The thirty measurements repeat one another: within a class their correlation "
                 f"is {_n(_correlation(data), 2)} on average, regardless of sign, while naive Bayes counts "
                 f"them as independent evidence. From {sizes[-1]} rows it is {_percent(sure['nb'].mean())} "
                 f"sure of its decisions on average and right in {_percent(scores['nb'][0, :, -1].mean())}; "
                 f"logistic regression is {_percent(sure['lr'].mean())} sure and right in "
                 f"{_percent(scores['lr'][0, :, -1].mean())}.",
-                parts[2], parts[3],
-                self._tree("logistic-regression", lr, "logistic regression of the last split", ["w"], coords,
-                            {"term": ["intercept", *data.features[:3]]}),
+                parts[2],
+                parts[3],
+                self._tree(
+                    "logistic-regression",
+                    lr,
+                    "logistic regression of the last split",
+                    ["w"],
+                    coords,
+                    {"term": ["intercept", *data.features[:3]]},
+                ),
             ],
         )
 
@@ -318,10 +349,13 @@ class Tour:
                 "for any other. Each question below was really asked of each fitted model. An answer says "
                 "how it was obtained, and what cannot be answered is refused by name: of a row of a class, "
                 f"logistic regression says “{refusal.removeprefix('✗ ').split(': ', 1)[1]}”",
-                Table(("question", *(_spaced(name) for name in names)), rows,
-                      "✓ answered, and how; ! answered, with a warning that a few draws decide; ✗ refused, "
-                      "by this error; – refused as UnknownVariable: not in this joint. The VAE was asked "
-                      "about digits, the others about wines."),
+                Table(
+                    ("question", *(_spaced(name) for name in names)),
+                    rows,
+                    "✓ answered, and how; ! answered, with a warning that a few draws decide; ✗ refused, "
+                    "by this error; – refused as UnknownVariable: not in this joint. The VAE was asked "
+                    "about digits, the others about wines.",
+                ),
                 Table(("model", "question", "answer or refusal"), said, fold="Every reply in full"),
             ],
         )
@@ -353,10 +387,14 @@ class Tour:
             ax.set(xlabel="principal component 1 of the measurements", ylabel="principal component 2")
         how = found["test"].how
         self._note("adjusted Rand index, unseen wines", _n(index["test"], 2), f"`p(z | x)`: {how}")
-        self._note("log `p(x)` of unseen wines, over one Gaussian", f"{_mean(gain)} nats a row",
-                   f"{density['one Gaussian'].how}; standard error over rows")
-        self.report.glance.append((_n(index["test"], 2), "adjusted Rand index of a mixture that saw no "
-                                                         "labels"))
+        self._note(
+            "log `p(x)` of unseen wines, over one Gaussian",
+            f"{_mean(gain)} nats a row",
+            f"{density['one Gaussian'].how}; standard error over rows",
+        )
+        self.report.glance.append(
+            (_n(index["test"], 2), "adjusted Rand index of a mixture that saw no labels")
+        )
         verbs = {0.75: "recovers", 0.5: "partly recovers", -1.0: "hardly finds"}
         verb = next(word for least, word in verbs.items() if index["test"] > least)
         return Section(
@@ -367,22 +405,30 @@ class Tour:
                 f"measurements of {len(train)} wines alone; the component `z` of a row is never sampled but "
                 "summed out exactly.",
                 self._card(mixture.model, observed=("x",)),
-                Table(("cultivar", "component A", "component B", "component C"),
-                      [(_short(test.classes[k]), *map(str, row)) for k, row in enumerate(pairs.tolist())],
-                      f"{int(pairs.trace())} of {len(test)} unseen wines fall into the component of their "
-                      f"cultivar. The adjusted Rand index is {_n(index['test'], 2)} on them and "
-                      f"{_n(index['train'], 2)} on the training rows; 0 is chance, 1 is perfect.",
-                      numbers=(1, 2, 3)),
-                self._figure("mixture", ax.figure, "Unseen wines along their two principal components, "
-                                                   "coloured by the most probable component. Rings: wines "
-                                                   "of another cultivar than their component's."),
+                Table(
+                    ("cultivar", "component A", "component B", "component C"),
+                    [(_short(test.classes[k]), *map(str, row)) for k, row in enumerate(pairs.tolist())],
+                    f"{int(pairs.trace())} of {len(test)} unseen wines fall into the component of their "
+                    f"cultivar. The adjusted Rand index is {_n(index['test'], 2)} on them and "
+                    f"{_n(index['train'], 2)} on the training rows; 0 is chance, 1 is perfect.",
+                    numbers=(1, 2, 3),
+                ),
+                self._figure(
+                    "mixture",
+                    ax.figure,
+                    "Unseen wines along their two principal components, "
+                    "coloured by the most probable component. Rings: wines "
+                    "of another cultivar than their component's.",
+                ),
                 "Being generative, the mixture also says how likely a row is, and so whether its components "
                 f"earn their keep: they change the log density of an unseen wine by {_mean(gain)} nats, "
                 "compared with one Gaussian.",
-                Table(("model", "log `p(x)`, nats a row", "how"),
-                      [(name, _mean(values), density[name].how) for name, values in log_p.items()],
-                      "Mean log density of the unseen wines ± standard error over rows; higher is better.",
-                      numbers=(1,)),
+                Table(
+                    ("model", "log `p(x)`, nats a row", "how"),
+                    [(name, _mean(values), density[name].how) for name, values in log_p.items()],
+                    "Mean log density of the unseen wines ± standard error over rows; higher is better.",
+                    numbers=(1,),
+                ),
                 self._tree("mixture", mixture, "mixture posterior", ["pi"], {"feature": train.features}),
             ],
         )
@@ -391,20 +437,27 @@ class Tour:
         """A VAE learns what digits look like."""
         train, test = self.pixels["training"], self.pixels["test"]
         vae, x = self.vae, test.x.float()
-        bounds = {
-            part: ask(vae, "p(x)", LowerBound(50, self.seed)) for part in ("validation", "test")
-        }
+        bounds = {part: ask(vae, "p(x)", LowerBound(50, self.seed)) for part in ("validation", "test")}
         cost = {part: -answer.log_prob(x=self.pixels[part].x) for part, answer in bounds.items()}
-        floors = {"independent pixels": _counted(train, test, hidden=False),
-                  "naive Bayes, label summed out": _counted(train, test, hidden=True)}
+        floors = {
+            "independent pixels": _counted(train, test, hidden=False),
+            "naive Bayes, label summed out": _counted(train, test, hidden=True),
+        }
         mean = cost["test"].mean().item()
         lead = floors["naive Bayes, label summed out"].mean().item() - mean
-        self._note("−ELBO of unseen digits", f"{_mean(cost['test'])} nats", f"{bounds['test'].how}, 50 draws "
-                                                                            "of the guide a row; standard "
-                                                                            "error over rows")
-        self.report.glance.append((f"{_n(mean, 1)} nats", "for an unseen digit at most, by the autoencoder; "
-                                                          f"{_n(floors['independent pixels'].mean(), 1)} by "
-                                                          "independent pixels"))
+        self._note(
+            "−ELBO of unseen digits",
+            f"{_mean(cost['test'])} nats",
+            f"{bounds['test'].how}, 50 draws of the guide a row; standard error over rows",
+        )
+        self.report.glance.append(
+            (
+                f"{_n(mean, 1)} nats",
+                "for an unseen digit at most, by the autoencoder; "
+                f"{_n(floors['independent pixels'].mean(), 1)} by "
+                "independent pixels",
+            )
+        )
 
         codes = _codes(vae, x)
         nearest = torch.cdist(codes, _codes(vae, train.x.float())).argmin(1)
@@ -416,11 +469,11 @@ class Tour:
         sheets = {
             "real digits, unseen": test.x[first],
             "… rebuilt by the VAE from their codes": ask(vae, "p(x | z)", z=codes[first]).mean,
-            "drawn by naive Bayes: p(x | y) of every class y":
-                drawn.flatten(0, 1).clamp(0, LEVELS - 1),
+            "drawn by naive Bayes: p(x | y) of every class y": drawn.flatten(0, 1).clamp(0, LEVELS - 1),
             "drawn by the VAE: p(x)": ask(vae, "p(x)").sample(20, seed=self.seed),
-            "expected by the VAE: the mean of p(x | z) for z from p(z)":
-                ask(vae, "p(x | z)", z=ask(vae, "p(z)").sample(20, seed=self.seed)).mean,
+            "expected by the VAE: the mean of p(x | z) for z from p(z)": ask(
+                vae, "p(x | z)", z=ask(vae, "p(z)").sample(20, seed=self.seed)
+            ).mean,
         }
         with plot.style():
             pictures, axes = _stack(len(sheets))
@@ -436,23 +489,36 @@ class Tour:
                 "sixteen numbers. A network turns a code `z` into a distribution of 64 pixels with 17 grey "
                 "levels; another, the guide, guesses the code of a picture.",
                 self._card(vae.model, observed=("x",)),
-                Table(("model", "rows", "nats a digit", "how"), rows,
-                      f"−log `p(x)`, lower is better; ± is the standard error over {len(test)} test and "
-                      f"{len(self.pixels['validation'])} validation rows. The first two models count grey "
-                      f"levels pixel by pixel in the {len(train):,} training rows ({PSEUDO_COUNT} added to "
-                      "every count); the VAE's figure is an upper bound.", numbers=(2,)),
+                Table(
+                    ("model", "rows", "nats a digit", "how"),
+                    rows,
+                    f"−log `p(x)`, lower is better; ± is the standard error over {len(test)} test and "
+                    f"{len(self.pixels['validation'])} validation rows. The first two models count grey "
+                    f"levels pixel by pixel in the {len(train):,} training rows ({PSEUDO_COUNT} added to "
+                    "every count); the VAE's figure is an upper bound.",
+                    numbers=(2,),
+                ),
                 self._figure(
-                    "digits", pictures,
+                    "digits",
+                    pictures,
                     "Top to bottom: digits the models have not seen, and their reconstructions; draws of "
                     "Gaussian naive Bayes, which knows the class but no neighbourhood of pixels; draws of "
                     "the VAE, pixel noise included; the VAE without that noise. Naive Bayes' real numbers "
-                    "are clipped to the grey levels."),
+                    "are clipped to the grey levels.",
+                ),
                 "The codes were learned without labels. The label of the "
                 f"nearest training code is right for {_percent(alike)} of the unseen digits, against "
                 f"{_percent(chance)} for always guessing the commonest.",
                 self._tree("vae", vae, "codes of 100 unseen digits", ["z"], {}, {"row": [0]}, x=x[:100]),
-                self._tree("naive-bayes-digits", nb, "naive Bayes of the digits", ["pi"], {},
-                            x=test.x[:50], y=test.y[:50]),
+                self._tree(
+                    "naive-bayes-digits",
+                    nb,
+                    "naive Bayes of the digits",
+                    ["pi"],
+                    {},
+                    x=test.x[:50],
+                    y=test.y[:50],
+                ),
             ],
         )
 
@@ -472,10 +538,16 @@ class Tour:
                 f"on Python {platform.python_version()} ({versions}). The data are those that scikit-learn "
                 "ships; nothing was downloaded. The same seed and versions on the same machine give the "
                 "same numbers, but for seconds.",
-                Table(("number", "value", "how"), self.numbers,
-                      "The main numbers and their origin; ± is a standard error or a 95 % interval."),
-                Table(("file", "what it is"), [(f"`{name}`", what) for name, what in self.files],
-                      fold="Files beside this page: posteriors for ArviZ (netCDF) and figures"),
+                Table(
+                    ("number", "value", "how"),
+                    self.numbers,
+                    "The main numbers and their origin; ± is a standard error or a 95 % interval.",
+                ),
+                Table(
+                    ("file", "what it is"),
+                    [(f"`{name}`", what) for name, what in self.files],
+                    fold="Files beside this page: posteriors for ArviZ (netCDF) and figures",
+                ),
             ],
         )
 
@@ -502,13 +574,22 @@ class Tour:
         return Figure(svg, caption)
 
     def _tree(
-        self, name: str, posterior: Posterior, what: str, var_names: list[str],
-        coords: Mapping[str, Sequence[Any]], shown: Mapping[str, Any] | None = None, **data: Any,
+        self,
+        name: str,
+        posterior: Posterior,
+        what: str,
+        var_names: list[str],
+        coords: Mapping[str, Sequence[Any]],
+        shown: Mapping[str, Any] | None = None,
+        **data: Any,
     ) -> Table:
         """Write the posterior for ArviZ, and summarise a part of it."""
         tree: xarray.DataTree = to_arviz(
-            posterior, draws=self.budget.draws, seed=self.seed,
-            coords={key: list(labels) for key, labels in coords.items()}, **data,
+            posterior,
+            draws=self.budget.draws,
+            seed=self.seed,
+            coords={key: list(labels) for key, labels in coords.items()},
+            **data,
         )
         part = self.out / f".{name}.nc.part"
         try:
@@ -541,8 +622,9 @@ class Tour:
         self.console.print()
         self.console.rule(style="dim")
         self.console.print(grid)
-        self.console.print(f"Read [bold]{self.out / 'index.html'}[/]. {perf_counter() - self.started:,.1f} "
-                           "seconds.")
+        self.console.print(
+            f"Read [bold]{self.out / 'index.html'}[/]. {perf_counter() - self.started:,.1f} seconds."
+        )
 
 
 # Asking -----------------------------------------------------------------------------------------------------

@@ -283,9 +283,14 @@ def test_changed_and_absent_data_are_refused() -> None:
 def test_all_global_state_is_as_before() -> None:
     def state() -> tuple[Any, ...]:
         return (
-            torch.get_rng_state().tolist(), random.getstate(), np.random.get_state()[1].tolist(),
-            torch.is_grad_enabled(), torch.get_default_dtype(), sorted(pyro.get_param_store()),
-            torch.distributions.Distribution._validate_args, dict(matplotlib.rcParams),
+            torch.get_rng_state().tolist(),
+            random.getstate(),
+            np.random.get_state()[1].tolist(),
+            torch.is_grad_enabled(),
+            torch.get_default_dtype(),
+            sorted(pyro.get_param_store()),
+            torch.distributions.Distribution._validate_args,
+            dict(matplotlib.rcParams),
             list(warnings.filters),
         )
 

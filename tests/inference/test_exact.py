@@ -39,7 +39,9 @@ def test_hyperparameters_equal_the_closed_form(data, gaps):
     nb = GaussianNaiveBayes(len(data.classes), len(data.features), loc=0.3, strength=0.5, shape=2.0, rate=0.7)
     after = fit(nb, x=x, y=data.y).model
     for name, expected in zip(
-        ("concentration", "loc", "strength", "shape", "rate"), by_hand(nb, x.numpy(), data.y.numpy()), strict=True
+        ("concentration", "loc", "strength", "shape", "rate"),
+        by_hand(nb, x.numpy(), data.y.numpy()),
+        strict=True,
     ):
         torch.testing.assert_close(getattr(after, name), torch.tensor(expected), rtol=1e-10, atol=1e-12)
 
@@ -95,7 +97,9 @@ def test_offsets_and_scales_cost_no_digits(offset, scale):
         GaussianNaiveBayes(classes=3, features=4, loc=loc, rate=1e-30) for loc in (0.0, offset * scale)
     )
     near, far = fit(here, x=x, y=data.y).model, fit(there, x=x + offset * scale, y=data.y).model
-    lost = abs(offset) * 2.3e-16  # the digits that the shifted data themselves no longer hold, in units of scale
+    lost = (
+        abs(offset) * 2.3e-16
+    )  # the digits that the shifted data themselves no longer hold, in units of scale
     torch.testing.assert_close(far.rate, near.rate, rtol=1e-9 + 20 * lost, atol=0)
 
 

@@ -22,7 +22,9 @@ ALL = [getattr(models, name) for name in models.__all__]
 @pytest.mark.parametrize("model", ALL, ids=lambda m: m.__name__)
 def test_every_file_of_a_model_reads_in_the_same_order(model):
     own = list(vars(model))
-    order = [name for name in ("__doc__", "joint", "approximation", "__init__", "model", "guide") if name in own]
+    order = [
+        name for name in ("__doc__", "joint", "approximation", "__init__", "model", "guide") if name in own
+    ]
     assert order == sorted(order, key=own.index)
     assert issubclass(model, ProbabilisticModel)
     Factorization(model.joint), Factorization(model.approximation, "q")
@@ -59,7 +61,11 @@ def test_logistic_regression_finds_the_posterior_mode_that_scikit_learn_finds():
 def test_logistic_regression_does_not_mind_the_units_of_x():
     data = wine()
     x = data.x * torch.logspace(-6, 6, 13)
-    one = ask(fit(LogisticRegression(classes=3, features=13), SVI(steps=200), x=data.x, y=data.y), "p(y | x)", x=data.x)
+    one = ask(
+        fit(LogisticRegression(classes=3, features=13), SVI(steps=200), x=data.x, y=data.y),
+        "p(y | x)",
+        x=data.x,
+    )
     two = ask(fit(LogisticRegression(classes=3, features=13), SVI(steps=200), x=x, y=data.y), "p(y | x)", x=x)
     torch.testing.assert_close(one.probs, two.probs, rtol=1e-6, atol=1e-8)
 
@@ -84,7 +90,9 @@ def test_kmeans_plus_plus_start_beats_a_start_without_data():
         def initialize(self, x, **_):
             pass
 
-    first = [fit(cls(components=4, features=2), SVI(steps=1), x=data.x).elbo[0] for cls in (GaussianMixture, Blind)]
+    first = [
+        fit(cls(components=4, features=2), SVI(steps=1), x=data.x).elbo[0] for cls in (GaussianMixture, Blind)
+    ]
     assert first[0] > first[1] + 1000
 
 
@@ -93,13 +101,17 @@ def test_kmeans_plus_plus_start_beats_a_start_without_data():
 )
 def test_likelihoods_sum_to_one(likelihood):
     levels = getattr(likelihood, "levels", 2)
-    raw = torch.randn(7, 2 * likelihood.outputs, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    raw = torch.randn(
+        7, 2 * likelihood.outputs, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    )
     rows = torch.cartesian_prod(*[torch.arange(float(levels), dtype=torch.float64)] * 2)
     total = torch.stack([likelihood(raw).log_prob(row.expand(7, 2)) for row in rows]).exp().sum(0)
     torch.testing.assert_close(total, torch.ones(7, dtype=torch.float64), rtol=1e-10, atol=0)
 
 
-@pytest.mark.parametrize("likelihood", [Bernoulli(), Binomial(17), BetaBinomial(17), Categorical(17), Gaussian()])
+@pytest.mark.parametrize(
+    "likelihood", [Bernoulli(), Binomial(17), BetaBinomial(17), Categorical(17), Gaussian()]
+)
 def test_decoders_start_as_independent_features(likelihood):
     """The first bias alone reproduces the columns' means: the network has only the rest to learn."""
     x = digits().x[:500].float()
@@ -111,9 +123,17 @@ def test_decoders_start_as_independent_features(likelihood):
 
 
 def test_vae_takes_any_encoder_and_decoder():
-    encoder = torch.nn.Sequential(torch.nn.Unflatten(1, (1, 8, 8)), torch.nn.Conv2d(1, 4, 3), torch.nn.Flatten(), torch.nn.LazyLinear(4))
+    encoder = torch.nn.Sequential(
+        torch.nn.Unflatten(1, (1, 8, 8)), torch.nn.Conv2d(1, 4, 3), torch.nn.Flatten(), torch.nn.LazyLinear(4)
+    )
     encoder(torch.zeros(1, 64))
-    model = VAE(features=64, latent=2, likelihood=Categorical(17), encoder=encoder, decoder=torch.nn.Linear(2, 64 * 17))
+    model = VAE(
+        features=64,
+        latent=2,
+        likelihood=Categorical(17),
+        encoder=encoder,
+        decoder=torch.nn.Linear(2, 64 * 17),
+    )
     posterior = fit(model, SVI(steps=60), x=digits().x[:200])
     assert posterior.elbo[-10:].mean() > posterior.elbo[:5].mean()
     assert ask(posterior, "p(x)").sample(3).shape == (3, 64)
@@ -127,7 +147,7 @@ def test_vae_refuses_what_is_no_likelihood():
 
 
 def test_vae_on_digits_beats_the_floors():
-    """Test -ELBO at most 97.4 nats; independent pixels need 106, class-wise pixels 100 (train [:1000], test [1350:])."""
+    """Test -ELBO at most 97.4 nats, where independent pixels need 106 (train [:1000], test [1350:])."""
     x = digits().x
     train, test = x[:1000], x[1350:]
     counts = torch.nn.functional.one_hot(train.long(), 17).sum(0) + 1.0
@@ -149,7 +169,7 @@ def test_priors_are_checked(model, option):
         model(2, 3, **{option: float("nan")})
     with pytest.raises(DataError, match=f"{option}: expected a number or an array that fits"):
         model(2, 3, **{option: torch.ones(5)})
-    with pytest.raises(DataError, match="features: expected a whole number from 1 up, got 2.5"):
+    with pytest.raises(DataError, match=r"features: expected a whole number from 1 up, got 2\.5"):
         model(2, 2.5)
 
 
@@ -160,5 +180,6 @@ def test_models_show_themselves(model):
     assert str(made) == made.joint
     assert repr(made).splitlines()[0].startswith(f"{model.__name__}(")
     page = made._repr_html_()
-    assert "<svg" in page and "aria-label" in page and "$$p(" in page
+    for part in ("<svg", "aria-label", "$$p("):
+        assert part in page
     assert "plate" in page.lower()

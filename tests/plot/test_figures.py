@@ -27,9 +27,11 @@ FIGURES: dict[str, Callable[[], Any]] = {
     "elbo": lambda: elbo(HISTORY, log_evidence=-98.0).figure,
     "one step": lambda: elbo(torch.tensor([-5.0]), log_evidence=-5.0).figure,
     "images": lambda: images(torch.rand(10, 64), columns=4).figure,
-    "learning curves": lambda: learning_curves(
-        [10, 30, 90, 100], {"a": RNG.random((5, 4)), "b": RNG.random((1, 4))}, ylabel="error (fraction)"
-    ).figure,
+    "learning curves": lambda: (
+        learning_curves(
+            [10, 30, 90, 100], {"a": RNG.random((5, 4)), "b": RNG.random((1, 4))}, ylabel="error (fraction)"
+        ).figure
+    ),
     "densities": lambda: densities(DRAWS),
     "latent": lambda: latent(RNG.normal(size=(60, 5)), np.arange(60) % 10).figure,
     "latent line": lambda: latent(RNG.normal(size=(60, 1))).figure,

@@ -35,8 +35,14 @@ Coords = Mapping[str, Any]
 
 
 def to_arviz(
-    posterior: Posterior, /, *, draws: int = 500, seed: int = 0, dims: Dims | None = None,
-    coords: Coords | None = None, **data: Any,
+    posterior: Posterior,
+    /,
+    *,
+    draws: int = 500,
+    seed: int = 0,
+    dims: Dims | None = None,
+    coords: Coords | None = None,
+    **data: Any,
 ) -> "xarray.DataTree":
     """Draws of a posterior and everything ArviZ asks about them, as an `xarray.DataTree`.
 
@@ -417,7 +423,7 @@ def _event_dims(p: ProbabilisticModel, found: Mapping[str, Node]) -> dict[str, t
             example = dict.fromkeys(Factorization(p.joint).given, x)
             twins = sites(other.model, {"n": 2, **example})
             return {
-                name: _sized(other, name, twins[name].event_shape[-len(shape):] if shape else ())
+                name: _sized(other, name, twins[name].event_shape[-len(shape) :] if shape else ())
                 for name, shape in shapes.items()
             }
         except Exception:  # no such model, for whatever reason: names by size may then be ambiguous

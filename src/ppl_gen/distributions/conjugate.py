@@ -82,8 +82,10 @@ class NormalGamma(NamedTuple):
     def log_normalizer(self) -> Tensor:
         """log of the integral of (2 pi)^(-strength / 2) times the unnormalised density, a scalar."""
         cells = (
-            self.shape.lgamma() - self.shape * self.rate.log()
-            - 0.5 * self.strength.log() - 0.5 * math.log(2 * math.pi) * self.strength
+            self.shape.lgamma()
+            - self.shape * self.rate.log()
+            - 0.5 * self.strength.log()
+            - 0.5 * math.log(2 * math.pi) * self.strength
         )
         return cells.sum()
 

@@ -52,7 +52,8 @@ class Exact:
             raise NonFinite(
                 "the exact update left the range of floating point: rescale the data "
                 "(for instance data.standardized())",
-                step=0, site=next(iter(rows)),
+                step=0,
+                site=next(iter(rows)),
             )
         elbo = torch.tensor([evidence], dtype=torch.float64)
         return Fitted(model=after, guide=None, elbo=elbo, log_evidence=evidence)

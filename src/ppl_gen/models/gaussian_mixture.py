@@ -35,8 +35,15 @@ class GaussianMixture(ProbabilisticModel):
     svi = {"steps": 2000, "learning_rate": 0.05}
 
     def __init__(
-        self, components: int, features: int, *, concentration: Any = 1.0, loc: Any = 0.0,
-        strength: Any = 0.01, shape: Any = 1.0, rate: Any = 0.01,
+        self,
+        components: int,
+        features: int,
+        *,
+        concentration: Any = 1.0,
+        loc: Any = 0.0,
+        strength: Any = 0.01,
+        shape: Any = 1.0,
+        rate: Any = 0.01,
     ):
         super().__init__()
         self.components, self.features = cells = whole("components", components), whole("features", features)

@@ -37,8 +37,15 @@ class GaussianNaiveBayes(ProbabilisticModel):
     svi = {"steps": 2000, "learning_rate": 0.05}
 
     def __init__(
-        self, classes: int, features: int, *, concentration: Any = 1.0, loc: Any = 0.0,
-        strength: Any = 0.01, shape: Any = 1.0, rate: Any = 0.01,
+        self,
+        classes: int,
+        features: int,
+        *,
+        concentration: Any = 1.0,
+        loc: Any = 0.0,
+        strength: Any = 0.01,
+        shape: Any = 1.0,
+        rate: Any = 0.01,
     ):
         super().__init__()
         self.classes, self.features = cells = whole("classes", classes), whole("features", features)

@@ -37,9 +37,16 @@ class VAE(ProbabilisticModel):
     svi = {"steps": 5000, "learning_rate": 1e-3, "batch_size": 100}
 
     def __init__(
-        self, features: int, latent: int, likelihood: Likelihood | None = None, *,
-        hidden: Sequence[int] = (256,), dropout: float = 0.0, encoder: nn.Module | None = None,
-        decoder: nn.Module | None = None, seed: int = 0,
+        self,
+        features: int,
+        latent: int,
+        likelihood: Likelihood | None = None,
+        *,
+        hidden: Sequence[int] = (256,),
+        dropout: float = 0.0,
+        encoder: nn.Module | None = None,
+        decoder: nn.Module | None = None,
+        seed: int = 0,
     ):
         super().__init__()
         self.features, self.latent = whole("features", features), whole("latent", latent)

@@ -59,8 +59,14 @@ def elbo(history: Any, *, log_evidence: float | None = None, ax: "Axes | None" =
     if log_evidence is not None:
         ax.axhline(log_evidence, color=PALETTE[1], linewidth=1.4)
         ax.annotate(
-            f"log evidence {_number(log_evidence)}", (1, log_evidence), (0, 3), textcoords="offset points",
-            xycoords=ax.get_yaxis_transform(), ha="right", va="bottom", color=PALETTE[1],
+            f"log evidence {_number(log_evidence)}",
+            (1, log_evidence),
+            (0, 3),
+            textcoords="offset points",
+            xycoords=ax.get_yaxis_transform(),
+            ha="right",
+            va="bottom",
+            color=PALETTE[1],
         )
     ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True) if len(x) > 1 else FixedLocator(list(x)))
     ax.set_label("evidence lower bound of each step")
@@ -170,9 +176,15 @@ def densities(
     """
     found = {method: _elements(method, values) for method, values in draws.items()}
     every = list(dict.fromkeys(name for elements in found.values() for name in elements))
-    wanted = every if parameters is None else [
-        name for p in parameters for name in ([e for e in every if e == p or e.startswith(f"{p}[")] or [p])
-    ]
+    wanted = (
+        every
+        if parameters is None
+        else [
+            name
+            for p in parameters
+            for name in ([e for e in every if e == p or e.startswith(f"{p}[")] or [p])
+        ]
+    )
     for method, elements in found.items():
         if lacking := [name for name in wanted if name not in elements]:
             raise DataError(f"{method}: expected draws of {lacking[0]!r}, got {', '.join(elements)}")
@@ -261,9 +273,7 @@ def _axes(ax: "Axes | None", size: tuple[float, float] | None = None) -> "Axes":
     return ax if ax is not None else _panels(1, 1, size)[1][0]
 
 
-def _panels(
-    rows: int, columns: int, size: tuple[float, float] | None = None
-) -> "tuple[Figure, list[Axes]]":
+def _panels(rows: int, columns: int, size: tuple[float, float] | None = None) -> "tuple[Figure, list[Axes]]":
     import matplotlib
     import matplotlib.pyplot as plt
 
@@ -306,7 +316,11 @@ def _label_ends(ax: "Axes", ends: list[tuple[float, str, str]]) -> None:
         heights.append(max(height, heights[-1] + step) if heights else height)
     for height, (_, name, colour) in zip(heights, sorted(ends), strict=True):
         ax.annotate(
-            name, (1.01, height), xycoords=ax.get_yaxis_transform(), va="center", color=colour,
+            name,
+            (1.01, height),
+            xycoords=ax.get_yaxis_transform(),
+            va="center",
+            color=colour,
             fontweight="bold",
         )
 

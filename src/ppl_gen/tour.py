@@ -618,13 +618,14 @@ class Tour:
         for name, _ in self.files:
             size = (self.out / name).stat().st_size
             shown = f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{size / 1e3:,.0f} kB"
-            grid.add_row(f"{self.out / name}", shown)
+            grid.add_row(name, shown)
         self.console.print()
         self.console.rule(style="dim")
+        self.console.print(f"Written to {self.out}:", soft_wrap=True)
         self.console.print(grid)
-        self.console.print(
-            f"Read [bold]{self.out / 'index.html'}[/]. {perf_counter() - self.started:,.1f} seconds."
-        )
+        seconds = perf_counter() - self.started
+        read = f"Read [bold]{self.out / 'index.html'}[/]."
+        self.console.print(f"{read} {seconds:,.1f} seconds.", soft_wrap=True)
 
 
 # Asking -----------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from ppl_gen.data import Dataset, breast_cancer, digits, wine
 from ppl_gen.diagnostics import summary, to_arviz
 from ppl_gen.distributions import BetaBinomial
 from ppl_gen.errors import PplGenError, UnknownVariable
+from ppl_gen.files import replace_file, replacing
 from ppl_gen.fit import fit
 from ppl_gen.inference import SVI
 from ppl_gen.isolation import isolated
@@ -28,7 +29,7 @@ from ppl_gen.models import VAE, GaussianMixture, GaussianNaiveBayes, LogisticReg
 from ppl_gen.notation import read_question
 from ppl_gen.posterior import Posterior
 from ppl_gen.progress import track
-from ppl_gen.report import Card, Figure, Report, Section, Table, replace_file
+from ppl_gen.report import Card, Figure, Report, Section, Table
 
 if TYPE_CHECKING:
     import xarray
@@ -591,12 +592,8 @@ class Tour:
             coords={key: list(labels) for key, labels in coords.items()},
             **data,
         )
-        part = self.out / f".{name}.nc.part"
-        try:
+        with replacing(self.out / f"{name}.nc") as part:
             tree.to_netcdf(part, engine="h5netcdf")
-            part.replace(self.out / f"{name}.nc")
-        finally:
-            part.unlink(missing_ok=True)
         self.files.append((f"{name}.nc", f"{what}, for ArviZ"))
         frame = summary(tree, var_names=var_names, coords=dict(shown or {}))
         labelled = zip(frame.index, frame.to_numpy(), strict=True)

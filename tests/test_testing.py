@@ -15,15 +15,9 @@ from ppl_gen.distributions import Bernoulli, BetaBinomial, Binomial, Categorical
 from ppl_gen.errors import BrokenModel, DataError, UnknownVariable
 from ppl_gen.models import VAE, GaussianMixture, GaussianNaiveBayes, LogisticRegression
 from ppl_gen.testing import check_model
-from tests.broken_models import (
-    BROKEN,
-    Centre,
-    ChangesDtype,
-    Code,
-    DisablesValidation,
-    GlobalParameter,
-    Reseeds,
-)
+from tests.broken_models.base import Centre, Code
+from tests.broken_models.catalogue import BROKEN
+from tests.broken_models.state import ChangesDtype, DisablesValidation, GlobalParameter, Reseeds
 
 
 @pytest.mark.parametrize(("cls", "sizes", "given", "words"), BROKEN, ids=[cls.__name__ for cls, *_ in BROKEN])

@@ -9,7 +9,7 @@ from ppl_gen.distributions.likelihoods import (
     Gaussian,
     Likelihood,
 )
-from ppl_gen.distributions.starts import centre_and_spread, kmeans_plus_plus
+from ppl_gen.distributions.starts import centre_and_spread, filled, kmeans_plus_plus
 
 __all__ = [
     "Bernoulli",
@@ -21,5 +21,6 @@ __all__ = [
     "Likelihood",
     "NormalGamma",
     "centre_and_spread",
+    "filled",
     "kmeans_plus_plus",
 ]

@@ -29,7 +29,7 @@ PAD, PAD_NAME = 16.0, 30.0  # from a plate's members to its border, and where it
 CLEAR = 7.0  # how far an edge stays from what it passes
 
 _LETTERS = """
-    alpha=α beta=β gamma=γ delta=δ epsilon=ε zeta=ζ eta=η theta=θ iota=ι kappa=κ lambda=λ mu=μ nu=ν xi=ξ
+    alpha=α beta=β gamma=γ delta=δ epsilon=ε zeta=ζ eta=η theta=θ iota=ι kappa=κ lam=λ lambda=λ mu=μ nu=ν xi=ξ
     pi=π rho=ρ sigma=σ tau=τ upsilon=υ phi=φ chi=χ psi=ψ omega=ω Gamma=Γ Delta=Δ Theta=Θ Lambda=Λ Xi=Ξ
     Pi=Π Sigma=Σ Upsilon=Υ Phi=Φ Psi=Ψ Omega=Ω
 """

@@ -15,7 +15,8 @@ from ppl_gen.posterior import Posterior
 class SoftmaxRegression(NamedTuple):
     """p(y | x) = softmax(x @ weights + intercepts).
 
-    ``weights`` are (features, classes), ``intercepts`` (classes,). One class's numbers may be taken from all the others': only differences between classes count.
+    ``weights`` are (features, classes), ``intercepts`` (classes,). Those of the first class are zero: only
+    differences between classes count.
     """
 
     weights: Tensor
@@ -30,9 +31,9 @@ def logistic_equivalent(of: ProbabilisticModel | Posterior, /, **parameters: Any
     """The softmax regression that a naive Bayes with known parameters equals (Ng and Jordan 2002).
 
     Where the log odds of the classes are linear in x (a Gaussian whose variances the classes share,
-    Bernoulli, multinomial, Poisson), weights and intercepts are the log odds' slopes and their value at x = 0. They are
-    found by asking the joint there and one step along each feature; rows drawn from the joint check that the
-    log odds are linear indeed.
+    Bernoulli, multinomial, Poisson), weights and intercepts are the log odds' slopes and their value at
+    x = 0. They are found by asking the joint there and one step along each feature; rows drawn from the
+    joint check that the log odds are linear indeed.
 
     Args:
         of: the model, or a posterior, whose parameters' means then stand for those not given.

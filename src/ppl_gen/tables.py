@@ -1,7 +1,6 @@
 """Tables: the family of each column read off a data frame, and the frame as a matrix of numbers."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,14 +45,16 @@ class Encoder:
     def _column(self, name: Any, column: Any) -> Any:
         codes = {value: float(code) for code, value in enumerate(self.categories.get(name, ()))}
         cells = column.astype(object)
-        with suppress(TypeError, ValueError):
+        try:
             numbers = (cells.map(codes) if codes else cells).to_numpy(dtype=np.float64, na_value=np.nan)
-            wrong = np.flatnonzero(np.isnan(numbers) & column.notna().to_numpy())
-            if not len(wrong):
-                return numbers
-            known = f"one of {', '.join(map(repr, codes))}"
-            raise DataError(f"{name}: expected {known}, got {cells.iloc[wrong[0]]!r} in row {wrong[0]}")
-        raise DataError(f"{name}: expected numbers, got {column.dtype} such as {column.dropna().iloc[0]!r}")
+        except (TypeError, ValueError):
+            example = column.dropna().iloc[0]
+            raise DataError(f"{name}: expected numbers, got {column.dtype} such as {example!r}") from None
+        unknown = np.flatnonzero(np.isnan(numbers) & column.notna().to_numpy())
+        if len(unknown):
+            known, row = ", ".join(map(repr, codes)), unknown[0]
+            raise DataError(f"{name}: expected one of {known}, got {cells.iloc[row]!r} in row {row}")
+        return numbers
 
     def __repr__(self) -> str:
         lines = []

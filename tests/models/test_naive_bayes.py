@@ -10,7 +10,7 @@ import torch
 from scipy import integrate
 from scipy import special as sp
 
-from ppl_gen import Exact, ask, check_model, fit, load, save
+from ppl_gen import SVI, Exact, ask, check_model, fit, load, save
 from ppl_gen.distributions import Categorical
 from ppl_gen.errors import DataError
 from ppl_gen.isolation import isolated
@@ -96,6 +96,20 @@ def test_the_guide_contains_the_exact_posterior(name):
     with isolated(0):
         value = elbo(model.model, model.guide, {"n": 20}, {"x": x, "y": y})
     assert value.item() == pytest.approx(posterior.log_evidence, rel=1e-10)
+
+
+@pytest.mark.parametrize(("name", "guide"), [("categorical", "mean_field"), ("mixed", None)])
+def test_svi_climbs_towards_the_exact_evidence(name, guide):
+    model = MODELS[name]()
+    x, y = draw(model, 40)
+    exact = fit(model, x=x, y=y).log_evidence
+    svi = fit(model, SVI(steps=400, learning_rate=0.05, guide=guide), x=x, y=y)
+    (start, _), (end, error) = (
+        fit(model, SVI(steps=1, guide=guide), x=x, y=y).estimate_elbo(),
+        svi.estimate_elbo(),
+    )
+    assert start < end < exact + 5 * error
+    assert exact - end < 0.5 * (exact - start)
 
 
 # Missing cells ------------------------------------------------------------------------------------------

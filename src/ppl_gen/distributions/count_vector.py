@@ -75,6 +75,8 @@ class CountVector(TorchDistribution):
         cells = (c + x).lgamma() - c.lgamma() - (x + 1).lgamma()
         shared_out = torch.where(seen, cells, 0.0).sum(-1) + total.lgamma() - (total + m).lgamma()
         length = (a + m).lgamma() - a.lgamma() - a * (1 / b).log1p() - m * b.log1p()
+        if not bool(missing.any()):
+            return shared_out + length
         return shared_out + length + log_hypergeometric(a + m, missing, total + m, 1 / (1 + b))
 
 

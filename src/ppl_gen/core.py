@@ -223,7 +223,8 @@ def dtype_of(p: torch.nn.Module) -> torch.dtype:
 def score(fn: Any, value: Tensor, seen: Tensor | None = None) -> Tensor:
     """The log density of ``value`` under ``fn``, over the ``seen`` cells alone if some are missing.
 
-    Exact for densities that factorise over their cells (``.to_event``): a missing cell sums out to one.
+    Exact for densities that factorise over their cells (``.to_event``): a missing cell sums out to one;
+    others bring a ``log_prob_of_seen``.
     """
     if seen is None:
         return fn.log_prob(value)
@@ -231,6 +232,8 @@ def score(fn: Any, value: Tensor, seen: Tensor | None = None) -> Tensor:
     while isinstance(base, torch.distributions.Independent):
         cells += base.reinterpreted_batch_ndims
         base = base.base_dist
+    if base.event_dim and hasattr(base, "log_prob_of_seen"):
+        return base.log_prob_of_seen(value, seen)
     if base.event_dim:
         raise DataError(
             "missing cells (NaN) can be summed out of a density that factorises over its cells; "

@@ -85,7 +85,9 @@ def _refuse_gaps(p: ProbabilisticModel, data: Data, method: Any) -> None:
 def _exact(
     start: ProbabilisticModel, before: Posterior | None, method: Exact, data: Data, fingerprint: str
 ) -> Posterior:
-    if before and fingerprint in before.fingerprints:
+    # Discrete rows repeat by themselves; continuous ones do not.
+    unique = any(not getattr(data.sites[name].support, "is_discrete", True) for name in data.observed)
+    if before and unique and fingerprint in before.fingerprints:
         raise DataError("these very rows are in this posterior already; they would be counted twice")
     if before and before.guide is not None:
         raise DataError("this posterior was found by another method; fit its model afresh with Exact()")

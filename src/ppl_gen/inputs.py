@@ -71,9 +71,10 @@ class Data:
         return replace(self, observed={**self.observed, name: value})
 
     def fingerprint(self) -> str:
-        """A hash of names, shapes, types and values."""
+        """A hash of names, shapes, types and values, and of what is missing."""
         digest = hashlib.sha256()
-        for name, value in sorted({**self.inputs, **self.observed}.items()):
+        gaps = {f"{name} seen": mask for name, mask in self.seen.items()}
+        for name, value in sorted({**self.inputs, **self.observed, **gaps}.items()):
             digest.update(f"{name} {tuple(value.shape)} {value.dtype};".encode())
             array = value.detach().cpu().contiguous()
             if array.nbytes > _HASHED_WHOLE:

@@ -287,6 +287,7 @@ summary { cursor: pointer; color: var(--link) }
   td:not(.number) { min-width: 3.6rem }
   td:first-child:not(.number) { min-width: 5rem }
   .number + :not(.number) { padding-left: .4rem }
+  th.number { white-space: normal }
   .card { padding: 1rem; justify-content: center }
 }
 """

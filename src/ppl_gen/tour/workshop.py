@@ -121,9 +121,10 @@ class Workshop:
         replace_file(self.out / f"{name}.png", content.getvalue())
         self.files.append((f"{name}.png", caption.replace("`", "").split(". ")[0].rstrip(".")))
         alt = caption.replace("`", "")
-        pictures = [plot.svg(each, alt=alt) for each in (figure, dark) if each is not None]
-        for each in (figure, dark):
-            plt.close(each) if each is not None else None
+        drawn = [figure] if dark is None else [figure, dark]
+        pictures = [plot.svg(each, alt=alt) for each in drawn]
+        for each in drawn:
+            plt.close(each)
         return Figure(pictures[0], caption, *pictures[1:])
 
     def tree(

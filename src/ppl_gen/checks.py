@@ -43,3 +43,14 @@ def hyperparameter(name: str, value: Any, shape: tuple[int, ...], above_zero: bo
         what = "positive finite numbers" if above_zero else "finite numbers"
         raise DataError(f"{name}: expected {what}, got {expanded[~good][0].item():g}")
     return expanded
+
+
+def covariance_factor(name: str, value: Any, shape: tuple[int, ...]) -> Tensor:
+    """The lower Cholesky factor, of ``shape``, of a covariance: a number, a diagonal or a matrix."""
+    tensor = torch.as_tensor(value, dtype=torch.float64).detach()
+    if tensor.dim() < 2:
+        tensor = torch.diag_embed(hyperparameter(name, value, shape[-1:]))
+    factor, failed = torch.linalg.cholesky_ex(hyperparameter(name, tensor, shape, above_zero=False))
+    if bool(failed.any()) or not torch.allclose(tensor, tensor.mT):
+        raise DataError(f"{name}: expected a symmetric positive definite matrix, got {value!r}")
+    return factor

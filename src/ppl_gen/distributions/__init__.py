@@ -1,6 +1,7 @@
 """Densities and conjugate families that Pyro lacks."""
 
 from ppl_gen.distributions.conjugate import Dirichlet, NormalGamma
+from ppl_gen.distributions.inverse_wishart import InverseWishartCholesky
 from ppl_gen.distributions.likelihoods import (
     Bernoulli,
     BetaBinomial,
@@ -9,6 +10,7 @@ from ppl_gen.distributions.likelihoods import (
     Gaussian,
     Likelihood,
 )
+from ppl_gen.distributions.normal_wishart import NormalInverseWishart
 from ppl_gen.distributions.starts import centre_and_spread, kmeans_plus_plus
 
 __all__ = [
@@ -18,8 +20,10 @@ __all__ = [
     "Categorical",
     "Dirichlet",
     "Gaussian",
+    "InverseWishartCholesky",
     "Likelihood",
     "NormalGamma",
+    "NormalInverseWishart",
     "centre_and_spread",
     "kmeans_plus_plus",
 ]

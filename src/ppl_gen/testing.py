@@ -893,14 +893,14 @@ def _conjugate(c: _Case) -> None:
         c.refuse("updated() has no log_normalizer() beside it", "model", None, "define log_normalizer(self)")
     names = _parameters(c, "updated", "updated(self, x, y)")
     for name in names:
-        if name not in c.joint:
+        if name not in c.joint.keys() | c.joint.given:
             c.refuse(
-                f"updated() asks for {name!r}, which the joint does not generate",
+                f"updated() asks for {name!r}, which the joint neither generates nor is given",
                 "model",
                 None,
                 "name the arguments after variables of the joint",
             )
-    data, n = {name: c.drawn[name] for name in names}, c.values["n"]
+    data, n = {name: (c.values | c.drawn)[name] for name in names}, c.values["n"]
     before = _state(p)
     after = _updated(c, p, data)
     changed = after is p or any(not _same(v, before[name]) for name, v in _state(p).items())
@@ -988,7 +988,7 @@ def _predictive(c: _Case) -> None:
         _compare(c, "predictive", line, c.values, [c.run("predictive", seed=s) for s in range(4)])
         return
     names, n = _parameters(c, "updated", "updated(self, x, y)"), c.values["n"]
-    row_data = {name: c.drawn[name] for name in names}
+    row_data = {name: (c.values | c.drawn)[name] for name in names}
     learned = _updated(c, p, row_data)  # under a prior that treats all classes alike, x may not depend on y
     draws = [c.run("predictive", seed=s, p=learned) for s in range(4)]
     _compare(c, "predictive", line, c.values, draws, learned)

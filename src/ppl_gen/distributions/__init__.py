@@ -11,6 +11,7 @@ from ppl_gen.distributions.likelihoods import (
     Likelihood,
 )
 from ppl_gen.distributions.normal_wishart import NormalInverseWishart
+from ppl_gen.distributions.regression import NormalGammaRegression
 from ppl_gen.distributions.starts import centre_and_spread, kmeans_plus_plus
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "InverseWishartCholesky",
     "Likelihood",
     "NormalGamma",
+    "NormalGammaRegression",
     "NormalInverseWishart",
     "centre_and_spread",
     "kmeans_plus_plus",

@@ -8,7 +8,6 @@ import pyro.distributions as dist
 import torch
 from pyro.nn import PyroParam
 from torch import Tensor, nn
-from torch.distributions import constraints
 
 from ppl_gen.checks import covariance_factor, hyperparameter, whole
 from ppl_gen.core import ProbabilisticModel
@@ -24,8 +23,7 @@ class QuadraticDiscriminantAnalysis(ProbabilisticModel):
 
     Args:
         classes, features: sizes.
-        concentration: prior rows of each class.
-        loc: prior mean of mu. strength: prior rows that loc is worth.
+        concentration: prior rows of each class. loc: prior mean of mu. strength: prior rows it is worth.
         freedom: degrees of freedom of the inverse Wishart, less features - 1. scatter: its scale, a number,
             a diagonal or a matrix. By default each feature has the prior that naive Bayes gives it.
 
@@ -52,7 +50,7 @@ class QuadraticDiscriminantAnalysis(ProbabilisticModel):
     ):
         super().__init__()
         self.classes, self.features = cells = whole("classes", classes), whole("features", features)
-        batch = () if self.tied else cells[:1]
+        batch = cells[:0] if self.tied else cells[:1]
         self.register_buffer("concentration", hyperparameter("concentration", concentration, cells[:1]))
         self.register_buffer("loc", hyperparameter("loc", loc, cells, above_zero=False))
         self.register_buffer("strength", hyperparameter("strength", strength, cells[:1]))
@@ -61,11 +59,12 @@ class QuadraticDiscriminantAnalysis(ProbabilisticModel):
         # The guide counts in units of the data: initialize() sets centre and spread.
         self.register_buffer("centre", torch.zeros(features, dtype=torch.float64))
         self.register_buffer("spread", torch.ones(features, dtype=torch.float64))
-        self.q_concentration = PyroParam(torch.ones_like(self.concentration), constraints.positive)
+        self.q_concentration = PyroParam(torch.ones_like(self.concentration), dist.constraints.positive)
         self.q_loc = nn.Parameter(torch.zeros_like(self.loc))
-        self.q_strength = PyroParam(torch.full_like(self.strength, 10.0), constraints.positive)
-        self.q_df = PyroParam(self.df + 10, constraints.greater_than(features - 1.0))
-        self.q_factor = PyroParam(covariance_factor("q", 20.0, self.factor.shape), constraints.lower_cholesky)
+        self.q_strength = PyroParam(torch.full_like(self.strength, 10.0), dist.constraints.positive)
+        self.q_df = PyroParam(self.df + 10, dist.constraints.greater_than(features - 1.0))
+        start = covariance_factor("start", 20.0, self.factor.shape)
+        self.q_factor = PyroParam(start, dist.constraints.lower_cholesky)
 
     def model(self, n: int) -> Tensor:
         prior = self._features()
@@ -100,9 +99,9 @@ class QuadraticDiscriminantAnalysis(ProbabilisticModel):
 
     def predictive(self, n: int) -> Tensor:
         """One row with the parameters integrated out: multivariate Student t."""
-        prior, t = Dirichlet(self.concentration), self._features().predictive()
+        t = self._features().predictive()
         with pyro.plate("data", n):
-            y = pyro.sample("y", prior.predictive())
+            y = pyro.sample("y", Dirichlet(self.concentration).predictive())
             return pyro.sample("x", dist.MultivariateStudentT(t.df[y], t.loc[y], t.scale_tril[y]))
 
     def _features(self) -> NormalInverseWishart:

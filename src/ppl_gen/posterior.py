@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ppl_gen.core import ProbabilisticModel, Site, arguments, run, variables
 from ppl_gen.errors import DataError, NoEvidence
+from ppl_gen.inference.nuts import Draws
 from ppl_gen.inference.svi import estimate_elbo
 from ppl_gen.inputs import Data, admit
 from ppl_gen.isolation import isolated
@@ -111,6 +112,11 @@ class Posterior:
         Without ``data`` it is the bound on the log evidence of the data that were fitted; with ``data``,
         of those data under the same guide. For an exact posterior every draw gives the log evidence.
         """
+        if isinstance(self.guide, Draws):
+            raise NoEvidence(
+                f"the draws of {type(self.method).__name__} have no density, so there is no ELBO. "
+                f"Exact(), Laplace() or SVI() give one for the same model."
+            )
         with isolated(seed):
             values = admit(self.model, data) if data else self.data
             if values is None:
@@ -120,10 +126,13 @@ class Posterior:
 
     def __str__(self) -> str:
         rows = f"{self.n:,} row{'s' * (self.n != 1)} of {', '.join(self.shapes)}"
+        last = f" (mean of the last {min(50, len(self.elbo))} steps)" if len(self.elbo) > 1 else ""
         evidence = (
             f"log evidence {self.evidence:,.3f} nats (exact)"
             if self.evidence is not None
-            else f"ELBO {self.elbo[-50:].mean():,.2f} nats (mean of the last {min(50, len(self.elbo))} steps)"
+            else "none: draws have no density"
+            if isinstance(self.guide, Draws)
+            else f"ELBO {self.elbo[-50:].mean():,.2f} nats{last}"
         )
         lines = [
             f"Posterior of {type(self.model).__name__} given {rows}",

@@ -32,6 +32,7 @@ from ppl_gen.core import ProbabilisticModel, run
 from ppl_gen.distributions import Likelihood
 from ppl_gen.errors import DamagedFile, DataError, ForeignFile, NewerFile
 from ppl_gen.inference.guides import Automatic, WithParameters, make_guide
+from ppl_gen.inference.nuts import Draws
 from ppl_gen.inputs import describe
 from ppl_gen.isolation import isolated
 from ppl_gen.notation import Factorization
@@ -220,7 +221,7 @@ def _kind(posterior: Posterior) -> str:
     if isinstance(guide, MethodType) and guide.__self__ is posterior.model and guide.__name__ == "guide":
         return "own"
     if isinstance(guide, nn.Module):
-        known = {Automatic: "automatic", WithParameters: "function"}
+        known = {Automatic: "automatic", WithParameters: "function", Draws: "draws"}
         return known.get(type(guide), "module")
     raise DataError(f"posterior: save knows no guide such as {guide!r}")
 
@@ -437,6 +438,9 @@ def _fresh_guide(
         if guide is not None:
             raise ForeignFile("guide: its guide belongs to the model; pass none")
         return posterior.model.guide if kind == "own" else None
+    if kind == "draws" and guide is None:
+        opening = "guide.drawn_"
+        return Draws({n.removeprefix(opening): t for n, t in tensors.items() if n.startswith(opening)})
     if guide is None:
         if saved["family"] is None:
             what = "class" if kind == "automatic" else kind

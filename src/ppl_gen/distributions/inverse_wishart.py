@@ -1,7 +1,7 @@
 """The inverse Wishart distribution of a covariance matrix, by its Cholesky factor."""
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from pyro.distributions import TorchDistribution
@@ -33,7 +33,10 @@ class InverseWishartCholesky(TorchDistribution):
     True
     """
 
-    arg_constraints = {"df": constraints.positive, "scale_tril": constraints.lower_cholesky}
+    arg_constraints: ClassVar[dict[str, Any]] = {
+        "df": constraints.positive,
+        "scale_tril": constraints.lower_cholesky,
+    }
     support = cholesky_factor
     has_rsample = True
 

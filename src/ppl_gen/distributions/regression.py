@@ -11,7 +11,7 @@ from ppl_gen.missing import positive_triangle
 
 
 class NormalGammaRegression(NamedTuple):
-    """``tau ~ Gamma(shape, rate)``, ``w | tau ~ Normal(loc, (tau rootᵀ root)⁻¹)``; y ~ Normal(w · row, 1 / tau).
+    """``tau ~ Gamma(shape, rate)``, ``w | tau ~ Normal(loc, (tau rootᵀ root)⁻¹)``; Normal(w · row, 1 / tau).
 
     One regression for each target: ``loc`` is (..., terms), ``root`` (..., terms, terms), a lower triangle,
     ``shape`` and ``rate`` (...). Reference: Murphy 2012, section 7.6.3; Bierman 1977, the square-root

@@ -38,7 +38,13 @@ class GaussianRegression(ProbabilisticModel):
     svi = {"steps": 2000, "learning_rate": 0.05}
 
     def __init__(
-        self, features: int, *, strength: Any = 0.01, precision: Any = 0.01, shape: Any = 1.0, rate: Any = 0.01
+        self,
+        features: int,
+        *,
+        strength: Any = 0.01,
+        precision: Any = 0.01,
+        shape: Any = 1.0,
+        rate: Any = 0.01,
     ):
         super().__init__()
         self.features = whole("features", features)

@@ -24,18 +24,16 @@ class LinearDiscriminantAnalysis(QuadraticDiscriminantAnalysis):
     tied = True
 
     def model(self, n: int) -> Tensor:
-        prior = self._features()
         pi = pyro.sample("pi", dist.Dirichlet(self.concentration))
-        sigma = pyro.sample("sigma", prior.covariances())
+        sigma = pyro.sample("sigma", self._features().covariances())
         with pyro.plate("classes", self.classes):
-            mu = pyro.sample("mu", prior.means(sigma))
+            mu = pyro.sample("mu", self._features().means(sigma))
         with pyro.plate("data", n):
             y = pyro.sample("y", dist.Categorical(pi))
             return pyro.sample("x", dist.MultivariateNormal(mu[y], scale_tril=sigma))
 
     def guide(self) -> None:
-        q = self._q_features()
         pyro.sample("pi", dist.Dirichlet(self.q_concentration))
-        sigma = pyro.sample("sigma", q.covariances())
+        sigma = pyro.sample("sigma", self._q_features().covariances())
         with pyro.plate("classes", self.classes):
-            pyro.sample("mu", q.means(sigma))
+            pyro.sample("mu", self._q_features().means(sigma))

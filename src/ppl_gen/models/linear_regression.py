@@ -54,7 +54,7 @@ class LinearRegression(ProbabilisticModel):
             return pyro.sample("y", dist.Normal(self.basis(x) @ w, tau.rsqrt()))
 
     def updated(self, x: Tensor, y: Tensor) -> Self:
-        """The same model with the posterior's hyperparameters. A row whose y is missing (NaN) tells nothing."""
+        """The same model with the posterior's hyperparameters. A missing y (NaN) tells nothing."""
         after = copy.deepcopy(self)
         after.loc, after.root, after.shape, after.rate = self._family().updated(self.basis(x), y)
         return after

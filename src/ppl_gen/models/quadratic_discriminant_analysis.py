@@ -1,4 +1,4 @@
-"""Quadratic discriminant analysis: given the class, a row is a multivariate Normal with its own covariance."""
+"""Quadratic discriminant analysis: classes are multivariate Normals, each with its own covariance."""
 
 import copy
 from typing import Any, Self
@@ -59,29 +59,27 @@ class QuadraticDiscriminantAnalysis(ProbabilisticModel):
         # The guide counts in units of the data: initialize() sets centre and spread.
         self.register_buffer("centre", torch.zeros(features, dtype=torch.float64))
         self.register_buffer("spread", torch.ones(features, dtype=torch.float64))
-        self.q_concentration = PyroParam(torch.ones_like(self.concentration), dist.constraints.positive)
+        self.q_concentration = PyroParam(self.concentration.clone(), dist.constraints.positive)
         self.q_loc = nn.Parameter(torch.zeros_like(self.loc))
-        self.q_strength = PyroParam(torch.full_like(self.strength, 10.0), dist.constraints.positive)
+        self.q_strength = PyroParam(self.strength + 10, dist.constraints.positive)
         self.q_df = PyroParam(self.df + 10, dist.constraints.greater_than(features - 1.0))
         start = covariance_factor("start", 20.0, self.factor.shape)
         self.q_factor = PyroParam(start, dist.constraints.lower_cholesky)
 
     def model(self, n: int) -> Tensor:
-        prior = self._features()
         pi = pyro.sample("pi", dist.Dirichlet(self.concentration))
         with pyro.plate("classes", self.classes):
-            sigma = pyro.sample("sigma", prior.covariances())
-            mu = pyro.sample("mu", prior.means(sigma))
+            sigma = pyro.sample("sigma", self._features().covariances())
+            mu = pyro.sample("mu", self._features().means(sigma))
         with pyro.plate("data", n):
             y = pyro.sample("y", dist.Categorical(pi))
             return pyro.sample("x", dist.MultivariateNormal(mu[y], scale_tril=sigma[y]))
 
     def guide(self) -> None:
-        q = self._q_features()
         pyro.sample("pi", dist.Dirichlet(self.q_concentration))
         with pyro.plate("classes", self.classes):
-            sigma = pyro.sample("sigma", q.covariances())
-            pyro.sample("mu", q.means(sigma))
+            sigma = pyro.sample("sigma", self._q_features().covariances())
+            pyro.sample("mu", self._q_features().means(sigma))
 
     def initialize(self, x: Tensor, **_: Tensor) -> None:
         self.centre, self.spread = centre_and_spread(x)

@@ -47,7 +47,7 @@ def _marginal(fn: Any, pattern: Tensor, rows: Tensor, cells: Tensor) -> Tensor:
         return tensor.index_select(place, rows) if own else tensor
 
     if not bool(pattern.any()):  # nothing is seen, and nothing has probability one
-        return torch.zeros(torch.broadcast_shapes(fn.batch_shape[:-1] + (1,), cells.shape[:-1])).to(cells)
+        return torch.zeros(torch.broadcast_shapes((*fn.batch_shape[:-1], 1), cells.shape[:-1])).to(cells)
     loc, factor = of_rows(fn.loc, 1)[..., pattern], of_rows(fn.scale_tril, 2)
     if not bool(pattern.all()):
         factor = positive_triangle(factor[..., pattern, :].mT)

@@ -83,8 +83,11 @@ class Posterior:
         if not self.parameters:
             return {}
         with isolated(seed):
-            drawn = [self._draw_once() for _ in range(draws)]
-        stacked = {name: torch.stack([d[name] for d in drawn]) for name in drawn[0]}
+            if isinstance(self.guide, Draws):
+                stacked = self.guide.some(draws)
+            else:
+                drawn = [self._draw_once() for _ in range(draws)]
+                stacked = {name: torch.stack([d[name] for d in drawn]) for name in drawn[0]}
         if seed is not None:
             self._drawn[draws, seed] = stacked
         return stacked

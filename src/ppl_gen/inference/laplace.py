@@ -82,7 +82,7 @@ class Laplace:
             step = torch.cholesky_solve(slope[:, None], factor)[:, 0]
             gain = float(slope @ step) / 2
             if gain < GAIN * max(1.0, abs(value)) ** 0.5:
-                return u, value, precision
+                return u + step, value + gain, precision
             length = 1.0
             while length > 1e-4 and not target(u + length * step).item() >= value:
                 length /= 2

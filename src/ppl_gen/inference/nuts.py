@@ -51,6 +51,12 @@ class Draws(nn.Module):
         index = int(torch.randint(self.chains * self.draws, ()))
         point({name: value.flatten(0, 1)[index] for name, value in self.values.items()})()
 
+    def some(self, draws: int) -> dict[str, Tensor]:
+        """``draws`` of them in random order, none twice before all came once: name -> (draws, *shape)."""
+        total = self.chains * self.draws
+        index = torch.cat([torch.randperm(total) for _ in range(-(-draws // total))])[:draws]
+        return {name: value.flatten(0, 1)[index] for name, value in self.values.items()}
+
     def thinned(self, draws: int) -> list[dict[str, Tensor]]:
         """At most ``draws`` draws of each chain, evenly spaced, chain after chain."""
         index = torch.arange(min(draws, self.draws)) * self.draws // min(draws, self.draws)

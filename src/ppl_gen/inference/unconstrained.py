@@ -59,7 +59,10 @@ class Unconstrained:
     def __call__(self, u: Tensor) -> Tensor:
         """The log density in nats at ``u`` (parameters,), a scalar."""
         free, values, data = self._parts(u), self.values(u), self.data
-        bound = elbo(self.p.model, point(values), data.values, data.observed, 1.0, self.plates, self.prior)
+        # Yesterday's guide, if Pyro made it, draws these and maps them to the parameters.
+        drawn = {"_auto_latent": u} | {f"{name}_unconstrained": part for name, part in free.items()}
+        here = point(values | (drawn if self.prior else {}))
+        bound = elbo(self.p.model, here, data.values, data.observed, 1.0, self.plates, self.prior)
         each = (to.log_abs_det_jacobian(free[name], values[name]).sum() for name, to in self.maps.items())
         return sum(each, bound)
 

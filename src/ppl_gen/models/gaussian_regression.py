@@ -69,7 +69,7 @@ class GaussianRegression(ProbabilisticModel):
             return pyro.sample("x", dist.Normal(self.basis(y) @ w.mT, kappa.rsqrt()).to_event(1))
 
     def updated(self, x: Tensor, y: Tensor) -> Self:
-        """The same model with the posterior's hyperparameters. Missing cells of x are left out, each alone."""
+        """The same model with the posterior's hyperparameters. Missing cells of x are left out."""
         if bool(y.isnan().any()):
             raise DataError("y: expected no missing cells, since x depends on it; leave those rows out")
         after = copy.deepcopy(self)

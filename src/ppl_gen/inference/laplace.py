@@ -36,7 +36,7 @@ class Laplace:
     >>> lr = LogisticRegression(classes=2, features=1)
     >>> posterior = fit(lr, Laplace(), x=[[-1.], [0.], [1.], [2.]], y=[0, 1, 0, 1])
     >>> posterior.note
-    'log evidence about -2.7... nats by Laplace, which is no bound'
+    'log evidence about -3.522 nats by Laplace, which is no bound'
     """
 
     steps: int = 500

@@ -29,7 +29,7 @@ class LinearRegression(ProbabilisticModel):
     >>> posterior = fit(LinearRegression(features=1), x=[[0.], [1.], [2.], [3.]], y=[1., 3., 5., 7.])
     >>> answer = ask(posterior, "p(y | x)", x=[4.])
     >>> round(answer.mean.item(), 2), answer.how
-    (8.99, 'exact')
+    (9.0, 'exact')
     """
 
     joint = "p(tau) p(w | tau) p(y | x, w, tau)"

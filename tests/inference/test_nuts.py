@@ -73,7 +73,7 @@ def test_what_draws_cannot_do_is_refused(posterior):
 
 def test_the_seed_decides_and_discrete_variables_of_a_row_are_summed_out():
     x = torch.tensor([[-5.0], [-4.0], [-4.5], [4.0], [5.0], [4.5]], dtype=torch.float64)
-    method = NUTS(draws=60, warmup=40, chains=1)
+    method = NUTS(draws=20, warmup=30, chains=1)
     one, two = (fit(GaussianMixture(2, 1, strength=0.1, rate=1.0), method, x=x) for _ in range(2))
     assert torch.equal(one.guide.values["mu"], two.guide.values["mu"])
     mu = one.guide.values["mu"].squeeze()

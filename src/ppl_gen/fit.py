@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from ppl_gen.checks import called
 from ppl_gen.core import ProbabilisticModel
 from ppl_gen.errors import DataError, NonFinite
 from ppl_gen.inference import SVI, Exact
@@ -12,10 +13,13 @@ from ppl_gen.inference.method import Fitted
 from ppl_gen.inference.nuts import Draws
 from ppl_gen.inputs import Data, admit
 from ppl_gen.isolation import isolated
+from ppl_gen.notation import Factorization
 from ppl_gen.posterior import Posterior
 
 
-def fit(model: ProbabilisticModel | Posterior, method: Any = None, /, **data: Any) -> Posterior:
+def fit(
+    model: ProbabilisticModel | Posterior, method: Any = None, /, *unnamed: Any, **data: Any
+) -> Posterior:
     """Infer the latent variables of a joint from data named like its variables.
 
     The model itself stays as it was: fitting twice gives the same posterior twice. Fitting a posterior
@@ -25,7 +29,9 @@ def fit(model: ProbabilisticModel | Posterior, method: Any = None, /, **data: An
     Args:
         model: the joint, or a posterior to continue.
         method: `Exact`, `SVI`, `Laplace` or `NUTS`; by default exact where there is a closed form, else SVI.
-        data: NumPy arrays, tensors, data frames or lists; rows first.
+        data: by name, rows first, such as x (n, features) and y (n,): NumPy arrays, tensors, data frames or
+            lists; classes as codes 0, 1, …. A missing cell (NaN, None, NA) of a variable that no other
+            depends on is summed out.
 
     Raises:
         UnknownVariable, DataError: the data do not fit the joint.
@@ -41,29 +47,48 @@ def fit(model: ProbabilisticModel | Posterior, method: Any = None, /, **data: An
     before = model if isinstance(model, Posterior) else None
     start = before.model if before else model
     if not isinstance(start, ProbabilisticModel):
-        raise DataError(f"model: expected a ProbabilisticModel or a Posterior, got {type(start).__name__}")
+        raise DataError(f"model: expected a ProbabilisticModel or a Posterior, got {called(start)}")
+    if unnamed or hasattr(method, "__array__") or isinstance(method, list | tuple):
+        raise DataError(f"data are passed by name, as in {start.joint}: fit(model, x=…)")
     if method is None:
         method = before.method if before else (Exact() if hasattr(start, "updated") else SVI())
-    if not hasattr(method, "fit"):
-        raise DataError(f"method: expected Exact(), SVI(…) or another method, got {method!r}")
+    if isinstance(method, type) or not hasattr(method, "fit"):
+        raise DataError(f"method: expected Exact(), SVI(…) or another method, got {called(method)}")
     if not data:
         raise DataError(f"fit needs data named like the variables of {start.joint}")
     with isolated(getattr(method, "seed", 0), grad=True):
-        admitted = admit(start, data, missing=isinstance(method, Exact))
+        admitted = admit(start, data, missing=True)
         if admitted.n == 0:
             raise DataError(f"{', '.join(data)}: expected at least one row, got none")
         if not admitted.observed:
             raise DataError(f"fit needs a generated variable of {start.joint}; got only inputs")
+        _refuse_gaps(start, admitted, method)
         fingerprint = admitted.fingerprint()
         if isinstance(method, Exact):
             return _exact(start, before, method, admitted, fingerprint)
+        method = method.resolved(start) if isinstance(method, SVI) else method
         return _approximate(start, before, method, admitted, fingerprint)
+
+
+def _refuse_gaps(p: ProbabilisticModel, data: Data, method: Any) -> None:
+    """A missing cell sums out of its own factor; what looks at it would have to be summed as well."""
+    line = Factorization(p.joint)
+    for name in data.seen:
+        children = sorted(child for child, parents in line.items() if name in parents)
+        if children and not isinstance(method, Exact):
+            row = torch.nonzero(~data.seen[name])[0].tolist()
+            raise DataError(
+                f"{name}: expected no missing cells, since {', '.join(children)} depends on it; got NaN at "
+                f"{row}. Drop such rows, or fill them in"
+            )
 
 
 def _exact(
     start: ProbabilisticModel, before: Posterior | None, method: Exact, data: Data, fingerprint: str
 ) -> Posterior:
-    if before and fingerprint in before.fingerprints:
+    # Discrete rows repeat by themselves; continuous ones do not.
+    unique = any(not getattr(data.sites[name].support, "is_discrete", True) for name in data.observed)
+    if before and unique and fingerprint in before.fingerprints:
         raise DataError("these very rows are in this posterior already; they would be counted twice")
     if before and before.guide is not None:
         raise DataError("this posterior was found by another method; fit its model afresh with Exact()")

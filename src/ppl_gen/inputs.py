@@ -11,6 +11,7 @@ import pyro
 import torch
 from torch import Tensor
 
+from ppl_gen.checks import did_you_mean
 from ppl_gen.core import ProbabilisticModel, Site, dtype_of, sites
 from ppl_gen.errors import DataError, NotGenerated, UnknownVariable
 from ppl_gen.notation import Factorization
@@ -47,6 +48,13 @@ class Data:
         local = {name: v for name, v in self.observed.items() if self.sites[name].local}
         return {**{name: v for name, v in self.inputs.items() if v.dim() and len(v) == self.n}, **local}
 
+    @property
+    def gaps(self) -> dict[str, Tensor]:
+        """The rows, with NaN where a cell is missing."""
+        return self.rows | {
+            name: torch.where(seen, self.observed[name], torch.nan) for name, seen in self.seen.items()
+        }
+
     def take(self, index: Tensor) -> "Data":
         """The rows of ``index``."""
         part = {name: v.index_select(0, index) for name, v in self.rows.items()}
@@ -63,9 +71,10 @@ class Data:
         return replace(self, observed={**self.observed, name: value})
 
     def fingerprint(self) -> str:
-        """A hash of names, shapes, types and values."""
+        """A hash of names, shapes, types and values, and of what is missing."""
         digest = hashlib.sha256()
-        for name, value in sorted({**self.inputs, **self.observed}.items()):
+        gaps = {f"{name} seen": mask for name, mask in self.seen.items()}
+        for name, value in sorted({**self.inputs, **self.observed, **gaps}.items()):
             digest.update(f"{name} {tuple(value.shape)} {value.dtype};".encode())
             array = value.detach().cpu().contiguous()
             if array.nbytes > _HASHED_WHOLE:
@@ -106,6 +115,7 @@ def admit(
             raise UnknownVariable(
                 f"{name!r} is not a variable of {type(p).__name__}: {p.joint}. "
                 f"Its variables are {', '.join([*line, *sorted(line.given)])}."
+                f"{did_you_mean(name, [*line, *line.given])}"
             )
     floats = dtype_of(p)
     tensors = {name: as_tensor(name, value, floats) for name, value in values.items()}
@@ -229,7 +239,9 @@ def _fit_to_site(
     if blank is not None and bool(blank.any()):
         if not missing:
             row = torch.nonzero(blank)[0].tolist()
-            raise DataError(f"{name}: expected no missing cells here, got NaN at {row}")
+            raise DataError(
+                f"{name}: expected no missing cells, got NaN at {row}: drop such rows, or fill them in"
+            )
         mask = ~blank
     _refuse_nonfinite(name, value if mask is None else torch.where(mask, value, 0))
     if site.support is not None and getattr(site.support, "is_discrete", False):

@@ -65,5 +65,5 @@ def positive_triangle(rows: Tensor) -> Tensor:
     >>> positive_triangle(torch.tensor([[3.], [-4.]]))
     tensor([[5.]])
     """
-    r = torch.linalg.qr(rows, mode="r").R
+    r = torch.linalg.qr(rows, mode="reduced" if rows.requires_grad else "r").R  # gradients need Q
     return (r * torch.where(r.diagonal(dim1=-2, dim2=-1) < 0, -1.0, 1.0)[..., None]).mT

@@ -3,13 +3,15 @@
 import numpy as np
 import pytest
 import torch
+from pyro.distributions import MultivariateNormal
 from sklearn import discriminant_analysis as sklearn
 from torch.distributions import Normal
 
-from ppl_gen import SVI, ask, check_model, fit
+from ppl_gen import SVI, Laplace, ask, check_model, fit
 from ppl_gen.data import iris, wine
 from ppl_gen.distributions import InverseWishartCholesky, NormalInverseWishart
 from ppl_gen.errors import DataError
+from ppl_gen.missing import log_prob_seen
 from ppl_gen.models import GaussianNaiveBayes, LinearDiscriminantAnalysis, QuadraticDiscriminantAnalysis
 
 BOTH = [QuadraticDiscriminantAnalysis, LinearDiscriminantAnalysis]
@@ -156,6 +158,37 @@ def test_missing_cells_under_a_guide_are_summed_out_too():
     probs = ask(svi, "p(y | x)", x=x).probs
     exact = ask(fit(QDA(3, 4), x=data.x, y=data.y), "p(y | x)", x=x).probs
     assert (probs - exact).abs().mean() < 0.02
+
+
+@pytest.mark.parametrize("model", BOTH)
+def test_missing_cells_at_fit_are_summed_out_by_laplace(model):
+    x = torch.randn(14, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    y = torch.arange(14) % 2
+    x[0, 1] = x[3, 0] = torch.nan
+    x[5] = torch.nan
+    found = fit(model(2, 2), Laplace(draws=100), x=x, y=y)
+    assert torch.isfinite(found.elbo).all()
+    assert ask(found, "p(y | x)", x=x).probs[5].sub(0.5).abs().max() < 0.1  # nothing seen, classes balanced
+
+
+@pytest.mark.parametrize("pattern", [(True, False, True), (False, True, True), (True, True, True)])
+def test_the_density_of_seen_cells_has_the_gradient_of_the_marginal(pattern):
+    seen = torch.tensor(pattern)
+    factor = torch.tensor([[1.0, 0, 0], [0.5, 2, 0], [-1, 0.3, 0.7]], dtype=torch.float64)
+    value = torch.tensor([[0.3, -1.0, 2.0]], dtype=torch.float64)
+    gradients = []
+    for marginal in (True, False):
+        at = factor.clone().requires_grad_()
+        if marginal:
+            fn = MultivariateNormal(torch.zeros(3).double(), scale_tril=at, validate_args=False)
+            total = log_prob_seen(fn, value, seen[None]).sum()
+        else:
+            covariance = (at @ at.T)[seen][:, seen]
+            total = MultivariateNormal(torch.zeros(int(seen.sum())).double(), covariance).log_prob(
+                value[:, seen]
+            )
+        gradients += torch.autograd.grad(total.sum(), at)
+    torch.testing.assert_close(gradients[0].tril(), gradients[1].tril())
 
 
 @pytest.mark.parametrize("model", BOTH)

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ppl_gen.checks import whole
 from ppl_gen.core import ProbabilisticModel
-from ppl_gen.errors import NonFinite, Unanswerable
+from ppl_gen.errors import DataError, NonFinite, Unanswerable
 from ppl_gen.inference.method import Fitted
 from ppl_gen.inputs import Data
 
@@ -27,11 +28,15 @@ class Exact:
 
     chunk: int = 65_536
 
+    def __post_init__(self) -> None:
+        whole("chunk", self.chunk)
+
     def fit(self, start: ProbabilisticModel, guide: Any, data: Data, prior: Any = None) -> Fitted:
         """Update ``start`` on the rows of ``data``; guide and prior guide play no part."""
         if not hasattr(start, "updated"):
             raise Unanswerable(
-                f"{type(start).__name__} is {start.joint}: its posterior has no closed form. Use SVI()."
+                f"{type(start).__name__} is {start.joint}: it declares no closed form of its posterior (no "
+                f"updated()). Use SVI()."
             )
         hidden = sorted(n for n, site in data.sites.items() if site.local and n not in data.observed)
         if hidden:
@@ -39,9 +44,14 @@ class Exact:
                 f"Exact needs every row's {', '.join(hidden)}: {type(start).__name__} is {start.joint}. "
                 f"Pass {hidden[0]}=…, or use SVI(), which sums discrete variables out."
             )
-        rows = data.rows | {  # a missing cell comes as NaN, and the update leaves it out
-            name: torch.where(seen, data.observed[name], torch.nan) for name, seen in data.seen.items()
-        }
+        for name, seen in data.seen.items():
+            if data.sites[name].levels:
+                blank = torch.nonzero(~seen).flatten().tolist()
+                raise DataError(
+                    f"{name}: expected a class for every row, got none (NaN) for row {blank[0]}"
+                    f"{f' and {len(blank) - 1} more' if len(blank) > 1 else ''}: drop such rows"
+                )
+        rows = data.gaps  # a missing cell comes as NaN, and the update leaves it out
         before: Any = start
         after: Any = start
         with torch.no_grad():

@@ -43,7 +43,7 @@ class Unconstrained:
         else:
             self.p = copy.deepcopy(start)
             if guide is None:
-                self.p.initialize(**data.rows)
+                self.p.initialize(**data.gaps)
             self.guide = make_guide("full_rank", self.p, data.values, data.observed)
         self.p.eval()
         self.start: Tensor = self.guide.auto.loc.detach().clone()
@@ -62,7 +62,7 @@ class Unconstrained:
         # Yesterday's guide, if Pyro made it, draws these and maps them to the parameters.
         drawn = {"_auto_latent": u} | {f"{name}_unconstrained": part for name, part in free.items()}
         here = point(values | (drawn if self.prior else {}))
-        bound = elbo(self.p.model, here, data.values, data.observed, 1.0, self.plates, self.prior)
+        bound = elbo(self.p.model, here, data.values, data.observed, 1.0, self.plates, self.prior, data.seen)
         each = (to.log_abs_det_jacobian(free[name], values[name]).sum() for name, to in self.maps.items())
         return sum(each, bound)
 

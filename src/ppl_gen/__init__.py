@@ -6,7 +6,7 @@ from ppl_gen.diagnostics import summary, to_arviz
 from ppl_gen.equivalence import logistic_equivalent
 from ppl_gen.explanation import explain
 from ppl_gen.fit import fit
-from ppl_gen.inference import SVI, Exact
+from ppl_gen.inference import NUTS, SVI, Exact, Laplace
 from ppl_gen.notation import Factorization
 from ppl_gen.posterior import Posterior
 from ppl_gen.storage import load, save
@@ -34,6 +34,8 @@ __all__ = [
     # methods of inference, and of answering
     "Exact",
     "SVI",
+    "Laplace",
+    "NUTS",
     "Importance",
     "LowerBound",
 ]

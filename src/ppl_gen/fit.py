@@ -10,6 +10,7 @@ from ppl_gen.core import ProbabilisticModel
 from ppl_gen.errors import DataError, NonFinite
 from ppl_gen.inference import SVI, Exact
 from ppl_gen.inference.method import Fitted
+from ppl_gen.inference.nuts import Draws
 from ppl_gen.inputs import Data, admit
 from ppl_gen.isolation import isolated
 from ppl_gen.notation import Factorization
@@ -27,7 +28,7 @@ def fit(
 
     Args:
         model: the joint, or a posterior to continue.
-        method: `Exact`, `SVI`, …; by default exact where the model has a closed form, else SVI.
+        method: `Exact`, `SVI`, `Laplace` or `NUTS`; by default exact where there is a closed form, else SVI.
         data: by name, rows first, such as x (n, features) and y (n,): NumPy arrays, tensors, data frames or
             lists; classes as codes 0, 1, …. A missing cell (NaN, None, NA) of a variable that no other
             depends on is summed out.
@@ -66,7 +67,7 @@ def fit(
         if isinstance(method, Exact):
             return _exact(start, before, method, admitted, fingerprint)
         method = method.resolved(start) if isinstance(method, SVI) else method
-        return _svi(start, before, method, admitted, fingerprint)
+        return _approximate(start, before, method, admitted, fingerprint)
 
 
 def _refuse_gaps(p: ProbabilisticModel, data: Data, method: Any) -> None:
@@ -98,13 +99,19 @@ def _exact(
     return _posterior(fitted._replace(log_evidence=evidence), start, before, method, data, fingerprint)
 
 
-def _svi(
-    start: ProbabilisticModel, before: Posterior | None, method: SVI, data: Data, fingerprint: str
+def _approximate(
+    start: ProbabilisticModel, before: Posterior | None, method: Any, data: Data, fingerprint: str
 ) -> Posterior:
     guide = before.guide if before else None
     again = before is not None and before.fingerprints[-1:] == (fingerprint,)
     shared = before is not None and bool(before.parameters)
     yesterday = None
+    if isinstance(guide, Draws):
+        if not again:
+            raise DataError(
+                "draws of NUTS have no density, so they are no prior for new rows: fit all rows together"
+            )
+        guide = None
     if before is not None and again:
         yesterday = before.yesterday
     elif shared and guide is not None:

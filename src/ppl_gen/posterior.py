@@ -12,6 +12,7 @@ from torch import Tensor
 from ppl_gen.checks import whole
 from ppl_gen.core import ProbabilisticModel, Site, arguments, run, variables
 from ppl_gen.errors import DataError, NoEvidence
+from ppl_gen.inference.nuts import Draws
 from ppl_gen.inference.svi import estimate_elbo
 from ppl_gen.inputs import Data, admit
 from ppl_gen.isolation import isolated
@@ -85,8 +86,11 @@ class Posterior:
         if not self.parameters:
             return {}
         with isolated(seed):
-            drawn = [self._draw_once() for _ in range(draws)]
-        stacked = {name: torch.stack([d[name] for d in drawn]) for name in drawn[0]}
+            if isinstance(self.guide, Draws):
+                stacked = self.guide.some(draws)
+            else:
+                drawn = [self._draw_once() for _ in range(draws)]
+                stacked = {name: torch.stack([d[name] for d in drawn]) for name in drawn[0]}
         if seed is not None:
             self._drawn[draws, seed] = stacked
         return stacked
@@ -115,6 +119,11 @@ class Posterior:
         of those data under the same guide. For an exact posterior every draw gives the log evidence.
         """
         whole("draws", draws)
+        if isinstance(self.guide, Draws):
+            raise NoEvidence(
+                f"the draws of {type(self.method).__name__} have no density, so there is no ELBO. "
+                f"Exact(), Laplace() or SVI() give one for the same model."
+            )
         with isolated(seed):
             values = admit(self.model, data, missing=True) if data else self.fitted_data()
             joint = self.prior if self.guide is None else self.model
@@ -136,10 +145,13 @@ class Posterior:
 
     def __str__(self) -> str:
         rows = f"{self.n:,} row{'s' * (self.n != 1)} of {', '.join(self.shapes)}"
+        last = f" (mean of the last {min(50, len(self.elbo))} steps)" if len(self.elbo) > 1 else ""
         evidence = (
             f"log evidence {self.evidence:,.3f} nats (exact)"
             if self.evidence is not None
-            else f"ELBO {self.elbo[-50:].mean():,.2f} nats (mean of the last {min(50, len(self.elbo))} steps)"
+            else "none: draws have no density"
+            if isinstance(self.guide, Draws)
+            else f"ELBO {self.elbo[-50:].mean():,.2f} nats{last}"
         )
         lines = [
             f"Posterior of {type(self.model).__name__} given {rows}",

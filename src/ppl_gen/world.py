@@ -80,9 +80,9 @@ def world_of(of: ProbabilisticModel | Posterior, asked: Factor, values: Mapping[
     if posterior is not None and posterior.guide is not None:
         world = _under_guide(world, posterior, asked)
     marginal = Factorization(p.marginal)
-    if marginal and set(names) <= marginal.keys() and world.posterior is None:
+    if marginal and set(names) <= marginal.keys() | marginal.given and world.posterior is None:
         program: Any = p.predictive  # the parameters are integrated out in closed form
-        world = replace(world, program=program, line=marginal, sites=sites(program, {"n": 2}))
+        world = replace(world, program=program, line=marginal, sites=sites(program, {"n": 2, **example}))
     factors = [name for name, site in world.sites.items() if site.event_shape[-1:] == (0,)]  # pyro.factor
     if factors and world.program == p.model:
         raise _unnormalised(p, f"it multiplies in the factor {', '.join(map(repr, factors))}")

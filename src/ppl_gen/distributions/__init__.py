@@ -5,6 +5,7 @@ from ppl_gen.distributions.columns import Columns
 from ppl_gen.distributions.conjugate import Dirichlet, NormalGamma, SharedNormalGamma
 from ppl_gen.distributions.conjugate_counts import Beta, DirichletGamma, Dirichlets, Gamma
 from ppl_gen.distributions.count_vector import CountVector
+from ppl_gen.distributions.inverse_wishart import InverseWishartCholesky
 from ppl_gen.distributions.likelihoods import (
     Bernoulli,
     BetaBinomial,
@@ -13,7 +14,9 @@ from ppl_gen.distributions.likelihoods import (
     Gaussian,
     Likelihood,
 )
+from ppl_gen.distributions.normal_wishart import NormalInverseWishart
 from ppl_gen.distributions.prior import ColumnPriors, Prior
+from ppl_gen.distributions.regression import NormalGammaRegression
 from ppl_gen.distributions.starts import centre_and_spread, filled, kmeans_plus_plus
 
 __all__ = [
@@ -32,8 +35,11 @@ __all__ = [
     "Dirichlets",
     "Gamma",
     "Gaussian",
+    "InverseWishartCholesky",
     "Likelihood",
     "NormalGamma",
+    "NormalGammaRegression",
+    "NormalInverseWishart",
     "Prior",
     "SharedNormalGamma",
     "centre_and_spread",

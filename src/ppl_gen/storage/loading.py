@@ -12,6 +12,7 @@ from torch import Tensor
 from ppl_gen.core import ProbabilisticModel, run
 from ppl_gen.errors import DataError, ForeignFile
 from ppl_gen.inference.guides import WithParameters, make_guide
+from ppl_gen.inference.nuts import Draws
 from ppl_gen.inputs import describe
 from ppl_gen.isolation import isolated
 from ppl_gen.notation import Factorization
@@ -133,6 +134,9 @@ def _fresh_guide(
         if guide is not None:
             raise ForeignFile("guide: its guide belongs to the model; pass none")
         return posterior.model.guide if kind == "own" else None
+    if kind == "draws" and guide is None:
+        opening = "guide.drawn_"
+        return Draws({n.removeprefix(opening): t for n, t in tensors.items() if n.startswith(opening)})
     if guide is None:
         if saved["family"] is None:
             what = "class" if kind == "automatic" else kind

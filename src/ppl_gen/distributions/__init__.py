@@ -9,6 +9,7 @@ from ppl_gen.distributions.likelihoods import (
     Gaussian,
     Likelihood,
 )
+from ppl_gen.distributions.moments import Moments
 from ppl_gen.distributions.starts import centre_and_spread, kmeans_plus_plus
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Dirichlet",
     "Gaussian",
     "Likelihood",
+    "Moments",
     "NormalGamma",
     "centre_and_spread",
     "kmeans_plus_plus",

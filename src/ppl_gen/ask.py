@@ -26,6 +26,7 @@ from ppl_gen.core import (
     score,
     variables,
 )
+from ppl_gen.distributions import score_rows
 from ppl_gen.errors import (
     DataError,
     NoDensity,
@@ -40,7 +41,7 @@ from ppl_gen.notation import read_question
 from ppl_gen.posterior import Posterior
 from ppl_gen.world import World, world_of
 
-CELLS = 1 << 20  # numbers held at once while scoring: memory does not grow with the rows
+CELLS = 1 << 22  # numbers held at once while scoring: memory does not grow with the rows
 
 
 @dataclass(frozen=True)
@@ -193,7 +194,7 @@ class Answer:
             draws = None if self._joint else self._parameters(self._above, self._given.observed)
             parts = [self._probs(part, name, draws) for part in self._parts(self._given, self.method.draws)]
         value, error, k = (torch.cat(column) for column in zip(*parts, strict=True))
-        if bool(torch.isnan(value).any()):
+        if bool(torch.isnan(value.sum())):  # probabilities: their sum cannot overflow
             row = torch.nonzero(torch.isnan(value).any(1))[0].item()
             raise DataError(
                 f"{self.question}: row {row} has probability zero, or is too far away, under every {name}"
@@ -375,7 +376,7 @@ class Answer:
         if self._joint or data.n <= size:
             yield data
         else:
-            yield from (data.take(index) for index in torch.arange(data.n).split(size))
+            yield from (data.take(slice(first, first + size)) for first in range(0, data.n, size))
 
     def _row_cost(self, draws: int) -> int:
         """The numbers that one row needs; a network's widest layer counts like a variable."""
@@ -433,6 +434,9 @@ class Answer:
         else:
             terms = replace(above, clamped=above.clamped - {name}, summed=(*above.summed, name))
             scores = self._evaluate(terms, data, draws, keep=name)  # (draws, n, levels)
+        if len(scores) == 1:  # nothing is averaged
+            none = torch.full((1,), torch.nan).expand(data.n)
+            return scores[0].T.softmax(0).T, none[:, None], none
         weights = (scores - scores.amax((0, 2), keepdim=True)).exp()
         total = weights.sum(2, keepdim=True)
         probs = weights.mean(0) / total.mean(0)
@@ -518,7 +522,9 @@ class Answer:
             if (
                 name in clamped or name in proposals or name in terms.summed
             ):  # others came from their own factor
-                value = score(trace[name]["fn"], trace[name]["value"], data.seen.get(name))
+                cells = trace[name]["fn"], trace[name]["value"], data.seen.get(name)
+                value = None if quick or not is_local(trace[name]) else score_rows(*cells)
+                value = score(*cells) if value is None else value
                 if is_local(trace[name]):
                     rows = rows + value
                 else:

@@ -10,6 +10,7 @@ from ppl_gen.distributions.likelihoods import (
     Likelihood,
 )
 from ppl_gen.distributions.moments import Moments
+from ppl_gen.distributions.rows import score_rows
 from ppl_gen.distributions.starts import centre_and_spread, kmeans_plus_plus
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "NormalGamma",
     "centre_and_spread",
     "kmeans_plus_plus",
+    "score_rows",
 ]

@@ -4,9 +4,9 @@ from ppl_gen.ask import Answer, Importance, LowerBound, ask
 from ppl_gen.core import ProbabilisticModel
 from ppl_gen.diagnostics import summary, to_arviz
 from ppl_gen.fit import fit
-from ppl_gen.inference import SVI, Exact
+from ppl_gen.inference import SVI, Exact, MaximumLikelihood
 from ppl_gen.notation import Factorization
-from ppl_gen.posterior import Posterior
+from ppl_gen.posterior import Posterior, merge
 from ppl_gen.storage import load, save
 from ppl_gen.testing import check_model
 
@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 __all__ = [
     # verbs
     "fit",
+    "merge",
     "ask",
     "to_arviz",
     "summary",
@@ -27,6 +28,7 @@ __all__ = [
     "Factorization",
     # methods of inference, and of answering
     "Exact",
+    "MaximumLikelihood",
     "SVI",
     "Importance",
     "LowerBound",

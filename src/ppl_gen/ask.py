@@ -381,7 +381,7 @@ class Answer:
     def _row_cost(self, draws: int) -> int:
         """The numbers that one row needs; a network's widest layer counts like a variable."""
         world = self._world
-        cost = max(site.event_shape.numel() for site in world.sites.values())
+        cost = max((site.event_shape.numel() for site in world.sites.values() if site.local), default=1)
         if self._above.proposed:
             cost = max([cost, *(max(w.shape, default=1) for w in world.p.parameters())])
         found = [terms for terms in (self._above, self._below) if terms is not None]
@@ -449,7 +449,7 @@ class Answer:
             return None
         world = self._world
         if world.posterior is not None:
-            return _posterior_draws(world.posterior, self.method.draws, self.method.seed)
+            return self._drawn(self.method.draws, self.method.seed)
         clamped = {
             k: v
             for k, v in values.items()
@@ -594,8 +594,14 @@ class Answer:
         """One draw of the posterior for each sample; the prior's are drawn by the program itself."""
         if self._world.posterior is None:
             return [{}] * n
-        drawn = _posterior_draws(self._world.posterior, n, seed)
+        drawn = self._drawn(n, seed)
         return [{name: values[i] for name, values in drawn.items()} for i in range(n)]
+
+    def _drawn(self, n: int, seed: int | None) -> dict[str, Tensor]:
+        """Draws of the posterior, by other random numbers than those that ``seed`` gives the rows."""
+        assert self._world.posterior is not None
+        drawn = self._world.posterior.draw(n, None if seed is None else (seed + 0x9E3779B9) % 2**32)
+        return {name: values for name, values in drawn.items() if name not in self._values}
 
     def _resample(self, n: int, seed: int | None) -> dict[str, Tensor]:
         """Draw with weights p(given | hidden), then choose by them (sampling importance resampling)."""
@@ -709,11 +715,6 @@ class Answer:
         mean = value.mean(0) / weight.mean(0)
         error = ((value - mean * weight) / weight.mean(0)).square().mean(0).sqrt() / len(value) ** 0.5
         return mean, error
-
-
-def _posterior_draws(posterior: Posterior, n: int, seed: int | None) -> dict[str, Tensor]:
-    """Draws whose random numbers are not those that ``seed`` gives the rows."""
-    return posterior.draw(n, None if seed is None else (seed + 0x9E3779B9) % 2**32)
 
 
 class _SkipBarren(Messenger):

@@ -119,8 +119,9 @@ class Conjugate(ProbabilisticModel):
 
     def merged(self, other: Self, prior: Self) -> Self:
         """The posterior given the rows of this one and of the ``other``, both updates of one ``prior``."""
+        of = {name: [p.family(name) for p in (self, other, prior)] for name in self.families}
         return self.having(
-            **{name: self.family(name).merged(other.family(name), prior.family(name)) for name in self.families}
+            **{name: mine.merged(theirs, before) for name, (mine, theirs, before) in of.items()}
         )
 
 

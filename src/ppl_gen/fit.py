@@ -1,20 +1,29 @@
 """The verb `fit`: from a model and data to a posterior."""
 
 import copy
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from ppl_gen.core import ProbabilisticModel
 from ppl_gen.errors import DataError, NonFinite
-from ppl_gen.inference import SVI, Exact
+from ppl_gen.inference import SVI, Exact, MaximumLikelihood
+from ppl_gen.inference.guides import Point
 from ppl_gen.inference.method import Fitted
 from ppl_gen.inputs import Data, admit
 from ppl_gen.isolation import isolated
 from ppl_gen.posterior import Posterior
 
 
-def fit(model: ProbabilisticModel | Posterior, method: Any = None, /, **data: Any) -> Posterior:
+def fit(
+    model: ProbabilisticModel | Posterior,
+    method: Any = None,
+    batches: Iterable[Mapping[str, Any]] | None = None,
+    /,
+    **data: Any,
+) -> Posterior:
     """Infer the latent variables of a joint from data named like its variables.
 
     The model itself stays as it was: fitting twice gives the same posterior twice. Fitting a posterior
@@ -23,8 +32,12 @@ def fit(model: ProbabilisticModel | Posterior, method: Any = None, /, **data: An
 
     Args:
         model: the joint, or a posterior to continue.
-        method: `Exact`, `SVI`, …; by default exact where the model has a closed form, else SVI.
-        data: NumPy arrays, tensors, data frames or lists; rows first.
+        method: `Exact`, `MaximumLikelihood`, `SVI`, …; by default exact where the model has a closed form,
+            else SVI.
+        batches: for a method that counts (the first two), the data in parts, each a mapping such as
+            ``{"x": rows, "y": labels}``: one is looked at, and held, at a time.
+        data: NumPy arrays (memory maps too: they are read in chunks), tensors, data frames or lists; rows
+            first.
 
     Raises:
         UnknownVariable, DataError: the data do not fit the joint.
@@ -45,38 +58,68 @@ def fit(model: ProbabilisticModel | Posterior, method: Any = None, /, **data: An
         method = before.method if before else (Exact() if hasattr(start, "updated") else SVI())
     if not hasattr(method, "fit"):
         raise DataError(f"method: expected Exact(), SVI(…) or another method, got {method!r}")
-    if not data:
+    counts = isinstance(method, Exact | MaximumLikelihood)
+    if not data and batches is None:
         raise DataError(f"fit needs data named like the variables of {start.joint}")
+    if batches is not None and (data or not counts):
+        raise DataError("batches: expected no other data beside them, and Exact() or MaximumLikelihood()")
     with isolated(getattr(method, "seed", 0), grad=True):
-        admitted = admit(start, data, missing=isinstance(method, Exact))
-        if admitted.n == 0:
-            raise DataError(f"{', '.join(data)}: expected at least one row, got none")
-        if not admitted.observed:
-            raise DataError(f"fit needs a generated variable of {start.joint}; got only inputs")
-        fingerprint = admitted.fingerprint()
-        if isinstance(method, Exact):
-            return _exact(start, before, method, admitted, fingerprint)
-        return _svi(start, before, method, admitted, fingerprint)
+        if batches is not None:
+            return _streamed(start, before, method, batches)
+        admitted = _admitted(start, data, missing=counts)
+        if counts:
+            return _counted(start, before, method, admitted)
+        return _svi(start, before, method, admitted, admitted.fingerprint())
 
 
-def _exact(
-    start: ProbabilisticModel, before: Posterior | None, method: Exact, data: Data, fingerprint: str
-) -> Posterior:
+def _admitted(start: ProbabilisticModel, data: Mapping[str, Any], missing: bool) -> Data:
+    admitted = admit(start, data, missing=missing)
+    if admitted.n == 0:
+        raise DataError(f"{', '.join(data)}: expected at least one row, got none")
+    if not admitted.observed:
+        raise DataError(f"fit needs a generated variable of {start.joint}; got only inputs")
+    return admitted
+
+
+def _counted(start: ProbabilisticModel, before: Posterior | None, method: Any, data: Data) -> Posterior:
+    guide = before.guide if before else None
+    if before and type(guide) is not (Point if isinstance(method, MaximumLikelihood) else type(None)):
+        raise DataError(
+            f"this posterior was found by another method; fit its model afresh with {type(method).__name__}()"
+        )
+    fingerprint = data.fingerprint()
     if before and fingerprint in before.fingerprints:
         raise DataError("these very rows are in this posterior already; they would be counted twice")
-    if before and before.guide is not None:
-        raise DataError("this posterior was found by another method; fit its model afresh with Exact()")
-    fitted = method.fit(start, None, data)
+    fitted = method.fit(start, guide, data)
     evidence = fitted.log_evidence
     if before and evidence is not None:
         evidence = None if before.evidence is None else before.evidence + evidence
     return _posterior(fitted._replace(log_evidence=evidence), start, before, method, data, fingerprint)
 
 
+def _streamed(
+    start: ProbabilisticModel, before: Posterior | None, method: Any, batches: Iterable[Mapping[str, Any]]
+) -> Posterior:
+    """One batch after the other, each forgotten before the next."""
+    after, n, elbo = before, 0, torch.zeros((), dtype=torch.float64)
+    for batch in batches:
+        here = after.model if after else start
+        after = _counted(here, after, method, _admitted(here, batch, missing=True))
+        after = replace(after, data=None)
+        n, elbo = n + after.n, elbo + after.elbo
+    if after is None or not n:
+        raise DataError("batches: expected at least one, got none")
+    local = {name for name, site in after.sites.items() if site.local}
+    shapes = {name: (n, *s[1:]) if name in local else s for name, s in after.shapes.items()}
+    return replace(after, prior=start, n=n, shapes=shapes, elbo=elbo)
+
+
 def _svi(
     start: ProbabilisticModel, before: Posterior | None, method: SVI, data: Data, fingerprint: str
 ) -> Posterior:
     guide = before.guide if before else None
+    if isinstance(guide, Point):
+        raise DataError("this posterior is a point of maximum likelihood; fit its model afresh with SVI()")
     again = before is not None and before.fingerprints[-1:] == (fingerprint,)
     shared = before is not None and bool(before.parameters)
     yesterday = None

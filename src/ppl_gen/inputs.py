@@ -73,7 +73,7 @@ class Data:
                 flat = array.flatten()
                 digest.update(repr(float(flat.sum(dtype=torch.float64))).encode())
                 array = flat[:: 1 + len(flat) // 100_000].contiguous()
-            digest.update(array.numpy().reshape(-1).view(np.uint8))
+            digest.update(array.flatten().view(torch.uint8).numpy().data)
         return digest.hexdigest()
 
 

@@ -31,7 +31,7 @@ from ppl_gen import distributions, inference, models
 from ppl_gen.core import ProbabilisticModel, run
 from ppl_gen.distributions import Likelihood
 from ppl_gen.errors import DamagedFile, DataError, ForeignFile, NewerFile
-from ppl_gen.inference.guides import Automatic, WithParameters, make_guide
+from ppl_gen.inference.guides import Automatic, Point, WithParameters, make_guide
 from ppl_gen.inputs import describe
 from ppl_gen.isolation import isolated
 from ppl_gen.notation import Factorization
@@ -220,7 +220,7 @@ def _kind(posterior: Posterior) -> str:
     if isinstance(guide, MethodType) and guide.__self__ is posterior.model and guide.__name__ == "guide":
         return "own"
     if isinstance(guide, nn.Module):
-        known = {Automatic: "automatic", WithParameters: "function"}
+        known = {Automatic: "automatic", WithParameters: "function", Point: "point"}
         return known.get(type(guide), "module")
     raise DataError(f"posterior: save knows no guide such as {guide!r}")
 
@@ -437,6 +437,10 @@ def _fresh_guide(
         if guide is not None:
             raise ForeignFile("guide: its guide belongs to the model; pass none")
         return posterior.model.guide if kind == "own" else None
+    if kind == "point":
+        at = "guide.at_"
+        point = {key.removeprefix(at): t for key, t in tensors.items() if key.startswith(at)}
+        return Point(posterior.model, point)
     if guide is None:
         if saved["family"] is None:
             what = "class" if kind == "automatic" else kind

@@ -78,13 +78,13 @@ class NormalGamma(NamedTuple):
 
     def given(self, data: Moments) -> "NormalGamma":
         """Bayes' rule on rows of which the moments are known."""
-        strength = self.strength + data.count
-        share = torch.where(data.count > 0, data.count / strength, 0.0)
-        apart = torch.where(data.count > 0, data.mean - self.loc, 0.0)
+        strength = self.strength + data.counts
+        share = torch.where(data.counts > 0, data.counts / strength, 0.0)
+        apart = torch.where(data.counts > 0, data.mean - self.loc, 0.0)
         return NormalGamma(
             self.loc + share * apart,
             strength,
-            self.shape + data.count / 2,
+            self.shape + data.counts / 2,
             self.rate + data.squares / 2 + self.strength * share * apart.square() / 2,
         )
 
@@ -110,12 +110,12 @@ class NormalGamma(NamedTuple):
         The largest variance of a feature over all rows, times ``smoothing``, is added to every variance.
         """
         rows = Moments(self.strength, self.loc, 2 * self.rate)
-        total = rows.count.sum(0).clamp(min=torch.finfo(rows.mean.dtype).tiny)
-        centre = (rows.count * rows.mean).sum(0) / total
-        spread = (rows.squares + rows.count * (rows.mean - centre).square()).sum(0) / total
-        variance = rows.squares / rows.count + smoothing * spread.max()
-        variance = torch.where(rows.count > 0, variance, spread + smoothing * spread.max())
-        return torch.where(rows.count > 0, rows.mean, centre), 1 / variance
+        total = rows.counts.sum(0).clamp(min=torch.finfo(rows.mean.dtype).tiny)
+        centre = (rows.counts * rows.mean).sum(0) / total
+        spread = (rows.squares + rows.counts * (rows.mean - centre).square()).sum(0) / total
+        variance = rows.squares / rows.counts + smoothing * spread.max()
+        variance = torch.where(rows.counts > 0, variance, spread + smoothing * spread.max())
+        return torch.where(rows.counts > 0, rows.mean, centre), 1 / variance
 
     def log_normalizer(self) -> Tensor:
         """log of the integral of (2 pi)^(-strength / 2) times the unnormalised density, a scalar."""

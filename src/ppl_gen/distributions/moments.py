@@ -10,7 +10,7 @@ _LOSS = 1e4  # squares about a point as far as this many variances lose 4 digits
 
 
 class Moments(NamedTuple):
-    """Count, mean and squares about the mean, each of shape (classes, features).
+    """Counts, means and squares about the means, each of shape (classes, features).
 
     Two of them add up to the moments of all their rows (Chan, Golub and LeVeque 1979), and offsets and
     scales of any size cost no digits.
@@ -20,7 +20,7 @@ class Moments(NamedTuple):
     [[3.0, 1.0], [2.0, 9.0], [2.0, 0.0]]
     """
 
-    count: Tensor
+    counts: Tensor
     mean: Tensor
     squares: Tensor
 
@@ -45,10 +45,10 @@ class Moments(NamedTuple):
         return cls(count, mean, squares.clamp(min=0))
 
     def __add__(self, other: "Moments") -> "Moments":  # type: ignore[override]  # rows add up, not tuples
-        count = self.count + other.count
-        share = other.count / count.clamp(min=torch.finfo(count.dtype).tiny)
+        count = self.counts + other.counts
+        share = other.counts / count.clamp(min=torch.finfo(count.dtype).tiny)
         apart = other.mean - self.mean
-        squares = self.squares + other.squares + self.count * share * apart.square()
+        squares = self.squares + other.squares + self.counts * share * apart.square()
         return Moments(count, self.mean + share * apart, squares)
 
 

@@ -38,14 +38,19 @@ def score_rows(fn: Any, value: Tensor, seen: Tensor | None = None) -> Tensor | N
         return None
     every = lean.expand((*lean.batch_shape[:-2], 1, value.shape[1]))
     score = form(every)
-    if score is None:
-        return None
-    each = []
-    for first in range(0, len(value), _ROWS):
-        x, there = value[first : first + _ROWS], None if seen is None else seen[first : first + _ROWS]
-        scores = score(x, there)
-        each.append(_exact(every, x, there) if scores is None else scores)
-    return torch.cat(each, 1).reshape(*every.batch_shape[:-2], len(value))
+    parts = [_part(score, every, value, seen, first) for first in range(0, len(value), _ROWS)]
+    return torch.cat(parts, 1).reshape(*every.batch_shape[:-2], len(value))
+
+
+def _part(score: Any, every: Any, value: Tensor, seen: Tensor | None, first: int) -> Tensor:
+    """The scores of _ROWS rows, by ``log_prob`` itself where the form is unable."""
+    x = value[first : first + _ROWS]
+    there = None if seen is None else seen[first : first + _ROWS]
+    scores = score(x, there) if score else None
+    if scores is not None:
+        return scores
+    cells = every.log_prob(x) if there is None else torch.where(there, every.log_prob(x), 0.0)
+    return cells.sum(-1).reshape(-1, len(x))
 
 
 def _without_rows(base: Any, cells: int) -> Any:
@@ -53,7 +58,7 @@ def _without_rows(base: Any, cells: int) -> Any:
     parameters = {}
     for name, constraint in base.arg_constraints.items():
         value = vars(base).get(name)
-        if value is None:
+        if value is None or vars(base).get("_param", value) is not value:  # probs made of logits, or so
             continue
         rows = value.dim() - cells - 1 - constraint.event_dim
         if rows >= 0:
@@ -62,12 +67,6 @@ def _without_rows(base: Any, cells: int) -> Any:
             value = value.narrow(rows, 0, 1)
         parameters[name] = value
     return type(base)(**parameters, validate_args=False) if parameters else None
-
-
-def _exact(every: Any, x: Tensor, seen: Tensor | None) -> Tensor:
-    scores = every.log_prob(x)
-    scores = scores if seen is None else torch.where(seen, scores, 0.0)
-    return scores.sum(-1).reshape(-1, len(x))
 
 
 _Form = Callable[[Tensor, Tensor | None], Tensor | None]  # rows, seen -> (classes, n), or None: unable
@@ -108,7 +107,7 @@ def _student_t(d: StudentT) -> _Form | None:
     if bool((df != df[:, :1]).any()):
         return None
     power = -0.5 * (df[:, :1] + 1)
-    cells = (0.5 * (df + 1)).lgamma() - (0.5 * df).lgamma() - 0.5 * (math.pi * df).log() - scale.log()
+    cells = _half_step(0.5 * df) - 0.5 * (math.pi * df).log() - scale.log()
     means, units = loc.T[:, :, None], (scale * df.sqrt()).reciprocal().T[:, :, None]
 
     def score(x: Tensor, seen: Tensor | None) -> Tensor | None:
@@ -124,6 +123,12 @@ def _student_t(d: StudentT) -> _Form | None:
         return scores if torch.isfinite(scores.sum()) else None
 
     return score
+
+
+def _half_step(a: Tensor) -> Tensor:
+    """log Γ(a + 1/2) / Γ(a); for large a by its series, where the difference of lgammas loses digits."""
+    series = 0.5 * a.log() - 1 / (8 * a) + 1 / (192 * a**3) - 1 / (640 * a**5) + 17 / (14336 * a**7)
+    return torch.where(a > 50, series, (a + 0.5).lgamma() - a.lgamma())
 
 
 def _bernoulli(d: Bernoulli) -> _Form | None:

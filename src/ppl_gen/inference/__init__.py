@@ -2,6 +2,7 @@
 
 from ppl_gen.inference.elbo import elbo
 from ppl_gen.inference.exact import Exact
+from ppl_gen.inference.maximum_likelihood import MaximumLikelihood
 from ppl_gen.inference.svi import SVI
 
-__all__ = ["SVI", "Exact", "elbo"]
+__all__ = ["SVI", "Exact", "MaximumLikelihood", "elbo"]

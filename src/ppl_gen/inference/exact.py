@@ -33,12 +33,7 @@ class Exact:
             raise Unanswerable(
                 f"{type(start).__name__} is {start.joint}: its posterior has no closed form. Use SVI()."
             )
-        hidden = sorted(n for n, site in data.sites.items() if site.local and n not in data.observed)
-        if hidden:
-            raise Unanswerable(
-                f"Exact needs every row's {', '.join(hidden)}: {type(start).__name__} is {start.joint}. "
-                f"Pass {hidden[0]}=…, or use SVI(), which sums discrete variables out."
-            )
+        refuse_hidden(self, start, data)
         before: Any = start
         after: Any = start
         with torch.no_grad():
@@ -54,6 +49,16 @@ class Exact:
             )
         elbo = torch.tensor([evidence], dtype=torch.float64)
         return Fitted(model=after, guide=None, elbo=elbo, log_evidence=evidence)
+
+
+def refuse_hidden(method: Any, p: ProbabilisticModel, data: Data) -> None:
+    """Counting needs every variable of every row."""
+    hidden = sorted(n for n, site in data.sites.items() if site.local and n not in data.observed)
+    if hidden:
+        raise Unanswerable(
+            f"{type(method).__name__} needs every row's {', '.join(hidden)}: {type(p).__name__} is "
+            f"{p.joint}. Pass {hidden[0]}=…, or use SVI(), which sums discrete variables out."
+        )
 
 
 def chunks(data: Data, size: int) -> Iterator[dict[str, Tensor]]:

@@ -50,17 +50,19 @@ def anchors(repeats: int, n: int = 1_000_000) -> Iterator[Comparison]:
 def growth(largest: int, repeats: int) -> Iterator[Comparison]:
     """Fit and classify at 1,000 rows and every tenfold up to ``largest``."""
     n = 1000
-    nb, method = GaussianNaiveBayes(CLASSES, FEATURES), MaximumLikelihood()
     while n <= largest:
-        x, y = rows(n)
-        here = repeats if n <= 1_000_000 else min(repeats, 6)
-        yield compare(f"fit, {n:,} rows", lambda: fit(nb, x=x, y=y), lambda: GaussianNB().fit(x, y), here)
-        ours, theirs = fit(nb, method, x=x, y=y), GaussianNB().fit(x, y)
-        yield compare(
-            f"p(y \\| x), {n:,} rows",
-            lambda: ask(ours, "p(y | x)", x=x).probs,
-            lambda: theirs.predict_proba(x),
-            here,
-        )
-        del x, y
+        yield from _at(n, repeats if n <= 1_000_000 else min(repeats, 6))
         n *= 10
+
+
+def _at(n: int, repeats: int) -> Iterator[Comparison]:
+    x, y = rows(n)
+    nb = GaussianNaiveBayes(CLASSES, FEATURES)
+    yield compare(f"fit, {n:,} rows", lambda: fit(nb, x=x, y=y), lambda: GaussianNB().fit(x, y), repeats)
+    ours, theirs = fit(nb, MaximumLikelihood(), x=x, y=y), GaussianNB().fit(x, y)
+    yield compare(
+        f"p(y \\| x), {n:,} rows",
+        lambda: ask(ours, "p(y | x)", x=x).probs,
+        lambda: theirs.predict_proba(x),
+        repeats,
+    )

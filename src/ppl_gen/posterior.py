@@ -95,7 +95,7 @@ class Posterior:
         if not self.parameters:
             return {}
         if self.point:
-            return {name: value.expand(draws, *value.shape) for name, value in self.point.items()}
+            return {name: value.repeat(draws, *[1] * value.dim()) for name, value in self.point.items()}
         with isolated(seed):
             drawn = [self._draw_once() for _ in range(draws)]
         stacked = {name: torch.stack([d[name] for d in drawn]) for name in drawn[0]}

@@ -74,7 +74,8 @@ class NormalGamma(NamedTuple):
 
         Missing cells (NaN) are left out, each by itself.
         """
-        return self.given(Moments.of(rows, belong, len(self.rate)))
+        classes = belong.shape[1] if belong.dim() == 2 else len(self.rate)
+        return self.given(Moments.of(rows, belong, classes))
 
     def given(self, data: Moments) -> "NormalGamma":
         """Bayes' rule on rows of which the moments are known."""

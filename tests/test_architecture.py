@@ -16,14 +16,14 @@ import ppl_gen.models
 SOURCE = Path(ppl_gen.__file__).parent
 # Each part may import parts of a lower level, and itself.
 LEVELS = {
-    "errors": -1, "notation": 0, "graph": 0, "checks": 0, "progress": 0, "isolation": 0,
+    "errors": -1, "notation": 0, "graph": 0, "checks": 0, "files": 0, "progress": 0, "isolation": 0,
     "networks": 1, "distributions": 1, "core": 1, "data": 1, "plot": 1,
-    "inputs": 2, "models": 2,
+    "inputs": 2, "models": 2, "tables": 2,
     "inference": 3,
     "posterior": 4,
     "world": 5,
     "fit": 6, "ask": 6, "storage": 6, "testing": 6,
-    "diagnostics": 7,
+    "diagnostics": 7, "equivalence": 7, "explanation": 7,
     "report": 7,
     "tour": 8,
     "__init__": 9,

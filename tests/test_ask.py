@@ -517,7 +517,9 @@ def test_regression_of_a_user():
 
 
 def test_repr_says_question_model_and_method():
-    assert repr(ask(naive_bayes(), "p(y | x)", x=NEW)) == "p(y | x) of GaussianNaiveBayes, enumerated"
+    assert (
+        repr(ask(naive_bayes(), "p(y | x)", x=NEW)) == "p(y | x) of GaussianNaiveBayes for 7 rows, enumerated"
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         answer = ask(linear_vae()[0], "p(x)")

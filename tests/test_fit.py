@@ -22,6 +22,7 @@ from ppl_gen.errors import (
     Unexplained,
     UnknownVariable,
 )
+from ppl_gen.inference import elbo
 from ppl_gen.models import VAE, GaussianMixture, GaussianNaiveBayes, LogisticRegression
 
 DATA = iris().standardized()
@@ -100,7 +101,7 @@ def test_every_verb_leaves_the_world_as_it_was(validate, tmp_path):
             repr(model), repr(posterior), model._repr_html_(), posterior._repr_html_()
             assert state_of_the_world() == before
         with pytest.raises(DataError):
-            fit(FITS["mixture"][0], x=[*DATA.x.tolist()[:3], [0.0, 0.0, 0.0, float("nan")]])
+            fit(FITS["mixture"][0], x=[*DATA.x.tolist()[:3], [0.0, 0.0, 0.0, float("inf")]])
         assert state_of_the_world() == before
 
 
@@ -263,7 +264,6 @@ REFUSED = [
     ({}, {"x": torch.zeros(0, 4)}, DataError, "x: expected at least one row"),
     ({}, {"x": [["a", "b", "c", "d"]]}, DataError, "x: expected numbers"),
     ({}, {"x": [[1.0, 2.0, 3.0, float("inf")]]}, DataError, "x: expected finite real numbers, got inf"),
-    ({}, {"x": [[1.0, 2.0, 3.0, float("nan")]]}, DataError, "x: expected no missing cells here, got NaN"),
     ({}, {"x": DATA.x, "z": [0, 1]}, DataError, "z: expected shape"),
 ]
 
@@ -338,3 +338,133 @@ def test_an_unexplained_latent_is_named():
         Unexplained, match="'k' is a latent variable that is neither observed, sampled by the guide"
     ):
         fit(Counts(), SVI(steps=1), x=[1.0, 2.0])
+
+
+def test_missing_cells_are_summed_out_by_svi():
+    """A column that nobody saw changes nothing: the ELBO is that of the model without it."""
+    x = DATA.x[:, :2]
+    blind = torch.cat([x, torch.full((150, 1), torch.nan)], 1)
+    model = GaussianNaiveBayes(classes=3, features=3)
+    svi = fit(model, SVI(steps=300), x=blind, y=DATA.y)
+    exact = fit(model, x=blind, y=DATA.y)
+    without = fit(GaussianNaiveBayes(classes=3, features=2), x=x, y=DATA.y)
+    assert exact.log_evidence == pytest.approx(without.log_evidence, rel=1e-10)
+    bound, error = svi.estimate_elbo(200)
+    assert bound < exact.log_evidence + 5 * error
+    assert bound > exact.log_evidence - 60
+    mixture = fit(GaussianMixture(components=2, features=3), SVI(steps=20), x=blind)
+    assert torch.isfinite(mixture.elbo).all()
+
+
+def test_missing_cells_that_others_depend_on_are_refused():
+    gap = DATA.y.double()
+    gap[3] = torch.nan
+    with pytest.raises(DataError, match=r"since x depends on it; got NaN at \[3\]"):
+        fit(GaussianNaiveBayes(classes=3, features=4), SVI(steps=1), x=DATA.x, y=gap)
+    with pytest.raises(DataError, match=r"y: expected a class for every row, got none \(NaN\) for row 3"):
+        fit(GaussianNaiveBayes(classes=3, features=4), x=DATA.x, y=gap)
+
+
+def test_likely_slips_are_answered_in_words():
+    model, method, data = FITS["naive Bayes"]
+    for call, message in [
+        (lambda: fit(model, SVI, **data), r"got the class SVI; make one: SVI\(…\)"),
+        (lambda: fit(GaussianNaiveBayes, **data), "got the class GaussianNaiveBayes; make one"),
+        (lambda: fit(model, data["x"], data["y"]), "data are passed by name"),
+        (lambda: fit(model, method, data["x"]), "data are passed by name"),
+        (lambda: ask(model, "p(x | y)", y=1).log_prob(data["x"]), "values are passed by name"),
+        (lambda: fit(model, X=data["x"], y=data["y"]), "Did you mean 'x'?"),
+        (lambda: ask(model, "p(x | y=1)"), "values are passed by name"),
+        (lambda: SVI(optimizer="adam"), "optimizer: expected a class of torch.optim"),
+        (lambda: SVI(optimizer=torch.optim.LBFGS), "optimizer: LBFGS"),
+        (lambda: Exact(chunk=0), "chunk: expected a whole number"),
+        (
+            lambda: VAE(features=3, latent=2, decoder=torch.nn.Linear(2, 8)),
+            r"decoder: expected .*got one to \(2, 8\)",
+        ),
+        (
+            lambda: VAE(features=3, latent=2, encoder=torch.nn.Linear(4, 4)),
+            "encoder: expected .*cannot take it",
+        ),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
+class Counted(ProbabilisticModel):
+    """A Poisson latent for each row, with a guide that is not reparameterised."""
+
+    joint = "p(k) p(x | k)"
+    approximation = "q(k | x)"
+
+    def __init__(self):
+        super().__init__()
+        self.log_rate = torch.nn.Parameter(torch.tensor(0.5))
+
+    def model(self, n):
+        with pyro.plate("data", n):
+            k = pyro.sample("k", dist.Poisson(torch.full((n,), 2.0)))
+            pyro.sample("x", dist.Normal(k, 1.0))
+
+    def guide(self, n, x):
+        with pyro.plate("data", n):
+            pyro.sample("k", dist.Poisson(self.log_rate.exp() * torch.ones(n)))
+
+
+def test_score_function_gradients_grow_with_the_scale_of_the_rows_once():
+    """The gradient at scale 10 is 10 times the one at scale 1: means over draws, 6 standard errors."""
+    model, x = Counted(), torch.tensor([9.0, 12.0])
+    means, errors = [], []
+    for scale in (1.0, 10.0):
+        grads = []
+        torch.manual_seed(0)
+        for _ in range(1500):
+            value = elbo(model.model, model.guide, {"n": 2, "x": x}, {"x": x}, scale)
+            grads.append(torch.autograd.grad(value, model.log_rate)[0] / scale)
+        grads = torch.stack(grads)
+        means.append(grads.mean())
+        errors.append(grads.std() / 1500**0.5)
+    assert abs(means[0] - means[1]) < 6 * (errors[0] ** 2 + errors[1] ** 2) ** 0.5
+    assert abs(means[0]) > 6 * errors[0]  # a factor of ten would be seen
+
+
+class Module(pyro.nn.PyroModule):
+    """A guide as Pyro's users write it, made outside of any context of ours."""
+
+    def __init__(self):
+        super().__init__()
+        self.loc = pyro.nn.PyroParam(torch.tensor(0.0))
+        self.dropout = torch.nn.Dropout(0.5)
+
+    def forward(self):
+        return pyro.sample("mu", dist.Normal(self.dropout(self.loc + 1.0), 0.5))
+
+
+class Mean(ProbabilisticModel):
+    """One unknown mean."""
+
+    joint = "p(mu) p(x | mu)"
+
+    def model(self, n):
+        mu = pyro.sample("mu", dist.Normal(torch.tensor(0.0), 10.0))
+        with pyro.plate("data", n):
+            pyro.sample("x", dist.Normal(mu, 1.0))
+
+
+def test_a_pyro_module_is_a_guide_and_ends_in_evaluation_mode():
+    posterior = fit(Mean(), SVI(steps=30, guide=Module()), x=[3.0, 4.0])
+    assert posterior.draw(200, seed=0)["mu"].abs().min() > 0  # dropout would give zeros
+    decoder = pyro.nn.PyroModule[torch.nn.Linear](2, 3)
+    assert torch.isfinite(
+        fit(VAE(features=3, latent=2, decoder=decoder), SVI(steps=3), x=torch.ones(4, 3)).elbo
+    ).all()
+
+
+@pytest.mark.parametrize("steps", [1, 50])
+def test_the_state_kept_is_one_whose_elbo_was_finite(steps):
+    model, _, data = FITS["mixture"]
+    with pytest.raises(NonFinite) as caught:
+        fit(model, SVI(steps=steps, learning_rate=1e6), **data)
+    kept = caught.value.posterior
+    assert all(torch.isfinite(v).all() for v in kept.draw(20, seed=0).values())
+    assert np.isfinite(kept.estimate_elbo(3)[0])

@@ -10,6 +10,7 @@ from torch.distributions import Distribution
 
 from ppl_gen import ask, fit
 from ppl_gen.errors import DataError, UnknownVariable
+from ppl_gen.inputs import admit
 from ppl_gen.models import GaussianNaiveBayes, LogisticRegression
 
 X = np.random.default_rng(0).normal(size=(6, 2))
@@ -205,3 +206,9 @@ def test_the_callers_mode_changes_nothing(context):
     finally:
         torch.set_default_dtype(torch.float32)
         Distribution.set_default_validate_args(True)
+
+
+def test_a_missing_cell_is_not_the_zero_that_stands_in_for_it():
+    model = GaussianNaiveBayes(classes=2, features=2)
+    rows = [admit(model, {"x": [[1.0, cell]], "y": [0]}, missing=True) for cell in (0.0, float("nan"))]
+    assert rows[0].fingerprint() != rows[1].fingerprint()

@@ -24,11 +24,11 @@ from pyro.infer import autoguide
 from torch import nn
 from torch.distributions import constraints
 
-from ppl_gen import SVI, Posterior, ProbabilisticModel, fit, storage
+from ppl_gen import SVI, Posterior, ProbabilisticModel, fit
 from ppl_gen.distributions import Categorical, Gaussian
 from ppl_gen.errors import DamagedFile, DataError, FileRefused, ForeignFile, NewerFile
 from ppl_gen.models import VAE, GaussianMixture, GaussianNaiveBayes, LogisticRegression
-from ppl_gen.storage import load, save
+from ppl_gen.storage import layout, load, save
 
 ROOT = Path(__file__).parent.parent
 QUICK = functools.partial(SVI, steps=5, progress=False)
@@ -217,15 +217,16 @@ def test_the_constructor_s_arguments_survive(tmp_path: Path) -> None:
 
 def test_a_method_comes_back_and_what_a_file_cannot_hold_is_named(tmp_path: Path) -> None:
     method = QUICK(guide=autoguide.AutoDelta, optimizer=torch.optim.Adagrad, learning_rate=0.1, seed=4)
-    save(fit(lr(), method, x=x, y=y), tmp_path / "a")
-    assert load(tmp_path / "a").method == method
+    posterior = fit(lr(), method, x=x, y=y)
+    save(posterior, tmp_path / "a")
+    assert load(tmp_path / "a").method == posterior.method == method.resolved(lr())
 
     def fading(fraction: float) -> float:
         return 1 - fraction
 
     save(fit(lr(), QUICK(schedule=fading, guide=weight_guide), x=x, y=y), tmp_path / "b")
     again = load(tmp_path / "b", guide=weight_guide)
-    assert again.method == QUICK(guide=weight_guide)
+    assert again.method == QUICK(guide=weight_guide).resolved(lr())
     assert again.note == "not saved with it: schedule=fading"
 
 
@@ -281,7 +282,7 @@ def test_every_flipped_bit_is_seen(file: Path) -> None:
             for bit in range(8):
                 os.pwrite(raw.fileno(), bytes([byte ^ 1 << bit]), place)
                 with pytest.raises(DamagedFile):
-                    storage._read(file)
+                    layout.read(file)
             os.pwrite(raw.fileno(), bytes([byte]), place)
     load(file)
 
@@ -337,12 +338,12 @@ def forged(file: Path, **changes: Any) -> None:
     header["__metadata__"]["ppl_gen"] = json.dumps(document, separators=(",", ":"))
     text = json.dumps(header, separators=(",", ":")).encode()
     content = struct.pack("<Q", len(text)) + text + content[8 + length :]
-    place = storage._DIGEST
-    file.write_bytes(content[: place.start] + storage._digest(content) + content[place.stop :])
+    place = layout.DIGEST
+    file.write_bytes(content[: place.start] + layout.digest(content) + content[place.stop :])
 
 
 def test_a_newer_file_says_so(file: Path) -> None:
-    forged(file, version=storage.VERSION + 1, ppl_gen="7.5")
+    forged(file, version=layout.VERSION + 1, ppl_gen="7.5")
     with pytest.raises(NewerFile, match=r"nb\.pplgen: ppl-gen 7\.5 wrote it in format 2; .* Upgrade"):
         load(file)
 

@@ -15,15 +15,9 @@ from ppl_gen.distributions import Bernoulli, BetaBinomial, Binomial, Categorical
 from ppl_gen.errors import BrokenModel, DataError, UnknownVariable
 from ppl_gen.models import VAE, GaussianMixture, GaussianNaiveBayes, LogisticRegression
 from ppl_gen.testing import check_model
-from tests.broken_models import (
-    BROKEN,
-    Centre,
-    ChangesDtype,
-    Code,
-    DisablesValidation,
-    GlobalParameter,
-    Reseeds,
-)
+from tests.broken_models.base import Centre, Code
+from tests.broken_models.catalogue import BROKEN
+from tests.broken_models.state import ChangesDtype, DisablesValidation, GlobalParameter, Reseeds
 
 
 @pytest.mark.parametrize(("cls", "sizes", "given", "words"), BROKEN, ids=[cls.__name__ for cls, *_ in BROKEN])
@@ -213,7 +207,7 @@ def test_the_callers_own_mistakes_are_not_the_models():
 @pytest.mark.parametrize("seed", range(3))
 def test_no_false_alarm_of_the_statistical_rule(seed):
     """The rule's own coin is fair for torch's distributions, extreme ones too."""
-    from ppl_gen.testing import _chain
+    from ppl_gen.testing.densities import chain
 
     torch.manual_seed(seed)
     tiny = torch.tensor([1e-3, 0.1, 50.0], dtype=torch.float64)
@@ -232,7 +226,7 @@ def test_no_false_alarm_of_the_statistical_rule(seed):
     ):
         pyro.enable_validation(False)
         try:
-            for difference in _chain(fn, 1024):
+            for difference in chain(fn, 1024):
                 up, down = int((difference > 0).sum()), int((difference < 0).sum())
                 assert abs(up - down) / 2 <= (max(up + down, 1) * 17.5 / 2) ** 0.5, fn  # log(2 * 22 / 1e-6)
         finally:

@@ -3,11 +3,14 @@
 from ppl_gen.ask import Answer, Importance, LowerBound, ask
 from ppl_gen.core import ProbabilisticModel
 from ppl_gen.diagnostics import summary, to_arviz
+from ppl_gen.equivalence import logistic_equivalent
+from ppl_gen.explanation import explain
 from ppl_gen.fit import fit
 from ppl_gen.inference import SVI, Exact, MaximumLikelihood
 from ppl_gen.notation import Factorization
 from ppl_gen.posterior import Posterior, merge
 from ppl_gen.storage import load, save
+from ppl_gen.tables import columns_of
 from ppl_gen.testing import check_model
 
 __version__ = "0.1.0"
@@ -18,6 +21,9 @@ __all__ = [
     "ask",
     "to_arviz",
     "summary",
+    "explain",
+    "logistic_equivalent",
+    "columns_of",
     "check_model",
     "save",
     "load",

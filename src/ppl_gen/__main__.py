@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="ppl-gen", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--version", action="version", version=f"ppl-gen {__version__}")
-    commands = parser.add_subparsers(dest="command", title="commands", metavar="")
+    commands = parser.add_subparsers(dest="command", title="commands", metavar="COMMAND")
     tour = commands.add_parser(
         "tour",
         help="five claims about four models, measured on real data",

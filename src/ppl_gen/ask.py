@@ -1,5 +1,6 @@
 """The verb `ask`: any question that a joint can answer, and how the answer was obtained."""
 
+import html
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
@@ -15,7 +16,7 @@ from pyro import poutine
 from pyro.poutine.messenger import Messenger
 from torch import Tensor
 
-from ppl_gen.checks import whole
+from ppl_gen.checks import called, whole
 from ppl_gen.core import (
     ProbabilisticModel,
     arguments,
@@ -90,7 +91,7 @@ def ask(
     (tensor([0, 1]), 'enumerated')
     """
     if not isinstance(of, ProbabilisticModel | Posterior):
-        raise DataError(f"ask: expected a ProbabilisticModel or a Posterior first, got {type(of).__name__}")
+        raise DataError(f"ask: expected a ProbabilisticModel or a Posterior first, got {called(of)}")
     if not (method is None or isinstance(method, Importance)):
         raise DataError(f"method: expected Importance(…) or LowerBound(…), got {method!r}")
     asked = read_question(question)
@@ -158,7 +159,7 @@ class Answer:
         """Monte-Carlo standard error of the last numbers, in their shape; None if they are exact."""
         return self._error
 
-    def log_prob(self, **values: Any) -> Tensor:
+    def log_prob(self, *unnamed: Any, **values: Any) -> Tensor:
         """log p(targets | given) in nats, one number for each row.
 
         Args:
@@ -167,6 +168,8 @@ class Answer:
         Raises:
             NoDensity: the model only draws this variable.
         """
+        if unnamed:
+            raise DataError(f"values are passed by name: .log_prob({self._targets[0]}=…)")
         if set(values) != set(self._targets):
             raise DataError(
                 f"{self.question}: expected a value for each of {', '.join(self._targets)}, "
@@ -247,7 +250,15 @@ class Answer:
         return drawn if len(self._targets) > 1 else drawn[self._targets[0]]
 
     def __repr__(self) -> str:
-        return f"{self.question} of {type(self._world.p).__name__}, {self._how}"
+        rows = f" for {self._given.n:,} rows" if self._has_rows else ""
+        return f"{self.question} of {type(self._world.p).__name__}{rows}, {self._how}"
+
+    def _repr_html_(self) -> str:
+        name = self._targets[0]
+        finite = len(self._targets) == 1 and bool(self._world.sites[name].levels)
+        verbs = [".probs", ".mode"] if finite else [".mean"]
+        verbs += [".sample(n)", f".log_prob({', '.join(f'{name}=…' for name in self._targets)})"]
+        return f"{html.escape(repr(self))}<br><small>{html.escape('  '.join(verbs))}</small>"
 
     # Reading the question -------------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """Checks of arguments: an error names the argument, what was expected and what came."""
 
+import difflib
 import math
 from typing import Any
 
@@ -25,9 +26,10 @@ def whole(name: str, value: Any, least: int = 1) -> int:
 
 def positive(name: str, value: Any) -> float:
     """A positive finite number."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+    number = value.item() if hasattr(value, "item") and getattr(value, "ndim", 0) == 0 else value
+    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number < math.inf:
         raise DataError(f"{name}: expected a positive number, got {value!r}")
-    return float(value)
+    return float(number)
 
 
 def hyperparameter(name: str, value: Any, shape: tuple[int, ...], above_zero: bool = True) -> Tensor:
@@ -43,3 +45,24 @@ def hyperparameter(name: str, value: Any, shape: tuple[int, ...], above_zero: bo
         what = "positive finite numbers" if above_zero else "finite numbers"
         raise DataError(f"{name}: expected {what}, got {expanded[~good][0].item():g}")
     return expanded
+
+
+def called(value: Any) -> str:
+    """What came, in words: a class passed for an instance is a likely slip.
+
+    >>> called(Tensor), called(3)
+    ('the class Tensor; make one: Tensor(…)', 'int')
+    """
+    if isinstance(value, type):
+        return f"the class {value.__name__}; make one: {value.__name__}(…)"
+    return type(value).__name__
+
+
+def did_you_mean(name: str, names: Any) -> str:
+    """A hint at the nearest of ``names``, or nothing.
+
+    >>> did_you_mean("Y", ["x", "y"])
+    " Did you mean 'y'?"
+    """
+    near = [n for n in names if n.lower() == name.lower()] or difflib.get_close_matches(name, names, 1)
+    return f" Did you mean {near[0]!r}?" if near else ""

@@ -167,8 +167,21 @@ def arguments(program: Program, values: Values) -> dict[str, Any]:
 
 def run(program: Program, values: Values, clamped: Values | None = None) -> poutine.Trace:
     """Trace ``program`` on the ``values`` that its signature names, with the ``clamped`` variables fixed."""
+    _own_parameters(getattr(program, "__self__", program))
     conditioned = pyro.condition(program, dict(clamped)) if clamped else program
     return poutine.trace(conditioned).get_trace(**arguments(program, values))
+
+
+def _own_parameters(owner: Any) -> None:
+    """Let the PyroModules inside ``owner`` keep their parameters, also those made before `isolated` ran.
+
+    Pyro gives a module the place for them when it is made, and only where its setting is on at that time.
+    """
+    if isinstance(owner, torch.nn.Module) and "_own_parameters" not in owner.__dict__:
+        for module in owner.modules():
+            if isinstance(module, PyroModule) and not hasattr(module._pyro_context, "param_state"):
+                module._pyro_context.param_state = {"params": {}, "constraints": {}}
+        owner.__dict__["_own_parameters"] = True
 
 
 def is_local(site: Mapping[str, Any]) -> bool:
@@ -251,7 +264,8 @@ def dtype_of(p: torch.nn.Module) -> torch.dtype:
 def score(fn: Any, value: Tensor, seen: Tensor | None = None) -> Tensor:
     """The log density of ``value`` under ``fn``, over the ``seen`` cells alone if some are missing.
 
-    Exact for densities that factorise over their cells (``.to_event``): a missing cell sums out to one.
+    Exact for densities that factorise over their cells (``.to_event``): a missing cell sums out to one;
+    others bring a ``log_prob_of_seen``.
     """
     if seen is None:
         return fn.log_prob(value)
@@ -259,6 +273,8 @@ def score(fn: Any, value: Tensor, seen: Tensor | None = None) -> Tensor:
     while isinstance(base, torch.distributions.Independent):
         cells += base.reinterpreted_batch_ndims
         base = base.base_dist
+    if base.event_dim and hasattr(base, "log_prob_of_seen"):
+        return base.log_prob_of_seen(value, seen)
     if base.event_dim:
         raise DataError(
             "missing cells (NaN) can be summed out of a density that factorises over its cells; "

@@ -7,13 +7,15 @@ from typing import Any
 
 import torch
 
+from ppl_gen.checks import called
 from ppl_gen.core import ProbabilisticModel
 from ppl_gen.errors import DataError, NonFinite
 from ppl_gen.inference import SVI, Exact, MaximumLikelihood
 from ppl_gen.inference.guides import Point
 from ppl_gen.inference.method import Fitted
-from ppl_gen.inputs import Data, admit
+from ppl_gen.inputs import Data, admit, may_repeat
 from ppl_gen.isolation import isolated
+from ppl_gen.notation import Factorization
 from ppl_gen.posterior import Posterior
 
 
@@ -22,6 +24,7 @@ def fit(
     method: Any = None,
     batches: Iterable[Mapping[str, Any]] | None = None,
     /,
+    *unnamed: Any,
     **data: Any,
 ) -> Posterior:
     """Infer the latent variables of a joint from data named like its variables.
@@ -36,8 +39,9 @@ def fit(
             else SVI.
         batches: for a method that counts (the first two), the data in parts, each a mapping such as
             ``{"x": rows, "y": labels}``: one is looked at, and held, at a time.
-        data: NumPy arrays (memory maps too: they are read in chunks), tensors, data frames or lists; rows
-            first.
+        data: by name, rows first, such as x (n, features) and y (n,): NumPy arrays (memory maps too: they
+            are read in chunks), tensors, data frames or lists; classes as codes 0, 1, …. A missing cell
+            (NaN, None, NA) of a variable that no other depends on is summed out.
 
     Raises:
         UnknownVariable, DataError: the data do not fit the joint.
@@ -53,11 +57,14 @@ def fit(
     before = model if isinstance(model, Posterior) else None
     start = before.model if before else model
     if not isinstance(start, ProbabilisticModel):
-        raise DataError(f"model: expected a ProbabilisticModel or a Posterior, got {type(start).__name__}")
+        raise DataError(f"model: expected a ProbabilisticModel or a Posterior, got {called(start)}")
+    arrays = hasattr(method, "__array__") or hasattr(batches, "__array__")
+    if unnamed or arrays or isinstance(method, list | tuple):
+        raise DataError(f"data are passed by name, as in {start.joint}: fit(model, x=…)")
     if method is None:
         method = before.method if before else (Exact() if hasattr(start, "updated") else SVI())
-    if not hasattr(method, "fit"):
-        raise DataError(f"method: expected Exact(), SVI(…) or another method, got {method!r}")
+    if isinstance(method, type) or not hasattr(method, "fit"):
+        raise DataError(f"method: expected Exact(), SVI(…) or another method, got {called(method)}")
     counts = isinstance(method, Exact | MaximumLikelihood)
     if not data and batches is None:
         raise DataError(f"fit needs data named like the variables of {start.joint}")
@@ -66,19 +73,34 @@ def fit(
     with isolated(getattr(method, "seed", 0), grad=True):
         if batches is not None:
             return _streamed(start, before, method, batches)
-        admitted = _admitted(start, data, missing=counts)
+        admitted = _admitted(start, method, data)
         if counts:
             return _counted(start, before, method, admitted)
+        method = method.resolved(start) if isinstance(method, SVI) else method
         return _svi(start, before, method, admitted, admitted.fingerprint())
 
 
-def _admitted(start: ProbabilisticModel, data: Mapping[str, Any], missing: bool) -> Data:
-    admitted = admit(start, data, missing=missing)
+def _admitted(start: ProbabilisticModel, method: Any, data: Mapping[str, Any]) -> Data:
+    admitted = admit(start, data, missing=True)
     if admitted.n == 0:
         raise DataError(f"{', '.join(data)}: expected at least one row, got none")
     if not admitted.observed:
         raise DataError(f"fit needs a generated variable of {start.joint}; got only inputs")
+    _refuse_gaps(start, admitted, method)
     return admitted
+
+
+def _refuse_gaps(p: ProbabilisticModel, data: Data, method: Any) -> None:
+    """A missing cell sums out of its own factor; what looks at it would have to be summed as well."""
+    line = Factorization(p.joint)
+    for name in data.seen:
+        children = sorted(child for child, parents in line.items() if name in parents)
+        if children and not isinstance(method, Exact | MaximumLikelihood):
+            row = torch.nonzero(~data.seen[name])[0].tolist()
+            raise DataError(
+                f"{name}: expected no missing cells, since {', '.join(children)} depends on it; got NaN at "
+                f"{row}. Drop such rows, or fill them in"
+            )
 
 
 def _counted(start: ProbabilisticModel, before: Posterior | None, method: Any, data: Data) -> Posterior:
@@ -88,7 +110,8 @@ def _counted(start: ProbabilisticModel, before: Posterior | None, method: Any, d
             f"this posterior was found by another method; fit its model afresh with {type(method).__name__}()"
         )
     fingerprint = data.fingerprint()
-    if before and fingerprint in before.fingerprints:
+    unique = not may_repeat(data.sites, data.observed)
+    if before and unique and fingerprint in before.fingerprints:
         raise DataError("these very rows are in this posterior already; they would be counted twice")
     fitted = method.fit(start, guide, data)
     evidence = fitted.log_evidence
@@ -103,8 +126,10 @@ def _streamed(
     """One batch after the other, each forgotten before the next."""
     after, n, elbo = before, 0, torch.zeros((), dtype=torch.float64)
     for batch in batches:
+        if not isinstance(batch, Mapping):
+            raise DataError(f'batches: expected mappings such as {{"x": rows}}, got {called(batch)}')
         here = after.model if after else start
-        after = _counted(here, after, method, _admitted(here, batch, missing=True))
+        after = _counted(here, after, method, _admitted(here, method, batch))
         after = replace(after, data=None)
         n, elbo = n + after.n, elbo + after.elbo
     if after is None or not n:

@@ -2,7 +2,7 @@
 
 import hashlib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,6 +12,7 @@ import pyro
 import torch
 from torch import Tensor
 
+from ppl_gen.checks import did_you_mean
 from ppl_gen.core import ProbabilisticModel, Site, dtype_of, sites
 from ppl_gen.errors import DataError, NotGenerated, UnknownVariable
 from ppl_gen.notation import Factorization
@@ -48,6 +49,13 @@ class Data:
         local = {name: v for name, v in self.observed.items() if self.sites[name].local}
         return {**{name: v for name, v in self.inputs.items() if v.dim() and len(v) == self.n}, **local}
 
+    @property
+    def gaps(self) -> dict[str, Tensor]:
+        """The rows, with NaN where a cell is missing."""
+        return self.rows | {
+            name: torch.where(seen, self.observed[name], torch.nan) for name, seen in self.seen.items()
+        }
+
     def take(self, index: Tensor | slice) -> "Data":
         """The rows of ``index``; a slice copies nothing."""
         part = {name: v[index] for name, v in self.rows.items()}
@@ -64,9 +72,10 @@ class Data:
         return replace(self, observed={**self.observed, name: value})
 
     def fingerprint(self) -> str:
-        """A hash of names, shapes, types and values."""
+        """A hash of names, shapes, types and values, and of what is missing."""
         digest = hashlib.sha256()
-        for name, value in sorted({**self.inputs, **self.observed}.items()):
+        gaps = {f"{name} seen": mask for name, mask in self.seen.items()}
+        for name, value in sorted({**self.inputs, **self.observed, **gaps}.items()):
             digest.update(f"{name} {tuple(value.shape)} {value.dtype};".encode())
             array = value.detach().cpu().contiguous()
             if array.nbytes > _HASHED_WHOLE:
@@ -107,6 +116,7 @@ def admit(
             raise UnknownVariable(
                 f"{name!r} is not a variable of {type(p).__name__}: {p.joint}. "
                 f"Its variables are {', '.join([*line, *sorted(line.given)])}."
+                f"{did_you_mean(name, [*line, *line.given])}"
             )
     floats = dtype_of(p)
     tensors = {name: as_tensor(name, value, floats) for name, value in values.items()}
@@ -153,6 +163,12 @@ def admit(
             others = ", ".join(v for v in (*inputs, *observed) if v != name)
             raise DataError(f"{name}: expected {n} rows, as in {others}, got shape {tuple(value.shape)}")
     return Data(inputs, observed, n, found, seen)
+
+
+def may_repeat(found: Mapping[str, Site], observed: Iterable[str]) -> bool:
+    """Whether rows repeat by themselves, being discrete; the same continuous rows are the same data."""
+    supports = (found[name].support for name in observed if name in found)
+    return all(getattr(support, "is_discrete", True) for support in supports)
 
 
 def describe(p: ProbabilisticModel, inputs: Mapping[str, Any]) -> dict[str, Site]:
@@ -239,7 +255,9 @@ def _fit_to_site(
     if blank is not None and bool(blank.any()):
         if not missing:
             row = torch.nonzero(blank)[0].tolist()
-            raise DataError(f"{name}: expected no missing cells here, got NaN at {row}")
+            raise DataError(
+                f"{name}: expected no missing cells, got NaN at {row}: drop such rows, or fill them in"
+            )
         mask = ~blank
     if not finite:
         _refuse_nonfinite(name, value if mask is None else torch.where(mask, value, 0))

@@ -28,6 +28,11 @@ def _factors(line: str, symbol: str) -> Iterable[Factor]:
         if token in wanted or ("a variable" in wanted and is_name):
             place += 1
             return token
+        if token == "=":
+            raise NotationError(
+                f"a question names variables only: {line}\nTheir values are passed by name, for instance "
+                f'ask(model, "{symbol}(x | y)", y=1).'
+            )
         found = "the line ends" if start >= len(line) else f"{token!r} stands"
         raise NotationError(
             f"cannot read this line: expected {' or '.join(wanted)} where {found}\n"

@@ -11,11 +11,12 @@ import torch
 from pyro import poutine
 from torch import Tensor
 
+from ppl_gen.checks import whole
 from ppl_gen.core import ProbabilisticModel, Site, arguments, run, variables
 from ppl_gen.errors import DataError, NoEvidence
 from ppl_gen.inference.guides import Point
 from ppl_gen.inference.svi import estimate_elbo
-from ppl_gen.inputs import Data, admit
+from ppl_gen.inputs import Data, admit, may_repeat
 from ppl_gen.isolation import isolated
 
 
@@ -29,7 +30,8 @@ class Posterior:
         prior: the model before these data.
         guide: the program that draws the latents; None if the updated model itself is the posterior.
         method: how it was found.
-        elbo: the history of the evidence lower bound in nats, float64, one number for each step.
+        elbo: the history of the evidence lower bound in nats, float64, one number for each step: one
+            draw's estimate, which scatters about the bound. `estimate_elbo` averages.
         n: the number of rows of the last fit.
         shapes, dtypes: of the data of the last fit, by name.
         sites: the latent variables and the rows' variables, as one run of the model shows them.
@@ -90,6 +92,7 @@ class Posterior:
             draws: how many.
             seed: None draws anew at every call.
         """
+        whole("draws", draws)
         if seed is not None and (draws, seed) in self._drawn:
             return self._drawn[draws, seed]
         if not self.parameters:
@@ -126,14 +129,27 @@ class Posterior:
         Without ``data`` it is the bound on the log evidence of the data that were fitted; with ``data``,
         of those data under the same guide. For an exact posterior every draw gives the log evidence.
         """
+        whole("draws", draws)
         if self.point:
             raise NoEvidence("a point of maximum likelihood has no ELBO: log q of it is infinite. Use SVI().")
         with isolated(seed):
-            values = admit(self.model, data) if data else self.data
-            if values is None:
-                raise DataError("the data of this posterior are not saved with it: pass them by name, x=…")
+            values = admit(self.model, data, missing=True) if data else self.fitted_data()
             joint = self.prior if self.guide is None else self.model
             return estimate_elbo(joint.model, self.latents, values, draws, self.yesterday)
+
+    def fitted_data(self) -> Data:
+        """The data of the last fit.
+
+        Raises:
+            DataError: they are not there (after `load`), or were changed in place since.
+        """
+        if self.data is None:
+            raise DataError("the data of this posterior are not saved with it: pass them by name, x=…")
+        if self.data.fingerprint() != self.fingerprints[-1]:
+            raise DataError(
+                "the data of this posterior were changed in place after the fit: pass them by name, x=…"
+            )
+        return self.data
 
     def __str__(self) -> str:
         rows = f"{self.n:,} row{'s' * (self.n != 1)} of {', '.join(self.shapes)}"
@@ -196,7 +212,8 @@ class Posterior:
                 "merge: these posteriors have different priors, so what they share would count twice. Fit "
                 "each shard from the same model, in one go: fit(model, method, batches)"
             )
-        if set(self.fingerprints) & set(other.fingerprints):
+        unique = not may_repeat(self.sites, self.shapes)
+        if unique and set(self.fingerprints) & set(other.fingerprints):
             raise DataError("merge: both posteriors were given the same rows; they would be counted twice")
 
     def _repr_html_(self) -> str:

@@ -4,12 +4,10 @@ Nothing here knows a model. Text between backticks is typeset as mathematics whe
 ``"`p(y | x)` of `mu`"``, and as code elsewhere.
 """
 
-import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from ppl_gen.graph import markup
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-__all__ = ["Card", "Figure", "Report", "Section", "Table", "replace_file"]
+__all__ = ["Card", "Figure", "Report", "Section", "Table"]
 
 
 @dataclass(frozen=True)
@@ -154,16 +152,6 @@ def print_table(console: "Console", table: Table) -> None:
     console.print(grid)
     if table.caption:
         console.print(_rich(table.caption), style="dim")
-
-
-def replace_file(path: Path, content: str | bytes) -> None:
-    """Write a file all at once: whoever reads it sees the old one or the new one, never a part."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_bytes(content.encode() if isinstance(content, str) else content)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _section(number: int, section: Section) -> str:

@@ -9,6 +9,7 @@ import pyro
 import torch
 from torch import Tensor
 
+from ppl_gen.checks import did_you_mean
 from ppl_gen.core import ProbabilisticModel, Program, Site, dtype_of, sites
 from ppl_gen.errors import DataError, NoDensity, NoSampler, NotGenerated, Unanswerable, UnknownVariable
 from ppl_gen.inputs import as_tensor, describe
@@ -57,6 +58,7 @@ def world_of(of: ProbabilisticModel | Posterior, asked: Factor, values: Mapping[
             raise UnknownVariable(
                 f"{name!r} is not a variable of {type(p).__name__}: {p.joint}. "
                 f"Its variables are {', '.join([*line, *sorted(line.given)])}."
+                f"{did_you_mean(name, [*line, *line.given])}"
             )
     leaves = ", ".join(v for v in line if not any(v in parents for parents in line.values()))
     can = f"p({leaves} | {', '.join(sorted(line.given))})" if line.given else f"p({leaves})"
@@ -116,6 +118,12 @@ def _at_point(world: World, point: Mapping[str, Tensor], asked: Factor) -> World
 
 def _under_guide(world: World, posterior: Posterior, asked: Factor) -> World:
     parameters, names = set(posterior.parameters), {*asked.left, *asked.right}
+    undrawn = sorted(parameters - sites(posterior.guide, posterior.zeros(2)).keys())
+    if undrawn:
+        raise Unanswerable(
+            f"{', '.join(map(repr, undrawn))} is shared by all rows and was summed out of the fit, so what "
+            f"the data say of it was not kept. Give the guide a factor q({undrawn[0]}) and fit again."
+        )
     coupled, given = _coupled(world.p, posterior), parameters & set(asked.right)
     free = tuple(group for group in coupled if not group & given)
     if not parameters & set(asked.left) and given | frozenset().union(*free) == parameters:

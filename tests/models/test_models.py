@@ -15,6 +15,7 @@ from ppl_gen.data import breast_cancer, digits, gaussian_mixture, iris, wine
 from ppl_gen.distributions import Bernoulli, BetaBinomial, Binomial, Categorical, Gaussian
 from ppl_gen.errors import DataError
 from ppl_gen.models import VAE, GaussianMixture, GaussianNaiveBayes, LogisticRegression
+from tests.readme import example
 
 ALL = [getattr(models, name) for name in models.__all__]
 
@@ -175,8 +176,7 @@ def test_priors_are_checked(model, option):
 
 @pytest.mark.parametrize("model", ALL, ids=lambda m: m.__name__)
 def test_models_show_themselves(model):
-    sizes = {"classes": 2, "components": 2, "features": 3, "latent": 2}
-    made = model(**{k: v for k, v in sizes.items() if k in inspect.signature(model).parameters})
+    made = example(model)
     assert str(made) == made.joint
     assert repr(made).splitlines()[0].startswith(f"{model.__name__}(")
     page = made._repr_html_()

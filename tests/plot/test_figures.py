@@ -16,7 +16,7 @@ import matplotlib.pyplot as plt
 import xarray
 
 from ppl_gen.errors import DataError
-from ppl_gen.plot import densities, elbo, images, latent, learning_curves, style, svg
+from ppl_gen.plot import densities, elbo, images, latent, learning_curves, log_odds, style, svg
 from ppl_gen.plot.style import INK, PAPER
 
 RNG = np.random.default_rng(0)
@@ -34,6 +34,7 @@ FIGURES: dict[str, Callable[[], Any]] = {
     ),
     "densities": lambda: densities(DRAWS),
     "latent": lambda: latent(RNG.normal(size=(60, 5)), np.arange(60) % 10).figure,
+    "log odds": lambda: log_odds(["fever", "cough", "(prior)"], torch.tensor([2.1, -0.3, 0.4])).figure,
     "latent line": lambda: latent(RNG.normal(size=(60, 1))).figure,
 }
 

@@ -5,10 +5,9 @@ or the effective sample size could judge, and `summary` never shows them.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import pyro
 import torch
 from pyro import poutine
@@ -16,7 +15,9 @@ from pyro.distributions import Delta
 from pyro.distributions.util import scale_and_mask
 from torch import Tensor
 
-from ppl_gen.core import ROWS, ProbabilisticModel, dtype_of, is_local, run, score, sites, variables
+from ppl_gen.checks import whole
+from ppl_gen.core import ROWS, dtype_of, is_local, run, score, variables
+from ppl_gen.diagnostics.labels import Coords, Dims, Labels, Named
 from ppl_gen.errors import DataError
 from ppl_gen.inference.elbo import Node, Terms, delta, enumerates, terms
 from ppl_gen.inputs import Data, admit
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 
 INNER = 20  # draws that integrate a row's continuous latents out of its log likelihood
 LARGEST = 1 << 30  # bytes of a tree
-Named = dict[str, Tensor]
-Dims = Mapping[str, Sequence[str]]
-Coords = Mapping[str, Any]
 
 
 def to_arviz(
@@ -78,13 +76,11 @@ def to_arviz(
     >>> bool(abs(tree.sample_stats.log_p - tree.sample_stats.log_q - posterior.log_evidence).max() < 1e-9)
     True
     """
-    for name, value, least in (("draws", draws, 1), ("seed", seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise DataError(f"{name}: expected a whole number from {least} up, got {value!r}")
+    draws, seed = whole("draws", draws), whole("seed", seed, least=0)
     with isolated(seed):
         values = _data(posterior, data)
         _refuse_large(posterior, values, draws)
-        labels = _Labels(posterior.model, values, dims, coords)
+        labels = Labels(posterior.model, values, dims, coords)
     with isolated(seed):  # afresh: what the labels drew does not shift the draws
         return _Bridge(posterior, values, draws).tree(seed, labels)
 
@@ -187,7 +183,7 @@ class _Bridge:
         self.fixed = {name: v for name, v in data.observed.items() if not data.sites[name].local}
         self.plates: int | None = None
 
-    def tree(self, seed: int, labels: "_Labels") -> "xarray.DataTree":
+    def tree(self, seed: int, labels: Labels) -> "xarray.DataTree":
         import xarray
 
         from ppl_gen import __version__
@@ -340,121 +336,3 @@ def _by_row(value: Tensor, site: Node, plates: int) -> Tensor:
     rows = next(frame.dim for frame in site["cond_indep_stack"] if frame.name == ROWS)
     others = [dim for dim in range(-min(plates, value.dim()), 0) if dim != rows]
     return value.sum(others, keepdim=True) if others else value
-
-
-# The names of the dimensions --------------------------------------------------------------------------------
-
-
-class _Labels:
-    """Named dimensions and coordinates for the variables of a model."""
-
-    def __init__(self, p: ProbabilisticModel, data: Data, dims: Dims | None, coords: Coords | None):
-        given = {**data.inputs, "n": data.n}
-        fixed = {name: v for name, v in data.observed.items() if not data.sites[name].local}
-        found = variables(run(p.model, given, fixed))
-        self.p, self.n, self.coords = p, data.n, dict(coords or {})
-        self.own = _own_dims(p, found) | {
-            name: ("row", *_sized(p, name, v.shape[1:])) for name, v in data.inputs.items() if v.dim()
-        }
-        for name, chosen in (dims or {}).items():
-            if name not in self.own:
-                raise DataError(f"dims: expected variables {', '.join(self.own)}; got {name!r}")
-            if isinstance(chosen, str) or len(chosen) != len(self.own[name]):
-                raise DataError(
-                    f"dims: expected {len(self.own[name])} names for {name!r} such as {self.own[name]}, "
-                    f"got {chosen!r}"
-                )
-            self.own[name] = tuple(chosen)
-
-    def drawn(self, values: Named, *, own: bool = True, rows: bool = False) -> "xarray.Dataset":
-        """Values with a leading dimension of draws: one chain of them."""
-        names = {k: ("row",) if rows else self.own[k] if own else () for k in values}
-        return self._dataset({k: (("chain", "draw", *names[k]), v[None]) for k, v in values.items()})
-
-    def fixed(self, values: Named) -> "xarray.Dataset":
-        """Values without draws."""
-        return self._dataset({name: (self.own.get(name, ()), v) for name, v in values.items()})
-
-    def _dataset(self, values: dict[str, tuple[tuple[str, ...], Tensor]]) -> "xarray.Dataset":
-        import xarray
-
-        arrays = {name: (dims, v.numpy(force=True)) for name, (dims, v) in values.items()}
-        sizes = {d: n for dims, array in arrays.values() for d, n in zip(dims, array.shape, strict=True)}
-        return xarray.Dataset(arrays, coords={d: self._labels(d, n) for d, n in sizes.items()})
-
-    def _labels(self, dim: str, size: int) -> Any:
-        if dim in self.coords:
-            labels = np.asarray(self.coords[dim])
-            if labels.shape != (size,):
-                raise DataError(f"coords: expected {size} labels of {dim!r}, got {len(labels)}")
-            return labels
-        if dim == "term" and "feature" in self.coords:
-            return np.array(["intercept", *map(str, self.coords["feature"])])
-        return np.arange(size)
-
-    def check(self, groups: Mapping[str, "xarray.Dataset"]) -> None:
-        """Refuse labels of a dimension that does not exist."""
-        known = {str(dim) for group in groups.values() for dim in group.dims}
-        if "term" in known:
-            known.add("feature")
-        if unknown := sorted(self.coords.keys() - known):
-            raise DataError(f"coords: expected dimensions {', '.join(sorted(known))}; got {unknown[0]!r}")
-
-
-def _own_dims(p: ProbabilisticModel, found: Mapping[str, Node]) -> dict[str, tuple[str, ...]]:
-    """The dimensions of every variable: its plates, then its event dimensions, named by their sizes."""
-    own = {}
-    events = _event_dims(p, found)
-    for name, site in found.items():
-        batch = site["value"].dim() - site["fn"].event_dim
-        plates = {frame.dim: frame.name for frame in site["cond_indep_stack"] if frame.vectorized}
-        outer = [plates.get(dim - batch, f"{name}_dim_{dim}") for dim in range(batch)]
-        own[name] = _distinct((*map(_singular, outer), *events[name]))
-    return own
-
-
-def _event_dims(p: ProbabilisticModel, found: Mapping[str, Node]) -> dict[str, tuple[str, ...]]:
-    shapes = {name: site["fn"].event_shape for name, site in found.items()}
-    sizes = _sizes(p)
-    taken = [*sizes.values(), *(size + 1 for size in sizes.values())]
-    if len(set(taken)) < len(taken):  # 3 classes of 3 features: a model of other sizes can tell them apart
-        try:
-            other = type(p)(**{name: 11 * (i + 1) for i, name in enumerate(sizes)})
-            x = torch.zeros(2, getattr(other, "features", 0), dtype=dtype_of(other))  # as in core.plates
-            example = dict.fromkeys(Factorization(p.joint).given, x)
-            twins = sites(other.model, {"n": 2, **example})
-            return {
-                name: _sized(other, name, twins[name].event_shape[-len(shape) :] if shape else ())
-                for name, shape in shapes.items()
-            }
-        except Exception:  # no such model, for whatever reason: names by size may then be ambiguous
-            pass
-    return {name: _sized(p, name, shape) for name, shape in shapes.items()}
-
-
-def _sizes(p: ProbabilisticModel) -> dict[str, int]:
-    """The sizes that a model was made with: whole numbers that it keeps under the same name."""
-    return {k: v for k, v in p.configuration.items() if type(v) is int and getattr(p, k, None) == v}
-
-
-def _sized(p: ProbabilisticModel, name: str, shape: Sequence[int]) -> tuple[str, ...]:
-    """Names for dimensions of these sizes; one more than the features are the terms of a linear predictor."""
-    names = {size + 1: "term" for key, size in _sizes(p).items() if key == "features"}
-    names |= {size: _singular(key) for key, size in reversed(_sizes(p).items())}
-    if name in Factorization(p.joint).given:
-        names |= {getattr(p, "features", -1): "feature"}
-    return _distinct([names.get(size, f"{name}_dim_{i}") for i, size in enumerate(shape)])
-
-
-def _singular(plural: str) -> str:
-    if plural == ROWS:
-        return "row"
-    return plural.removesuffix("es") if plural.endswith("sses") else plural.removesuffix("s")
-
-
-def _distinct(names: Sequence[str]) -> tuple[str, ...]:
-    """A second "feature" of a covariance becomes "feature_2"."""
-    return tuple(
-        name if (before := list(names[:i]).count(name)) == 0 else f"{name}_{before + 1}"
-        for i, name in enumerate(names)
-    )

@@ -1,6 +1,10 @@
 """Densities and conjugate families that Pyro lacks."""
 
-from ppl_gen.distributions.conjugate import Dirichlet, NormalGamma
+from ppl_gen.distributions.categories import ColumnCategorical, ColumnDirichlet
+from ppl_gen.distributions.columns import Columns
+from ppl_gen.distributions.conjugate import Dirichlet, NormalGamma, SharedNormalGamma
+from ppl_gen.distributions.conjugate_counts import Beta, DirichletGamma, Dirichlets, Gamma
+from ppl_gen.distributions.count_vector import CountVector
 from ppl_gen.distributions.likelihoods import (
     Bernoulli,
     BetaBinomial,
@@ -10,20 +14,33 @@ from ppl_gen.distributions.likelihoods import (
     Likelihood,
 )
 from ppl_gen.distributions.moments import Moments
+from ppl_gen.distributions.prior import ColumnPriors, Prior
 from ppl_gen.distributions.rows import score_rows
-from ppl_gen.distributions.starts import centre_and_spread, kmeans_plus_plus
+from ppl_gen.distributions.starts import centre_and_spread, filled, kmeans_plus_plus
 
 __all__ = [
     "Bernoulli",
+    "Beta",
     "BetaBinomial",
     "Binomial",
     "Categorical",
+    "ColumnCategorical",
+    "ColumnDirichlet",
+    "ColumnPriors",
+    "Columns",
+    "CountVector",
     "Dirichlet",
+    "DirichletGamma",
+    "Dirichlets",
+    "Gamma",
     "Gaussian",
     "Likelihood",
     "Moments",
     "NormalGamma",
+    "Prior",
+    "SharedNormalGamma",
     "centre_and_spread",
+    "filled",
     "kmeans_plus_plus",
     "score_rows",
 ]

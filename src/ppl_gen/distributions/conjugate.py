@@ -132,3 +132,37 @@ class NormalGamma(NamedTuple):
         """The next row, mu and tau integrated out (Murphy 2007, equation 110)."""
         spread = (self.rate * (self.strength + 1) / (self.shape * self.strength)).sqrt()
         return dist.StudentT(2 * self.shape, self.loc, spread)
+
+
+class SharedNormalGamma(NamedTuple):
+    """`NormalGamma` with one precision for each feature, which the classes share.
+
+    ``tau ~ Gamma(shape, rate)``, shape (features,), and ``mu | tau ~ Normal(loc, 1 / (strength tau))``, shape
+    (classes, features).
+
+    >>> prior = SharedNormalGamma(*torch.tensor([[[0.]], [[1.]]]).double(), *torch.ones(2, 1).double())
+    >>> weights, rows = torch.ones(3, 1).double(), torch.tensor([[1.], [2.], [3.]]).double()
+    >>> [field.item() for field in prior.updated(weights, rows)]
+    [1.5, 4.0, 2.5, 3.5]
+    """
+
+    loc: Tensor
+    strength: Tensor
+    shape: Tensor
+    rate: Tensor
+
+    def updated(self, weights: Tensor, rows: Tensor) -> "SharedNormalGamma":
+        """Bayes' rule as for `NormalGamma`; what the classes say about the precision is pooled."""
+        zero = torch.zeros_like(self.loc)
+        each = NormalGamma(self.loc, self.strength, zero, zero).updated(weights, rows)
+        shape, rate = self.shape + each.shape.sum(0), self.rate + each.rate.sum(0)
+        return SharedNormalGamma(each.loc, each.strength, shape, rate)
+
+    def log_normalizer(self) -> Tensor:
+        """As for `NormalGamma`, with one precision: a scalar."""
+        means = -0.5 * self.strength.log() - 0.5 * math.log(2 * math.pi) * self.strength
+        return means.sum() + (self.shape.lgamma() - self.shape * self.rate.log()).sum()
+
+    def predictive(self) -> dist.StudentT:
+        """The next row, mu and tau integrated out."""
+        return NormalGamma(*self).predictive()

@@ -47,7 +47,8 @@ class Bernoulli(Likelihood):
         """Name the densities that grey levels have."""
         return (
             "Bernoulli scores zeros and ones only (on grey levels it is no density, and its ELBO bounds "
-            "nothing): binarise, x = (x > threshold), or use Categorical(levels) or Binomial(levels)"
+            "nothing): binarise, x = (x > threshold); or, from ppl_gen.distributions, use "
+            "Categorical(levels) or Binomial(levels) for grey levels, Gaussian() for real numbers"
         )
 
 

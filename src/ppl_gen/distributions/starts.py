@@ -9,11 +9,17 @@ def centre_and_spread(x: Tensor) -> tuple[Tensor, Tensor]:
 
     Missing cells (NaN) are left out.
     """
+    x = x if x.is_floating_point() else x.double()
     seen = ~torch.isnan(x)
     count = seen.sum(0).clamp(min=1)
     mean = torch.where(seen, x, 0.0).sum(0) / count
     sd = (torch.where(seen, x - mean, 0.0).square().sum(0) / count).sqrt()
     return mean, torch.where(sd > torch.finfo(x.dtype).eps * mean.abs(), sd, 1.0)
+
+
+def filled(x: Tensor) -> Tensor:
+    """``x`` (n, features) with the columns' means in its missing cells (NaN)."""
+    return torch.where(torch.isnan(x), centre_and_spread(x)[0].to(x.dtype), x)
 
 
 def kmeans_plus_plus(x: Tensor, k: int, trials: int = 10) -> Tensor:

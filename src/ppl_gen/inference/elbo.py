@@ -11,7 +11,7 @@ import torch
 from pyro import poutine
 from torch import Tensor
 
-from ppl_gen.core import ROWS, Program, Values, arguments, is_local, run, variables
+from ppl_gen.core import ROWS, Program, Values, arguments, is_local, run, score, variables
 from ppl_gen.errors import Unexplained
 
 Node = dict[str, Any]
@@ -45,6 +45,8 @@ def terms(
             return model(**given)
 
     def enumerable(site: Node) -> dict[str, Any]:
+        if site["type"] != "sample":
+            return {}
         free = site["name"] not in q and site["name"] not in observed and not site["is_observed"]
         return {"enumerate": "parallel" if free and site["fn"].has_enumerate_support else None}
 
@@ -90,9 +92,9 @@ def delta(site: Node) -> bool:
     return bool(site["infer"].get("_deterministic"))
 
 
-def log_prob(site: Node) -> Tensor:
-    """log p of a traced site, one number for each cell of its plates."""
-    value = site["fn"].log_prob(site["value"], *site["args"], **site["kwargs"])
+def log_prob(site: Node, seen: Tensor | None = None) -> Tensor:
+    """log p of a traced site, one number for each cell of its plates; over the ``seen`` cells alone."""
+    value = score(site["fn"], site["value"], seen)
     return pyro.distributions.util.scale_and_mask(value, site["scale"], site["mask"])
 
 
@@ -104,19 +106,20 @@ def elbo(
     scale: float = 1.0,
     plates: int | None = None,
     prior: Program | None = None,
+    seen: Values | None = None,
 ) -> Tensor:
     """One draw's ELBO in nats, a scalar. ``scale`` weighs the rows: N / batch for a minibatch.
 
     Gradients flow through reparameterised draws; a guide with others adds the score-function term
     (Mohamed et al. 2020), whose value is zero. ``plates``, if known, saves the search for it;
-    ``prior`` is as in `terms`.
+    ``prior`` is as in `terms`; ``seen`` marks the cells of observed variables that are there.
     """
     p, q, plates = terms(model, guide, values, observed, plates, prior)
     rows, whole = torch.zeros(()), torch.zeros(())
     summed_out = []  # the enumeration dimensions of local variables
-    for site in p.values():
+    for name, site in p.items():
         if is_local(site):
-            rows = rows + sum_cells(site)
+            rows = rows + sum_cells(site, (seen or {}).get(name))
             summed_out += [site["infer"]["_enumerate_dim"]] if enumerates(site) else []
         else:
             whole = whole + sum_plates(log_prob(site), plates)
@@ -126,8 +129,8 @@ def elbo(
 
     rewards = torch.zeros(())
     for site in q.values():
-        log_q = log_prob(site).sum() * (scale if is_local(site) else 1.0)
-        bound = bound - log_q
+        log_q = log_prob(site).sum()
+        bound = bound - log_q * (scale if is_local(site) else 1.0)
         if not (site["fn"].has_rsample or delta(site)):
             rewards = rewards + log_q
     if rewards.requires_grad:
@@ -135,9 +138,9 @@ def elbo(
     return bound
 
 
-def sum_cells(site: Node) -> Tensor:
+def sum_cells(site: Node, seen: Tensor | None = None) -> Tensor:
     """log p of a local site, one number for each row: summed over the plates inside the plate of the rows."""
-    value = log_prob(site)
+    value = log_prob(site, seen)
     for frame in site["cond_indep_stack"]:
         if frame.vectorized and frame.name != ROWS and -frame.dim <= value.dim():
             value = value.sum(frame.dim, keepdim=True)

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ppl_gen.checks import whole
 from ppl_gen.core import ProbabilisticModel
-from ppl_gen.errors import NonFinite, Unanswerable
+from ppl_gen.errors import DataError, NonFinite, Unanswerable
 from ppl_gen.inference.method import Fitted
 from ppl_gen.inputs import Data
 
@@ -27,11 +28,15 @@ class Exact:
 
     chunk: int = 131_072
 
+    def __post_init__(self) -> None:
+        whole("chunk", self.chunk)
+
     def fit(self, start: ProbabilisticModel, guide: Any, data: Data, prior: Any = None) -> Fitted:
         """Update ``start`` on the rows of ``data``; guide and prior guide play no part."""
         if not hasattr(start, "updated"):
             raise Unanswerable(
-                f"{type(start).__name__} is {start.joint}: its posterior has no closed form. Use SVI()."
+                f"{type(start).__name__} is {start.joint}: it declares no closed form of its posterior (no "
+                f"updated()). Use SVI()."
             )
         refuse_hidden(self, start, data)
         before: Any = start
@@ -52,18 +57,23 @@ class Exact:
 
 
 def refuse_hidden(method: Any, p: ProbabilisticModel, data: Data) -> None:
-    """Counting needs every variable of every row."""
+    """Counting needs every variable of every row, and the class of each."""
     hidden = sorted(n for n, site in data.sites.items() if site.local and n not in data.observed)
     if hidden:
         raise Unanswerable(
             f"{type(method).__name__} needs every row's {', '.join(hidden)}: {type(p).__name__} is "
             f"{p.joint}. Pass {hidden[0]}=…, or use SVI(), which sums discrete variables out."
         )
+    for name, seen in data.seen.items():
+        if data.sites[name].levels:
+            blank = torch.nonzero(~seen).flatten().tolist()
+            raise DataError(
+                f"{name}: expected a class for every row, got none (NaN) for row {blank[0]}"
+                f"{f' and {len(blank) - 1} more' if len(blank) > 1 else ''}: drop such rows"
+            )
 
 
 def chunks(data: Data, size: int) -> Iterator[dict[str, Tensor]]:
     """Aligned slices of at most ``size`` rows. A missing cell comes as NaN, and an update leaves it out."""
     for first in range(0, data.n, size):
-        part = data.take(slice(first, first + size))
-        gaps = {name: torch.where(seen, part.observed[name], torch.nan) for name, seen in part.seen.items()}
-        yield part.rows | gaps
+        yield data.take(slice(first, first + size)).gaps

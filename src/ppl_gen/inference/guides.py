@@ -83,7 +83,8 @@ class Automatic(PyroModule):
                     starts[name] = site["fn"].mean.detach()
                 except NotImplementedError:
                     starts[name] = site["value"].detach()
-        takes_start = "init_loc_fn" in inspect.signature(getattr(family, "func", family)).parameters
+        taken = inspect.signature(getattr(family, "func", family)).parameters.get("init_loc_fn")
+        takes_start = taken is not None and taken.default not in (None, taken.empty)
         start = autoguide.initialization.init_to_value(values=starts)
         options = {"init_loc_fn": start} if starts and takes_start else {}
         self.auto = family(latents, **options)

@@ -8,13 +8,14 @@ import copy
 import math
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import pyro
 import torch
 from torch import Tensor, nn
 
+from ppl_gen.checks import positive, whole
 from ppl_gen.core import ProbabilisticModel, Program, is_local
 from ppl_gen.errors import DataError, Interrupted, NonFinite
 from ppl_gen.inference.elbo import elbo, log_prob, terms
@@ -24,7 +25,7 @@ from ppl_gen.inputs import Data
 from ppl_gen.progress import track
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SVI:
     """Fit a guide, and any parameters of the model, by maximising the ELBO.
 
@@ -43,6 +44,12 @@ class SVI:
             the fraction of the steps that are done.
         seed: decides the start, the draws and the order of the rows.
         progress: whether to show a progress bar; None shows it in terminals and notebooks.
+
+    >>> from ppl_gen import fit
+    >>> from ppl_gen.models import GaussianMixture
+    >>> posterior = fit(GaussianMixture(components=2, features=1), SVI(steps=50), x=[[0.], [1.], [9.]])
+    >>> posterior.elbo.shape, posterior.method
+    (torch.Size([50]), SVI(steps=50, learning_rate=0.05, batch_size=0))
     """
 
     steps: int | None = None
@@ -57,14 +64,29 @@ class SVI:
 
     def __post_init__(self) -> None:
         for name, least in (("steps", 1), ("batch_size", 0), ("particles", 1), ("seed", 0)):
-            value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
-                raise DataError(f"{name}: expected a whole number from {least} up, got {value!r}")
-        rate = self.learning_rate
-        if rate is not None and not (isinstance(rate, int | float) and 0 < rate < math.inf):
-            raise DataError(f"learning_rate: expected a positive number, got {rate!r}")
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, whole(name, getattr(self, name), least))
+        if self.learning_rate is not None:
+            object.__setattr__(self, "learning_rate", positive("learning_rate", self.learning_rate))
+        made = getattr(self.optimizer, "func", self.optimizer)
+        if made is not None and (not callable(made) or isinstance(made, torch.optim.Optimizer)):
+            raise DataError(
+                f"optimizer: expected a class of torch.optim, such as torch.optim.AdamW, or a "
+                f"functools.partial of one, got {self.optimizer!r}"
+            )
+        if made is torch.optim.LBFGS:
+            raise DataError("optimizer: LBFGS wants the same objective again and again, and SVI's is random")
         if self.schedule not in ("cosine", "constant") and not callable(self.schedule):
             raise DataError(f'schedule: expected "cosine", "constant" or a function, got {self.schedule!r}')
+
+    def __repr__(self) -> str:
+        changed = (f for f in fields(self) if getattr(self, f.name) != f.default)
+        return f"SVI({', '.join(f'{f.name}={_short(getattr(self, f.name))}' for f in changed)})"
+
+    def resolved(self, p: ProbabilisticModel) -> "SVI":
+        """The same method with every setting that was left open filled in for the model ``p``."""
+        defaults = {"steps": 2000, "learning_rate": 0.02, "batch_size": 0}
+        return replace(self, **{name: self.setting(p, name, value) for name, value in defaults.items()})
 
     def setting(self, p: ProbabilisticModel, name: str, default: Any) -> Any:
         """This method's setting, else the model's, else the default."""
@@ -82,17 +104,15 @@ class SVI:
         """
         if guide is None:
             p = copy.deepcopy(start)
-            p.initialize(**data.rows)
+            p.initialize(**data.gaps)
             guide = copy.deepcopy(make_guide(self.guide, p, data.values, data.observed), {id(p): p})
         else:
             p, guide = copy.deepcopy((start, guide))
-        p.train()
         objective = _Objective(p, guide, prior, self.particles)
+        objective.modules.train()
         batches = self._batches(p, guide, data)
         objective.check(data.take(next(batches)))
-        optimiser = self.setting(p, "optimizer", torch.optim.Adam)(
-            objective.parameters, lr=self.setting(p, "learning_rate", 0.02)
-        )
+        optimiser = self._optimiser(p, objective.parameters)
         peaks = [group["lr"] for group in optimiser.param_groups]
         steps = self.setting(p, "steps", 2000)
         history: list[float] = []
@@ -110,19 +130,38 @@ class SVI:
                     torch.set_rng_state(before)
                     trouble = objective.explain(batch, index, step, value)
                     break
+                objective.remember()
                 optimiser.step()
                 history.append(value)
+            if trouble is None:  # the last step has not been looked at yet
+                before = torch.get_rng_state()
+                value = -objective.negative_elbo(batch, data.n / max(batch.n, 1)).item()
+                if not math.isfinite(value):
+                    torch.set_rng_state(before)
+                    trouble = objective.explain(batch, index, steps, value)
         except KeyboardInterrupt:
             note = f"stopped by hand after {len(history)} of {steps} steps"
             warnings.warn(f"SVI {note}; what it had is returned", Interrupted, stacklevel=3)
+        if trouble is not None:
+            objective.restore()
         for parameter in objective.parameters:
             parameter.grad = None
-        p.eval()
+        objective.modules.eval()
         fitted = Fitted(p, guide, torch.tensor(history, dtype=torch.float64), None, note)
         if trouble is not None:
             trouble.posterior = fitted
             raise trouble
         return fitted
+
+    def _optimiser(self, p: ProbabilisticModel, parameters: list[Tensor]) -> torch.optim.Optimizer:
+        made = self.setting(p, "optimizer", torch.optim.Adam)(
+            parameters, lr=self.setting(p, "learning_rate", 0.02)
+        )
+        if not isinstance(made, torch.optim.Optimizer):
+            raise DataError(
+                f"optimizer: expected a class of torch.optim, such as torch.optim.AdamW, got {made!r}"
+            )
+        return made
 
     def _factor(self, fraction: float) -> float:
         if callable(self.schedule):
@@ -160,14 +199,24 @@ class _Objective:
         self.p, self.guide, self.prior, self.particles = p, guide, prior, particles
         self.plates: int | None = None
         self.modules = nn.ModuleList([p, guide] if isinstance(guide, nn.Module) else [p])
-        self.parameters: list[nn.Parameter] = []
+        self.parameters: list[Tensor] = []
+        self.kept: list[Tensor] = []
 
     def terms(self, batch: Data) -> Any:
         return terms(self.p.model, self.guide, batch.values, batch.observed, self.plates, self.prior)
 
     def negative_elbo(self, batch: Data, scale: float) -> Tensor:
         values = [
-            elbo(self.p.model, self.guide, batch.values, batch.observed, scale, self.plates, self.prior)
+            elbo(
+                self.p.model,
+                self.guide,
+                batch.values,
+                batch.observed,
+                scale,
+                self.plates,
+                self.prior,
+                batch.seen,
+            )
             for _ in range(self.particles)
         ]
         return -torch.stack(values).mean()
@@ -199,6 +248,19 @@ class _Objective:
             )
         found = torch.autograd.grad(value, trainable, allow_unused=True)
         self.parameters = [w for w, g in zip(trainable, found, strict=True) if g is not None]
+        self.remember()
+
+    def remember(self) -> None:
+        """Keep the parameters, whose ELBO and gradient were finite."""
+        with torch.no_grad():
+            if not self.kept:
+                self.kept = [w.detach().clone() for w in self.parameters]
+            torch._foreach_copy_(self.kept, self.parameters)
+
+    def restore(self) -> None:
+        """Go back to the parameters that were kept."""
+        with torch.no_grad():
+            torch._foreach_copy_(self.parameters, self.kept)
 
     def backward(self, batch: Data, scale: float) -> float:
         """Put the gradients of the negative ELBO into the parameters; return the ELBO in nats."""
@@ -214,13 +276,20 @@ class _Objective:
 
     def explain(self, batch: Data, index: Tensor, step: int, value: float) -> NonFinite:
         """Say where a step met inf or nan, by drawing the same draws again."""
-        site, where = self._blame(batch, index) if not math.isfinite(value) else ("gradient", "the gradient")
+        site, where = self._blame(batch, index) if not math.isfinite(value) else self._blame_gradient()
         return NonFinite(
             f"SVI stopped at step {step}: {where} is not finite (ELBO {value:g}). The error's .posterior "
-            f"holds the state before this step. Try a smaller learning_rate, or rescale the data.",
+            f"holds the last good state. Try a smaller learning_rate, or rescale the data.",
             step=step,
             site=site,
         )
+
+    def _blame_gradient(self) -> tuple[str, str]:
+        for name, w in self.modules.named_parameters():
+            if w.grad is not None and not bool(torch.isfinite(w.grad).all()):
+                name = name.partition(".")[2].removesuffix("_unconstrained")
+                return name, f"the gradient of {name}"
+        return "gradient", "the gradient"
 
     def _blame(self, batch: Data, index: Tensor) -> tuple[str, str]:
         """The first site whose log density is not finite, and that factor and its rows in words."""
@@ -228,7 +297,7 @@ class _Objective:
         sides = [("p", name, site) for name, site in traced.p.items()]
         sides += [("q", name, site) for name, site in traced.q.items()]
         for side, name, site in sides:
-            bad = ~torch.isfinite(log_prob(site))
+            bad = ~torch.isfinite(log_prob(site, batch.seen.get(name) if side == "p" else None))
             if not bool(bad.any()):
                 continue
             where = f"log {side}({name} | …)"
@@ -238,6 +307,10 @@ class _Objective:
                 where += f" of row{'s' * (len(rows) > 1)} {few}"
             return name, where
         return "elbo", "the sum of all log densities"
+
+
+def _short(value: Any) -> str:
+    return getattr(value, "__name__", None) or repr(value)
 
 
 def smooth(history: list[float], window: int = 50) -> float:
@@ -250,5 +323,7 @@ def estimate_elbo(
     model: Program, guide: Any, data: Data, draws: int, prior: Program | None = None
 ) -> tuple[float, float]:
     """The ELBO in nats, averaged over ``draws`` draws of the guide, and its standard error."""
-    values = torch.stack([elbo(model, guide, data.values, data.observed, prior=prior) for _ in range(draws)])
+    values = torch.stack(
+        [elbo(model, guide, data.values, data.observed, prior=prior, seen=data.seen) for _ in range(draws)]
+    )
     return values.mean().item(), (values.std() / math.sqrt(draws)).item() if draws > 1 else math.nan

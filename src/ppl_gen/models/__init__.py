@@ -1,8 +1,25 @@
 """One joint per file."""
 
+from ppl_gen.models.bernoulli_naive_bayes import BernoulliNaiveBayes
+from ppl_gen.models.categorical_naive_bayes import CategoricalNaiveBayes
 from ppl_gen.models.gaussian_mixture import GaussianMixture
 from ppl_gen.models.gaussian_naive_bayes import GaussianNaiveBayes
 from ppl_gen.models.logistic_regression import LogisticRegression
+from ppl_gen.models.mixed_naive_bayes import MixedNaiveBayes
+from ppl_gen.models.multinomial_naive_bayes import MultinomialNaiveBayes
+from ppl_gen.models.poisson_naive_bayes import PoissonNaiveBayes
+from ppl_gen.models.shared_gaussian_naive_bayes import SharedGaussianNaiveBayes
 from ppl_gen.models.vae import VAE
 
-__all__ = ["VAE", "GaussianMixture", "GaussianNaiveBayes", "LogisticRegression"]
+__all__ = [
+    "VAE",
+    "BernoulliNaiveBayes",
+    "CategoricalNaiveBayes",
+    "GaussianMixture",
+    "GaussianNaiveBayes",
+    "LogisticRegression",
+    "MixedNaiveBayes",
+    "MultinomialNaiveBayes",
+    "PoissonNaiveBayes",
+    "SharedGaussianNaiveBayes",
+]

@@ -11,7 +11,7 @@ from torch.distributions import constraints
 
 from ppl_gen.checks import hyperparameter, whole
 from ppl_gen.core import ProbabilisticModel
-from ppl_gen.distributions import centre_and_spread, kmeans_plus_plus
+from ppl_gen.distributions import centre_and_spread, filled, kmeans_plus_plus
 
 
 class GaussianMixture(ProbabilisticModel):
@@ -81,7 +81,7 @@ class GaussianMixture(ProbabilisticModel):
     def initialize(self, x: Tensor, **_: Tensor) -> None:
         """Start the means at rows far from one another, with the precisions of rows near them."""
         self.centre, self.spread = centre_and_spread(x)
-        u = (x - self.centre) / self.spread
+        u = (filled(x) - self.centre) / self.spread
         means = kmeans_plus_plus(u, self.components)
         nearest = torch.cdist(u, means).argmin(1)
         with torch.no_grad():

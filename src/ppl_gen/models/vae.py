@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from ppl_gen.checks import whole
 from ppl_gen.core import ProbabilisticModel
-from ppl_gen.distributions import Bernoulli, Likelihood
+from ppl_gen.distributions import Bernoulli, Likelihood, filled
 from ppl_gen.errors import DataError
-from ppl_gen.networks import mlp
+from ppl_gen.networks import check_network, mlp
 
 
 class VAE(ProbabilisticModel):
@@ -21,8 +21,9 @@ class VAE(ProbabilisticModel):
 
     Args:
         features, latent: sizes.
-        likelihood: a real density on the data's support: `Bernoulli` for zeros and ones, `Categorical` or
-            `Binomial` for grey levels, `Gaussian` for (standardised) real numbers.
+        likelihood: of ppl_gen.distributions, a real density on the data's support: `Bernoulli` (the default)
+            for zeros and ones; `Categorical`, `Binomial` or `BetaBinomial` for grey levels; `Gaussian` for
+            (standardised) real numbers.
         hidden: sizes of the hidden layers of both networks; dropout: of their units.
         encoder, decoder: any modules instead: (n, features) -> (n, 2 latent), the means and log scales of
             the code; (n, latent) -> (n, features likelihood.outputs).
@@ -58,6 +59,8 @@ class VAE(ProbabilisticModel):
             outputs = features * self.likelihood.outputs
             self.encoder = encoder or mlp(features, hidden, 2 * latent, dropout=dropout)
             self.decoder = decoder or mlp(latent, list(hidden)[::-1], outputs, dropout=dropout)
+        check_network("encoder", self.encoder, features, 2 * latent)
+        check_network("decoder", self.decoder, latent, outputs)
         self.register_buffer("zero", torch.zeros(latent))
 
     def model(self, n: int) -> Tensor:
@@ -74,7 +77,9 @@ class VAE(ProbabilisticModel):
         last = self.decoder[-1] if isinstance(self.decoder, nn.Sequential) else None
         if isinstance(last, nn.Linear) and last.bias is not None:
             with torch.no_grad():
-                last.bias.copy_(self.likelihood.start(x))  # the decoder starts as independent features
+                last.bias.copy_(
+                    self.likelihood.start(filled(x))
+                )  # the decoder starts as independent features
 
     def hint(self, name: str) -> str:
         """What to do when data do not fit the likelihood."""

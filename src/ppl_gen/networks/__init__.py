@@ -1,5 +1,5 @@
 """Networks with no probability in them."""
 
-from ppl_gen.networks.mlp import mlp
+from ppl_gen.networks.mlp import check_network, mlp
 
-__all__ = ["mlp"]
+__all__ = ["check_network", "mlp"]

@@ -1,0 +1,106 @@
+"""Categorical naive Bayes: given the class, every feature is a die of its own."""
+
+import copy
+from collections.abc import Sequence
+from typing import Any, Self
+
+import pyro
+import pyro.distributions as dist
+import torch
+from pyro.nn import PyroParam
+from torch import Tensor
+from torch.distributions import constraints
+
+from ppl_gen.checks import hyperparameter, whole
+from ppl_gen.core import ProbabilisticModel
+from ppl_gen.distributions import ColumnCategorical, ColumnDirichlet, Dirichlet, Dirichlets
+from ppl_gen.errors import DataError
+
+
+class CategoricalNaiveBayes(ProbabilisticModel):
+    """Categorical naive Bayes with Dirichlet priors; features may differ in their levels (Murphy 2012, 3.5).
+
+    ``pi`` (classes,) are the class probabilities, ``theta`` (classes, sum of levels) those of the features'
+    categories, laid end to end, ``y`` (n,) the class and ``x`` (n, features) category codes. A category that
+    a class has never shown keeps its prior mass.
+
+    Args:
+        classes, features: sizes.
+        levels: the number of categories, of each feature or of all of them.
+        concentration: prior rows of each class.
+        pseudocount: prior rows of each category (scikit-learn's ``alpha``).
+
+    >>> print(CategoricalNaiveBayes(classes=2, features=3, levels=[3, 2, 5]))
+    p(pi) p(theta) p(y | pi) p(x | y, theta)
+    """
+
+    joint = "p(pi) p(theta) p(y | pi) p(x | y, theta)"
+    approximation = "q(pi) q(theta)"
+    marginal = "p(y) p(x | y)"
+    svi = {"steps": 1000, "learning_rate": 0.05}
+
+    def __init__(
+        self,
+        classes: int,
+        features: int,
+        *,
+        levels: int | Sequence[int],
+        concentration: Any = 1.0,
+        pseudocount: Any = 1.0,
+    ):
+        super().__init__()
+        self.classes, self.features = whole("classes", classes), whole("features", features)
+        each = list(levels) if isinstance(levels, Sequence) else [levels] * features
+        self.levels = tuple(whole("levels", size) for size in each)
+        if len(self.levels) != features:
+            raise DataError(
+                f"levels: expected one number, or one for each of {features} features, got {levels}"
+            )
+        cells = (classes, sum(self.levels))
+        self.register_buffer("concentration", hyperparameter("concentration", concentration, cells[:1]))
+        self.register_buffer("pseudocount", hyperparameter("pseudocount", pseudocount, cells))
+        one = torch.ones(cells, dtype=torch.float64)
+        self.q_concentration = PyroParam(one[:, 0].clone(), constraints.positive)
+        self.q_pseudocount = PyroParam(one.clone(), constraints.positive)
+
+    def model(self, n: int) -> Tensor:
+        pi = pyro.sample("pi", dist.Dirichlet(self.concentration))
+        with pyro.plate("classes", self.classes):
+            theta = pyro.sample("theta", ColumnDirichlet(self.pseudocount, self.levels))
+        with pyro.plate("data", n):
+            y = pyro.sample("y", dist.Categorical(pi))
+            return pyro.sample("x", ColumnCategorical(theta[y], self.levels).to_event(1))
+
+    def guide(self) -> None:
+        pyro.sample("pi", dist.Dirichlet(self.q_concentration))
+        with pyro.plate("classes", self.classes):
+            pyro.sample("theta", ColumnDirichlet(self.q_pseudocount, self.levels))
+
+    def updated(self, x: Tensor, y: Tensor) -> Self:
+        """The same model with the posterior's hyperparameters: the categories of each class, counted."""
+        weights = torch.nn.functional.one_hot(y, self.classes).to(x.dtype)
+        after = copy.deepcopy(self)
+        (after.concentration,) = self._classes().updated(weights.sum(0))
+        after.pseudocount = self._features().updated(weights, x).pseudocount
+        return after
+
+    def log_normalizer(self) -> Tensor:
+        """log Z of the prior, in nats: after an update minus before it is the log evidence."""
+        return self._classes().log_normalizer() + self._features().log_normalizer()
+
+    def predictive(self, n: int) -> Tensor:
+        """One row with the parameters integrated out: dice of the expected probabilities."""
+        theta = self._features().predictive().probs
+        with pyro.plate("data", n):
+            y = pyro.sample("y", self._classes().predictive())
+            return pyro.sample("x", ColumnCategorical(theta[y], self.levels).to_event(1))
+
+    def hint(self, name: str) -> str:
+        """What to do when data do not fit."""
+        return f"The levels of the features are {', '.join(map(str, self.levels))}" if name == "x" else ""
+
+    def _classes(self) -> Dirichlet:
+        return Dirichlet(self.concentration)
+
+    def _features(self) -> Dirichlets:
+        return Dirichlets(self.pseudocount, self.levels)

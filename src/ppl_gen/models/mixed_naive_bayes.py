@@ -1,0 +1,110 @@
+"""Naive Bayes for tables: given the class, every column has a family of its own."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import pyro
+import pyro.distributions as dist
+import torch
+from pyro.nn import PyroParam
+from torch import Tensor
+from torch.distributions import constraints
+
+from ppl_gen.checks import hyperparameter, whole
+from ppl_gen.core import ProbabilisticModel
+from ppl_gen.distributions import ColumnCategorical, ColumnDirichlet, ColumnPriors, Dirichlet
+
+# Each kind of column: its parameters' factors, and what its cells depend on.
+PRIORS = dict(gaussian="p(tau) p(mu | tau)", bernoulli="p(theta)", poisson="p(lam)", categorical="p(phi)")
+PARENTS = dict(gaussian="mu, tau", bernoulli="theta", poisson="lam", categorical="phi")
+
+
+class MixedNaiveBayes(ProbabilisticModel):
+    """Naive Bayes with a family for each column: Gaussian, Bernoulli, Poisson or categorical.
+
+    Parameters and priors are those of the models of one family (``phi`` are the categories' probabilities);
+    the joint names those that the columns need. The guide has the priors' own families, and trains them.
+
+    Args:
+        classes: how many.
+        columns: "gaussian", "bernoulli", "poisson" or ``Categorical(levels)`` for each column of x, by name
+            or as a list; `columns_of` reads them off a data frame.
+        concentration: prior rows of each class.
+        priors: kind of column -> hyperparameters to replace, as in ``{"poisson": {"rate": 1.0}}``.
+
+    >>> print(MixedNaiveBayes(classes=2, columns={"smoker": "bernoulli", "visits": "poisson"}))
+    p(pi) p(theta) p(lam) p(y | pi) p(x | y, theta, lam)
+    """
+
+    joint = f"p(pi) {' '.join(PRIORS.values())} p(y | pi) p(x | y, {', '.join(PARENTS.values())})"
+    approximation = f"p(pi) {' '.join(PRIORS.values())}".replace("p(", "q(")
+    marginal = "p(y) p(x | y)"
+    svi = {"steps": 2000, "learning_rate": 0.05}
+
+    def __init__(
+        self,
+        classes: int,
+        columns: Mapping[str, Any] | Sequence[Any],
+        *,
+        concentration: Any = 1.0,
+        priors: Mapping[str, Mapping[str, Any]] | None = None,
+    ):
+        super().__init__()
+        self.classes, self.columns = whole("classes", classes), ColumnPriors(classes, columns, priors)
+        self.features, kinds = self.columns.features, self.columns.places
+        parameters = f"p(pi) {' '.join(PRIORS[kind] for kind in kinds)}"
+        self.joint = f"{parameters} p(y | pi) p(x | y, {', '.join(PARENTS[kind] for kind in kinds)})"
+        self.approximation = parameters.replace("p(", "q(")
+        self.register_buffer("concentration", hyperparameter("concentration", concentration, (classes,)))
+        self.q_concentration = PyroParam(torch.ones(classes).double(), constraints.positive)
+
+    def model(self, n: int) -> Tensor:
+        pi = pyro.sample("pi", dist.Dirichlet(self.concentration))
+        row = self._draw(self.columns.now())
+        with pyro.plate("data", n):
+            y = pyro.sample("y", dist.Categorical(pi))
+            return pyro.sample("x", self.columns.rows({k: cells(y) for k, cells in row.items()}).to_event(1))
+
+    def _draw(self, prior: Mapping[str, Any]) -> dict[str, Any]:
+        row: dict[str, Any] = {}  # kind of column -> its cells' distribution, given the class
+        with pyro.plate("classes", self.classes):
+            if p := prior.get("gaussian"):
+                tau = pyro.sample("tau", dist.Gamma(p.shape, p.rate).to_event(1))
+                mu = pyro.sample("mu", dist.Normal(p.loc, (p.strength * tau).rsqrt()).to_event(1))
+                row["gaussian"] = lambda y: dist.Normal(mu[y], tau[y].rsqrt())
+            if p := prior.get("bernoulli"):
+                theta = pyro.sample("theta", dist.Beta(p.ones, p.zeros).to_event(1))
+                row["bernoulli"] = lambda y: dist.Bernoulli(theta[y])
+            if p := prior.get("poisson"):
+                lam = pyro.sample("lam", dist.Gamma(p.shape, p.rate).to_event(1))
+                row["poisson"] = lambda y: dist.Poisson(lam[y])
+            if p := prior.get("categorical"):
+                phi, levels = pyro.sample("phi", ColumnDirichlet(p.pseudocount, p.levels)), p.levels
+                row["categorical"] = lambda y: ColumnCategorical(phi[y], levels)
+        return row
+
+    def guide(self) -> None:
+        pyro.sample("pi", dist.Dirichlet(self.q_concentration))
+        self._draw(self.columns.trained())
+
+    def initialize(self, x: Tensor, **_: Tensor) -> None:
+        self.columns.measure(x)
+
+    def updated(self, x: Tensor, y: Tensor) -> Self:
+        """The same model with the posterior's hyperparameters, family by family."""
+        weights = torch.nn.functional.one_hot(y, self.classes).to(x.dtype)
+        after = copy.deepcopy(self)
+        (after.concentration,) = Dirichlet(self.concentration).updated(weights.sum(0))
+        after.columns.learn(weights, x)
+        return after
+
+    def log_normalizer(self) -> Tensor:
+        """log Z of the prior, in nats: after an update minus before it is the log evidence."""
+        return Dirichlet(self.concentration).log_normalizer() + self.columns.log_normalizer()
+
+    def predictive(self, n: int) -> Tensor:
+        """One row with the parameters integrated out, each column by its family."""
+        with pyro.plate("data", n):
+            y = pyro.sample("y", Dirichlet(self.concentration).predictive())
+            return pyro.sample("x", self.columns.predictive(y).to_event(1))

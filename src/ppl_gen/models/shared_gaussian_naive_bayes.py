@@ -1,0 +1,110 @@
+"""Gaussian naive Bayes with one variance for each feature: the twin of logistic regression."""
+
+import copy
+from typing import Any, Self
+
+import pyro
+import pyro.distributions as dist
+import torch
+from pyro.nn import PyroParam
+from torch import Tensor, nn
+from torch.distributions import constraints
+
+from ppl_gen.checks import hyperparameter, whole
+from ppl_gen.core import ProbabilisticModel
+from ppl_gen.distributions import Dirichlet, SharedNormalGamma, centre_and_spread
+
+
+class SharedGaussianNaiveBayes(ProbabilisticModel):
+    """Gaussian naive Bayes whose classes share the precision of each feature (Ng and Jordan 2002).
+
+    ``pi`` (classes,) are the class probabilities, ``tau`` (features,) the precisions, ``mu`` (classes,
+    features) the means, ``y`` (n,) the class and ``x`` (n, features) the features of a row. The squares of x
+    cancel between classes: p(y | x, pi, tau, mu) is a softmax regression, see `logistic_equivalent`.
+
+    Args:
+        classes, features: sizes.
+        concentration: prior rows of each class.
+        loc: prior mean of mu. strength: prior rows that loc is worth.
+        shape, rate: of the Gamma prior of tau; the defaults suit standardised features.
+
+    >>> print(SharedGaussianNaiveBayes(classes=3, features=13))
+    p(pi) p(tau) p(mu | tau) p(y | pi) p(x | y, mu, tau)
+    """
+
+    joint = "p(pi) p(tau) p(mu | tau) p(y | pi) p(x | y, mu, tau)"
+    approximation = "q(pi) q(tau) q(mu)"
+    marginal = "p(y) p(x | y)"
+    svi = {"steps": 2000, "learning_rate": 0.05}
+
+    def __init__(
+        self,
+        classes: int,
+        features: int,
+        *,
+        concentration: Any = 1.0,
+        loc: Any = 0.0,
+        strength: Any = 0.01,
+        shape: Any = 1.0,
+        rate: Any = 0.01,
+    ):
+        super().__init__()
+        self.classes, self.features = cells = whole("classes", classes), whole("features", features)
+        self.register_buffer("concentration", hyperparameter("concentration", concentration, cells[:1]))
+        self.register_buffer("loc", hyperparameter("loc", loc, cells, above_zero=False))
+        self.register_buffer("strength", hyperparameter("strength", strength, cells))
+        self.register_buffer("shape", hyperparameter("shape", shape, cells[1:]))
+        self.register_buffer("rate", hyperparameter("rate", rate, cells[1:]))
+        # The guide counts in units of the data: initialize() sets centre and spread.
+        self.register_buffer("centre", torch.zeros(features, dtype=torch.float64))
+        self.register_buffer("spread", torch.ones(features, dtype=torch.float64))
+        one = torch.ones(cells, dtype=torch.float64)
+        self.q_concentration = PyroParam(one[:, 0].clone(), constraints.positive)
+        self.q_shape = PyroParam(one[0].clone(), constraints.positive)
+        self.q_rate = PyroParam(one[0].clone(), constraints.positive)
+        self.q_loc = nn.Parameter(torch.zeros_like(one))
+        self.q_scale = PyroParam(0.1 * one, constraints.positive)
+
+    def model(self, n: int) -> Tensor:
+        pi = pyro.sample("pi", dist.Dirichlet(self.concentration))
+        tau = pyro.sample("tau", dist.Gamma(self.shape, self.rate).to_event(1))
+        with pyro.plate("classes", self.classes):
+            mu = pyro.sample("mu", dist.Normal(self.loc, (self.strength * tau).rsqrt()).to_event(1))
+        with pyro.plate("data", n):
+            y = pyro.sample("y", dist.Categorical(pi))
+            return pyro.sample("x", dist.Normal(mu[y], tau.rsqrt()).to_event(1))
+
+    def guide(self) -> None:
+        pyro.sample("pi", dist.Dirichlet(self.q_concentration))
+        pyro.sample("tau", dist.Gamma(self.q_shape, self.q_rate * self.spread**2).to_event(1))
+        with pyro.plate("classes", self.classes):
+            loc, scale = self.centre + self.spread * self.q_loc, self.spread * self.q_scale
+            pyro.sample("mu", dist.Normal(loc, scale).to_event(1))
+
+    def initialize(self, x: Tensor, **_: Tensor) -> None:
+        self.centre, self.spread = centre_and_spread(x)
+
+    def updated(self, x: Tensor, y: Tensor) -> Self:
+        """The same model with the posterior's hyperparameters: moments of each class, squares pooled."""
+        weights = torch.nn.functional.one_hot(y, self.classes).to(x.dtype)
+        after = copy.deepcopy(self)
+        (after.concentration,) = self._classes().updated(weights.sum(0))
+        after.loc, after.strength, after.shape, after.rate = self._features().updated(weights, x)
+        return after
+
+    def log_normalizer(self) -> Tensor:
+        """log Z of the prior, in nats: after an update minus before it is the log evidence."""
+        return self._classes().log_normalizer() + self._features().log_normalizer()
+
+    def predictive(self, n: int) -> Tensor:
+        """One row with the parameters integrated out: a Student-t naive Bayes."""
+        t = self._features().predictive()
+        with pyro.plate("data", n):
+            y = pyro.sample("y", self._classes().predictive())
+            return pyro.sample("x", dist.StudentT(t.df[y], t.loc[y], t.scale[y]).to_event(1))
+
+    def _classes(self) -> Dirichlet:
+        return Dirichlet(self.concentration)
+
+    def _features(self) -> SharedNormalGamma:
+        return SharedNormalGamma(self.loc, self.strength, self.shape, self.rate)

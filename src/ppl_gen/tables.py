@@ -1,0 +1,149 @@
+"""Tables: the family of each column read off a data frame, and the frame as a matrix of numbers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ppl_gen.distributions import Categorical
+from ppl_gen.errors import DataError
+
+Family = str | Categorical
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """How the columns of a data frame become numbers; made by `columns_of`.
+
+    Attributes:
+        columns: name -> family, for `MixedNaiveBayes`.
+        categories: name -> what the codes 0, 1, … of a categorical (or two-valued) column stand for.
+    """
+
+    columns: Mapping[str, Family]
+    categories: Mapping[str, tuple[Any, ...]]
+
+    def encode(self, frame: Any) -> Tensor:
+        """The frame as float64 (rows, columns): codes for categories, NaN for missing cells.
+
+        Args:
+            frame: a data frame with these columns, in any order; others are left aside.
+
+        Raises:
+            DataError: a column is lacking, a category is unknown, or a cell is no number.
+        """
+        lacking = [name for name in self.columns if name not in frame]
+        if lacking:
+            raise DataError(
+                f"frame: expected the columns {', '.join(self.columns)}; {lacking[0]!r} is lacking"
+            )
+        return torch.tensor(np.column_stack([self._column(name, frame[name]) for name in self.columns]))
+
+    def _column(self, name: Any, column: Any) -> Any:
+        codes = {value: float(code) for code, value in enumerate(self.categories.get(name, ()))}
+        cells = column.astype(object)
+        try:
+            numbers = (cells.map(codes) if codes else cells).to_numpy(dtype=np.float64, na_value=np.nan)
+        except (TypeError, ValueError):
+            example = column.dropna().iloc[0]
+            raise DataError(f"{name}: expected numbers, got {column.dtype} such as {example!r}") from None
+        unknown = np.flatnonzero(np.isnan(numbers) & column.notna().to_numpy())
+        if len(unknown):
+            known, row = ", ".join(map(repr, codes)), unknown[0]
+            raise DataError(f"{name}: expected one of {known}, got {cells.iloc[row]!r} in row {row}")
+        return numbers
+
+    def __repr__(self) -> str:
+        lines = []
+        for name, family in self.columns.items():
+            kind = "categorical" if isinstance(family, Categorical) else family
+            names = ", ".join(f"{code} {value}" for code, value in enumerate(self.categories.get(name, ())))
+            lines.append(f"{name}: {kind}{f' ({names})' if names else ''}")
+        return "\n".join(lines)
+
+
+def columns_of(frame: Any, /, **families: Any) -> Encoder:
+    """Read a family for each column off a pandas data frame's dtypes.
+
+    Booleans and numbers that are all 0 or 1 are Bernoulli; text and categories are categorical; whole numbers
+    from 0 up whose variance is 1/4 to 4 times their mean are Poisson counts; other numbers are Gaussian.
+    Missing cells (NaN, None, NA) do not count.
+
+    Args:
+        frame: the columns of x, without the class.
+        families: what to take instead for some columns, by name: "gaussian", "bernoulli", "poisson",
+            "categorical" (the values found are the categories), or ``None`` to leave the column out.
+
+    Raises:
+        DataError: a column has no family (it holds dates, or nothing at all), or a name is no column.
+
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"age": [30.5, 41.0], "smoker": [True, None], "colour": ["red", "blue"]})
+    >>> encoder = columns_of(frame)
+    >>> encoder
+    age: gaussian
+    smoker: bernoulli (0 False, 1 True)
+    colour: categorical (0 blue, 1 red)
+    >>> encoder.encode(frame)
+    tensor([[30.5000,  1.0000,  1.0000],
+            [41.0000,     nan,  0.0000]], dtype=torch.float64)
+    """
+    for name, family in families.items():
+        if name not in frame:
+            raise DataError(f"{name}: not a column; the columns are {', '.join(map(str, frame.columns))}")
+        if family not in ("gaussian", "bernoulli", "poisson", "categorical", None):
+            raise DataError(
+                f"{name}: expected gaussian, bernoulli, poisson, categorical or None, got {family!r}"
+            )
+    columns: dict[str, Family] = {}
+    categories: dict[str, tuple[Any, ...]] = {}
+    for name in frame.columns:
+        column = frame[name]
+        if name in families and families[name] is None:
+            continue
+        family = families.get(name) or _family(name, column)
+        declared = getattr(column.dtype, "categories", None)
+        seen = column.dropna()
+        if family == "categorical" or (family == "bernoulli" and not _numeric(seen)):
+            values = seen.unique().tolist() if declared is None else list(declared)
+            values = values if declared is not None else sorted(values, key=lambda v: (str(type(v)), v))
+            values = [False, True] if set(values) <= {False, True} else values
+            if not values or (family == "bernoulli" and len(values) > 2):
+                raise DataError(f"{name}: expected {'two values' if values else 'some value'}, got {values}")
+            categories[name] = tuple(values)
+            family = Categorical(len(values)) if family == "categorical" else family
+        columns[name] = family
+    return Encoder(columns, categories)
+
+
+def _numeric(seen: Any) -> bool:
+    return getattr(seen.dtype, "kind", "O") in "iuf"
+
+
+def _family(name: Any, column: Any) -> str:
+    """The family that a column's type and values suggest."""
+    seen, kind = column.dropna(), getattr(column.dtype, "kind", "O")
+    if getattr(column.dtype, "categories", None) is not None:
+        return "categorical"
+    if not len(seen):
+        raise DataError(f"{name}: no value in it; leave it out: {name}=None")
+    if kind == "b" or all(isinstance(value, bool) for value in seen):
+        return "bernoulli"
+    if kind not in "iuf" and all(isinstance(value, str) for value in seen):
+        return "categorical"
+    try:
+        numbers = torch.tensor([float(value) for value in seen], dtype=torch.float64)
+    except (TypeError, ValueError):
+        example = seen.iloc[0]
+        raise DataError(
+            f"{name}: expected numbers, texts, booleans or categories, got {column.dtype} such as "
+            f"{example!r}; leave it out: {name}=None"
+        ) from None
+    if bool(((numbers == 0) | (numbers == 1)).all()):
+        return "bernoulli"
+    mean, variance = float(numbers.mean()), float(numbers.var(correction=0))
+    whole = bool((numbers == numbers.round()).all()) and bool((numbers >= 0).all())
+    return "poisson" if whole and mean / 4 <= variance <= 4 * mean else "gaussian"

@@ -1,0 +1,155 @@
+"""Rules about the ELBO: its sum over discrete latents, its gradient, its minibatches, its start."""
+
+import copy
+import itertools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pyro
+import torch
+from pyro import poutine
+from torch import Tensor
+
+from ppl_gen.core import ProbabilisticModel, arguments, dtype_of, is_local
+from ppl_gen.errors import BrokenModel, Unexplained
+from ppl_gen.inference.elbo import elbo
+from ppl_gen.testing.case import Case, first_line, nearly_equal
+from ppl_gen.testing.densities import is_countable
+from ppl_gen.testing.guides import hidden_variables
+
+
+def summed_out(c: Case) -> None:
+    """Summing a discrete latent out, all values at once, gives what trying them one by one gives."""
+    hidden = [
+        name for name in hidden_variables(c) if is_local(c.sites[name]) and is_countable(c.sites[name]["fn"])
+    ]
+    if not hidden or len(hidden) < len(hidden_variables(c)):
+        return
+    supports = [c.sites[name]["fn"].enumerate_support() for name in hidden]
+    if math.prod(map(len, supports)) > 64:
+        return
+    observed = {name: v for name, v in c.drawn.items() if name not in hidden}
+    with torch.no_grad():
+        together = _bound(c, lambda: elbo(c.p.model, None, c.values, observed))
+        each = []
+        for combination in itertools.product(*supports):
+            scores = c.scores("model", observed | dict(zip(hidden, combination, strict=True)))
+            each.append(sum(scores[name] for name in c.joint if is_local(c.sites[name])))
+        shared = sum(scores[name].sum() for name in c.joint if not is_local(c.sites[name]))
+        apart = torch.stack(torch.broadcast_tensors(*each)).logsumexp(0).sum() + shared
+    if not nearly_equal(apart, together):
+        c.refuse(
+            f"summing {', '.join(hidden)} out gives {together.item():.6g} nats, trying the values one by one "
+            f"{apart.item():.6g}: model() does not broadcast over them",
+            "index with the variable, as in mu[z]; do not reshape it, loop over it or call .item() on it",
+            "model",
+            hidden[0],
+        )
+
+
+def gradients(c: Case) -> None:
+    """The ELBO is finite and a gradient reaches every parameter."""
+    if not c.guided:
+        return
+    observed = _observed(c)
+    for seed in range(8):
+        pyro.set_rng_seed(seed)
+        value = _bound(c, lambda: elbo(c.p.model, c.p.guide, c.values | observed, observed))
+        if not bool(torch.isfinite(value)):
+            c.refuse(
+                f"the ELBO is {value.item()} at the guide's start",
+                "start the guide inside the prior's support, with scales of ordinary size",
+                "guide",
+            )
+    trainable = {name: w for name, w in c.p.named_parameters() if w.requires_grad}
+    if not trainable:
+        return
+    if not value.requires_grad:
+        found: tuple[Tensor | None, ...] = (None,) * len(trainable)
+    else:
+        found = torch.autograd.grad(value, list(trainable.values()), allow_unused=True)
+    for name, gradient in zip(trainable, found, strict=True):
+        if gradient is None:
+            c.refuse(
+                f"no gradient reaches the parameter {name.removesuffix('_unconstrained')!r}: it is idle",
+                "use it in model() or guide() without .detach(), .data or .item(), or remove it",
+                "guide",
+            )
+        if not bool(torch.isfinite(gradient).all()):
+            c.refuse(
+                f"the gradient of {name!r} is not finite at the start",
+                "start the parameters at numbers of ordinary size",
+                "guide",
+            )
+
+
+def minibatches(c: Case) -> None:
+    """For one draw of the latents, the ELBOs of minibatches average to the ELBO of all rows."""
+    shared_look = any(c.q[name] and not is_local(c.sites[name]) for name in c.q)
+    if not c.guided or shared_look:
+        return
+    observed = _observed(c)
+    n = c.values["n"]
+
+    def bound(index: Tensor) -> float:
+        values = c.rows(index, c.values | observed)
+        with torch.no_grad():
+            nodes = c.run("guide", values, c.rows(index, c.latents))
+            replayed = poutine.Trace()
+            for name, node in nodes.items():
+                replayed.add_node(name, **(node | {"is_observed": False}))
+
+            def guide() -> Any:
+                with poutine.replay(trace=replayed):
+                    return c.p.guide(**arguments(c.p.guide, values))
+
+            part = c.rows(index, observed)
+            return float(_bound(c, lambda: elbo(c.p.model, guide, values, part, scale=n / len(index))))
+
+    batches = torch.arange(n).split(n // 2 + 1)
+    average = sum(len(index) / n * bound(index) for index in batches)
+    everything = bound(torch.arange(n))
+    if not nearly_equal(torch.tensor(average), torch.tensor(everything), dtype_of(c.p)):
+        c.refuse(
+            f"minibatches do not average to the whole: ELBO {average:.6g} against {everything:.6g} nats",
+            "compute each row from itself and the shared variables alone",
+        )
+
+
+def start(c: Case) -> None:
+    """``initialize`` takes data by name and leaves a finite ELBO."""
+    if not c.guided or type(c.p).initialize is ProbabilisticModel.initialize:
+        return
+    observed = _observed(c)
+    p = copy.deepcopy(c.p)
+    rows = {k: v for k, v in c.values.items() if k != "n"}
+    rows |= {k: v for k, v in observed.items() if is_local(c.sites[k])}
+    try:
+        p.initialize(**rows)
+        value = elbo(p.model, p.guide, c.values | observed, observed)
+    except Exception as error:
+        c.refuse(
+            f"initialize({', '.join(rows)}) fails: {first_line(error)}",
+            "take the data by name and ignore the rest: def initialize(self, x, **_)",
+            "guide",
+            cause=error,
+        )
+    if not bool(torch.isfinite(value)):
+        c.refuse(f"the ELBO is {value.item()} after initialize", "start with ordinary numbers", "guide")
+
+
+def _observed(c: Case) -> dict[str, Tensor]:
+    """What a fit with this guide would be given: all that is neither guided nor summed out."""
+    return {k: v for k, v in c.drawn.items() if k not in c.q and k not in hidden_variables(c)}
+
+
+def _bound(c: Case, compute: Callable[[], Tensor]) -> Tensor:
+    try:
+        return compute()
+    except Unexplained as error:
+        c.refuse(f"unexplained: {error}", "give the guide a factor for it", cause=error)
+    except BrokenModel:
+        raise
+    except Exception as error:
+        c.explain(error, "model", [])

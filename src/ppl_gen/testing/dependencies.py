@@ -1,0 +1,120 @@
+"""Rules about what depends on what: variables on their parents alone, no row on another."""
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ppl_gen.core import ProbabilisticModel, is_local
+from ppl_gen.notation import Factorization
+from ppl_gen.testing.case import Case, Nodes, identical, nearly_equal
+
+
+def no_hidden_noise(c: Case) -> None:
+    """Nothing is random but the variables, and the program does not choose the seed."""
+    for part in ("model", "guide")[: 1 + c.guided]:
+        ends = []
+        values = c.values | c.drawn
+        for seed in (1, 2):
+            c.run(part, values, seed=seed)
+            ends.append(torch.get_rng_state())
+        if torch.equal(*ends):
+            c.refuse(
+                f"{part}() sets the random seed: two runs leave one random state",
+                "leave out manual_seed and set_rng_seed; the verbs take seed=",
+                part,
+            )
+        clamped = c.drawn if part == "model" else {k: n["value"] for k, n in c.run(part, values).items()}
+        one, other = (c.scores(part, clamped, values, seed) for seed in (1, 2))
+        for name in one:
+            if not identical(one[name], other[name]):
+                c.refuse(
+                    f"{part}() is random beside its variables: with every variable fixed, the density of "
+                    f"{name!r} still changes from run to run",
+                    "draw all randomness with pyro.sample, under a name of the joint",
+                    part,
+                    name if name in c.read(part) else None,
+                )
+
+
+def parents(c: Case) -> None:
+    """Each variable depends on its declared parents and on nothing else."""
+    compare(c, "model", c.joint, c.values, [c.sites, *(c.run("model", seed=s) for s in (1, 2, 3))])
+
+
+def compare(
+    c: Case,
+    part: str,
+    line: Factorization,
+    values: dict[str, Any],
+    draws: list[Nodes],
+    own: ProbabilisticModel | None = None,
+) -> None:
+    """Move one variable at a time: a density that moves with it depends on it.
+
+    Done for the model as it is, and with all parameters moved a little: weights that start at zero hide
+    nothing then.
+    """
+    own = own or c.p
+    moved = copy.deepcopy(own)
+    with torch.no_grad():
+        for w in moved.parameters():
+            w.add_(0.1 * torch.randn(w.shape, generator=torch.Generator().manual_seed(0)).to(w))
+    first, *others = [{name: node["value"].detach() for name, node in draw.items()} for draw in draws]
+    first = {name: first[name] for name in line}
+    real: dict[str, set[str]] = {name: set() for name in line}
+    for p in (own, moved):
+        base = c.scores(part, first, values, p=p)
+        for number, other in enumerate(others, 1):
+            for name in [*line, *sorted(line.given)]:
+                if name in line:
+                    after = c.scores(part, first | {name: other[name]}, values, p=p)
+                else:
+                    after = c.scores(part, first, values | {name: values[name].roll(number, 0)}, p=p)
+                for child in line.keys() - {name}:
+                    if not identical(base[child], after[child]):
+                        real[child].add(name)
+    for child, parents in line.items():
+        for parent in sorted(real[child] - parents):
+            c.refuse(
+                f"{part}() draws {child!r} depending on {parent!r}, which is not a declared parent",
+                f"write {parent!r} right of the bar, or draw {child!r} without it",
+                part,
+                child,
+            )
+        for parent in sorted(parents - real[child]):
+            c.refuse(
+                f"{part}() draws {child!r} without looking at {parent!r}, its declared parent",
+                f"use {parent!r} where {child!r} is drawn, or leave it out right of the bar",
+                part,
+                child,
+            )
+
+
+def rows_apart(c: Case) -> None:
+    """Given the shared variables, rows are independent: a subset of rows has the subset's log densities."""
+    compare_rows(c, "model", c.joint, c.values, c.drawn, c.sites)
+
+
+def compare_rows(
+    c: Case, part: str, line: Factorization, values: dict[str, Any], clamped: dict[str, Tensor], sites: Nodes
+) -> None:
+    """Leave every other row out: the densities of the rest are as before."""
+    index = torch.arange(1, c.values["n"], 2)
+    whole = c.scores(part, clamped, values)
+    some = c.scores(part, c.rows(index, clamped), c.rows(index, values))
+    for name in line:
+        local = is_local(sites[name])
+        if not local and part == "guide" and line[name]:
+            continue  # an amortised q of a shared variable looks at all rows on purpose
+        expected = whole[name].index_select(-1, index) if local else whole[name]
+        if expected.shape != some[name].shape or not nearly_equal(expected, some[name]):
+            what = "the density of a row" if local else f"the density of {name!r}, which all rows share,"
+            c.refuse(
+                f"in {part}() rows depend on one another or on their number: {what} changes when other rows "
+                f"are left out",
+                "compute a row from itself and the shared variables alone (no batch norm, x.mean(0) or n)",
+                part,
+                name,
+            )

@@ -1,0 +1,71 @@
+"""Mistakes of closed forms."""
+
+import pyro
+import pyro.distributions as dist
+import torch
+
+from ppl_gen.models import GaussianNaiveBayes
+from tests.broken_models.base import broken
+
+
+@broken("not Bayes' rule", classes=2, features=3)
+class WrongUpdate(GaussianNaiveBayes):
+    """The update forgets half of the rate."""
+
+    def updated(self, x, y):
+        after = super().updated(x, y)
+        after.rate = self.rate + 2 * (after.rate - self.rate)
+        return after
+
+
+@broken("not Bayes' rule", classes=2, features=3)
+class SlightlyWrongUpdate(GaussianNaiveBayes):
+    """A count is off by a ten thousandth."""
+
+    def updated(self, x, y):
+        after = super().updated(x, y)
+        after.concentration = after.concentration + torch.tensor([1e-4, 0.0], dtype=torch.float64)
+        return after
+
+
+@broken("in place", classes=2, features=3)
+class UpdatesInPlace(GaussianNaiveBayes):
+    """The update changes the prior."""
+
+    def updated(self, x, y):
+        after = super().updated(x, y)
+        self.concentration += torch.bincount(y, minlength=self.classes)
+        return after
+
+
+@broken("log_normalizer.. is wrong", classes=2, features=3)
+class WrongNormalizer(GaussianNaiveBayes):
+    """The evidence forgets the class counts."""
+
+    def log_normalizer(self):
+        return self.family("features").log_normalizer()
+
+
+@broken("predictive.. is wrong", classes=2, features=3)
+class WrongPredictive(GaussianNaiveBayes):
+    """A Normal with the posterior's mean precision, instead of a Student t."""
+
+    def predictive(self, n):
+        with pyro.plate("data", n):
+            y = pyro.sample("y", self.family("classes").predictive())
+            scale = (self.rate / self.shape).sqrt()
+            pyro.sample("x", dist.Normal(self.loc[y], scale[y]).to_event(1))
+
+
+@broken("predictive.. draws 'x' depending on 'y'", classes=2, features=3)
+class WrongMarginalLine(GaussianNaiveBayes):
+    """The line of the predictive is not what its program does."""
+
+    marginal = "p(y) p(x)"
+
+
+@broken("no marginal line", classes=2, features=3)
+class NoMarginalLine(GaussianNaiveBayes):
+    """A predictive without its line."""
+
+    marginal = ""

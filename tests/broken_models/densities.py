@@ -1,0 +1,107 @@
+"""Mistakes of distributions."""
+
+import pyro
+import pyro.distributions as dist
+import torch
+
+from ppl_gen.models import GaussianMixture
+from tests.broken_models.base import Centre, Code, broken
+
+
+class Grey(dist.Bernoulli):
+    """Draws grey levels and scores them as if they were bits."""
+
+    def sample(self, sample_shape=()):
+        return self.mean.expand(self.shape(sample_shape)).clone()
+
+
+@broken("drawn outside the support")
+class GreyPixels(Code):
+    """Grey pixels under a Bernoulli."""
+
+    def model(self, n):
+        with pyro.plate("data", n):
+            pyro.sample("x", Grey(logits=self.decoder(self.code()), validate_args=False).to_event(1))
+
+
+@broken("scored outside its support")
+class UncheckedPixels(Code):
+    """The likelihood takes any numbers for bits."""
+
+    def model(self, n):
+        with pyro.plate("data", n):
+            bits = dist.Bernoulli(logits=self.decoder(self.code()), validate_args=False)
+            pyro.sample("x", bits.to_event(1))
+
+
+class Infinite(dist.Normal):
+    """A density that is infinite everywhere."""
+
+    def log_prob(self, value):
+        return super().log_prob(value) / 0.0
+
+
+@broken("not finite at the model's own draw")
+class InfiniteDensity(Centre):
+    """log p(x) is infinite."""
+
+    def model(self, n):
+        tau, mu = self.shared()
+        with pyro.plate("data", n):
+            pyro.sample("x", Infinite(mu, tau.rsqrt()))
+
+
+class Narrow(dist.Normal):
+    """Draws with half the scale that it scores with."""
+
+    def rsample(self, sample_shape=()):
+        return self.loc + (super().rsample(torch.Size(sample_shape)) - self.loc) / 2
+
+    def sample(self, sample_shape=()):
+        return self.rsample(sample_shape).detach()
+
+
+@broken("sampler and density of 'x' disagree")
+class SamplerDisagrees(Centre):
+    """Draws and density have different scales."""
+
+    def model(self, n):
+        tau, mu = self.shared()
+        with pyro.plate("data", n):
+            pyro.sample("x", Narrow(mu, tau.rsqrt()))
+
+
+class Unnormalised(dist.Categorical):
+    """Scores twice the probability."""
+
+    def log_prob(self, value):
+        return super().log_prob(value) + 0.7
+
+
+@broken("does not sum to one", components=2, features=2)
+class DoesNotSumToOne(GaussianMixture):
+    """The components' probabilities sum to two."""
+
+    def model(self, n):
+        pi = pyro.sample("pi", dist.Dirichlet(self.concentration))
+        with pyro.plate("components", self.components):
+            tau = pyro.sample("tau", dist.Gamma(self.shape, self.rate).to_event(1))
+            mu = pyro.sample("mu", dist.Normal(self.loc, (self.strength * tau).rsqrt()).to_event(1))
+        with pyro.plate("data", n):
+            z = pyro.sample("z", Unnormalised(pi))
+            pyro.sample("x", dist.Normal(mu[z], tau[z].rsqrt()).to_event(1))
+
+
+@broken("does not broadcast|shapes that do not fit", components=2, features=2)
+class NotEnumerable(GaussianMixture):
+    """The component is looked up row by row: summing it out gets the wrong rows."""
+
+    def model(self, n):
+        pi = pyro.sample("pi", dist.Dirichlet(self.concentration))
+        with pyro.plate("components", self.components):
+            tau = pyro.sample("tau", dist.Gamma(self.shape, self.rate).to_event(1))
+            mu = pyro.sample("mu", dist.Normal(self.loc, (self.strength * tau).rsqrt()).to_event(1))
+        with pyro.plate("data", n):
+            z = pyro.sample("z", dist.Categorical(pi))
+            rows = z.flatten()[torch.arange(n) % z.numel()]
+            pyro.sample("x", dist.Normal(mu[rows], tau[rows].rsqrt()).to_event(1))

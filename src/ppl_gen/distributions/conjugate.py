@@ -158,6 +158,34 @@ class SharedNormalGamma(NamedTuple):
         shape, rate = self.shape + each.shape.sum(0), self.rate + each.rate.sum(0)
         return SharedNormalGamma(each.loc, each.strength, shape, rate)
 
+    def flat(self) -> "SharedNormalGamma":
+        """The limit of a prior worth no rows."""
+        return SharedNormalGamma(self.loc, *(torch.zeros_like(field) for field in self[1:]))
+
+    def merged(self, other: "SharedNormalGamma", prior: "SharedNormalGamma") -> "SharedNormalGamma":
+        """What both say who learned from one ``prior``, each from rows of its own."""
+        mine, theirs, before = (
+            NormalGamma(p.loc, p.strength, *[0 * p.loc] * 2) for p in (self, other, prior)
+        )
+        rows = theirs.moments(before)  # less their squares, which are pooled
+        each = mine.given(rows)
+        apart = before.given(rows).rate - each.rate  # what the means' distances add to the rate
+        shape = self.shape + other.shape - prior.shape
+        return SharedNormalGamma(
+            each.loc, each.strength, shape, self.rate + other.rate - prior.rate - apart.sum(0)
+        )
+
+    def point(self, smoothing: float) -> tuple[Tensor, Tensor]:
+        """The means and the shared precision of largest likelihood, of a `flat` prior's update.
+
+        The largest variance of a feature over all rows, times ``smoothing``, is added to every variance.
+        """
+        total = self.strength.sum(0)
+        centre = (self.strength * self.loc).sum(0) / total
+        mean = torch.where(self.strength > 0, self.loc, centre)
+        spread = (2 * self.rate + (self.strength * (mean - centre).square()).sum(0)) / total
+        return mean, 1 / (self.rate / self.shape + smoothing * spread.max())
+
     def log_normalizer(self) -> Tensor:
         """As for `NormalGamma`, with one precision: a scalar."""
         means = -0.5 * self.strength.log() - 0.5 * math.log(2 * math.pi) * self.strength

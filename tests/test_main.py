@@ -16,7 +16,8 @@ import xarray
 from ppl_gen import __version__
 from ppl_gen.__main__ import main
 from ppl_gen.files import replace_file
-from ppl_gen.report import Card, Report, Section, Table
+from ppl_gen.report import Card, Figure, Report, Section, Table
+from ppl_gen.tour.twins import _lead
 
 TREES = {
     "naive-bayes-exact",
@@ -138,6 +139,10 @@ def test_page_is_self_contained_and_described(toured):
     assert len(names) == len(set(names))
     assert not re.search(r"r_hat|R-hat|[±−] ?nan|>nan<|None", text)
     assert "NotGenerated" in text
+    assert "refused: x is given" in text
+    assert "refused: needs all of x" in text
+    assert "lower bound" not in text[text.index('id="s5"') :]
+    assert not re.search(r"class[ _]\d", text)
 
 
 @pytest.mark.parametrize("name", sorted(TREES))
@@ -178,9 +183,14 @@ def test_tour_in_this_process_leaves_no_trace(toured, tmp_path, capsys):
 
 
 def test_report_escapes_and_typesets():
-    table = Table(("a<b", "`p(x | mu)`"), [("<script>", "`.how`")], caption="A & B", numbers=(1,))
-    card = Card("Toy", [("joint", "p(z) p(x | z)"), ("guide", "")], "<svg aria-label='toy'></svg>")
-    page = Report("T < U", "lead", sections=[Section("Claim `p(y | x)`", ["text `x0`", table, card])]).html()
+    table = Table(("a<b", "`p(x | mu)`"), [("<script>", "`.how`\nand why")], caption="A & B", numbers=(1,))
+    card = Card(
+        "Toy", [("joint", "p(z) p(x | z)"), ("guide", "")], "<svg aria-label='toy'></svg>", "circle & box"
+    )
+    figure = Figure("<svg>light</svg>", "caption", "<svg>dark</svg>")
+    page = Report(
+        "T < U", "lead", sections=[Section("Claim `p(y | x)`", ["text `x0`", table, card, figure])]
+    ).html()
     assert "<script>" not in page
     assert "T &lt; U" in page
     assert "A &amp; B" in page
@@ -188,6 +198,33 @@ def test_report_escapes_and_typesets():
     assert "<i>x</i><sub>0</sub>" in page
     assert "<code>.how</code>" in page
     assert "<dt>guide</dt>" not in page
+    assert "</code><br>and why" in page
+    assert "circle &amp; box" in page
+    assert '<div class="picture by-day"><svg>light</svg></div>' in page
+    assert '<div class="picture by-night"><svg>dark</svg></div>' in page
+
+
+@pytest.mark.parametrize(
+    ("ahead", "said"),
+    [
+        ("....", "it is too close to call at every size"),
+        ("nnnn", "naive Bayes is ahead at every size"),
+        ("..ll", "logistic regression is ahead from 32 rows on; with fewer it is too close to call"),
+        ("nn..", "naive Bayes is ahead up to 16 rows; with more it is too close to call"),
+        ("nnll", "naive Bayes is ahead up to 16 rows, logistic regression from 32 rows on"),
+        (
+            "n.ll",
+            "naive Bayes is ahead at 8 rows, logistic regression from 32 rows on; in between it is too close "
+            "to call",
+        ),
+        (".nn.", "naive Bayes is ahead from 16 to 32 rows; elsewhere it is too close to call"),
+        ("n.n.", "naive Bayes is ahead at 8 rows and at 32 rows; elsewhere it is too close to call"),
+        ("...l", "logistic regression is ahead at 64 rows; with fewer it is too close to call"),
+    ],
+)
+def test_who_is_ahead_is_told_from_the_numbers(ahead, said):
+    names = {".": "", "n": "naive Bayes", "l": "logistic regression"}
+    assert _lead("accuracy", (8, 16, 32, 64), [names[c] for c in ahead]) == f"In accuracy, {said}"
 
 
 def test_replacing_a_file_is_all_or_nothing(tmp_path, monkeypatch):

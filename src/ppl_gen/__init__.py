@@ -6,7 +6,7 @@ from ppl_gen.diagnostics import summary, to_arviz
 from ppl_gen.equivalence import logistic_equivalent
 from ppl_gen.explanation import explain
 from ppl_gen.fit import fit
-from ppl_gen.inference import SVI, Exact, MaximumLikelihood
+from ppl_gen.inference import NUTS, SVI, Exact, Laplace, MaximumLikelihood
 from ppl_gen.notation import Factorization
 from ppl_gen.posterior import Posterior, merge
 from ppl_gen.storage import load, save
@@ -36,6 +36,8 @@ __all__ = [
     "Exact",
     "MaximumLikelihood",
     "SVI",
+    "Laplace",
+    "NUTS",
     "Importance",
     "LowerBound",
 ]

@@ -47,6 +47,17 @@ def hyperparameter(name: str, value: Any, shape: tuple[int, ...], above_zero: bo
     return expanded
 
 
+def covariance_factor(name: str, value: Any, shape: tuple[int, ...]) -> Tensor:
+    """The lower Cholesky factor, of ``shape``, of a covariance: a number, a diagonal or a matrix."""
+    tensor = torch.as_tensor(value, dtype=torch.float64).detach()
+    if tensor.dim() < 2:
+        tensor = torch.diag_embed(hyperparameter(name, value, shape[-1:]))
+    factor, failed = torch.linalg.cholesky_ex(hyperparameter(name, tensor, shape, above_zero=False))
+    if bool(failed.any()) or not torch.allclose(tensor, tensor.mT):
+        raise DataError(f"{name}: expected a symmetric positive definite matrix, got {value!r}")
+    return factor
+
+
 def called(value: Any) -> str:
     """What came, in words: a class passed for an instance is a likely slip.
 

@@ -15,6 +15,7 @@ from torch.distributions import constraints
 
 from ppl_gen import graph
 from ppl_gen.errors import DataError
+from ppl_gen.missing import log_prob_seen
 from ppl_gen.notation import Factorization
 
 ROWS = "data"  # the plate of the rows
@@ -264,8 +265,8 @@ def dtype_of(p: torch.nn.Module) -> torch.dtype:
 def score(fn: Any, value: Tensor, seen: Tensor | None = None) -> Tensor:
     """The log density of ``value`` under ``fn``, over the ``seen`` cells alone if some are missing.
 
-    Exact for densities that factorise over their cells (``.to_event``): a missing cell sums out to one;
-    others bring a ``log_prob_of_seen``.
+    Exact for densities that factorise over their cells (``.to_event``), where a missing cell sums out to
+    one, for those that bring a ``log_prob_of_seen``, and for those whose marginals `log_prob_seen` knows.
     """
     if seen is None:
         return fn.log_prob(value)
@@ -276,10 +277,7 @@ def score(fn: Any, value: Tensor, seen: Tensor | None = None) -> Tensor:
     if base.event_dim and hasattr(base, "log_prob_of_seen"):
         return base.log_prob_of_seen(value, seen)
     if base.event_dim:
-        raise DataError(
-            "missing cells (NaN) can be summed out of a density that factorises over its cells; "
-            f"{type(base).__name__} does not"
-        )
+        return log_prob_seen(base, value, seen)
     scores = torch.where(seen, base.log_prob(value), 0.0)
     return scores.sum(tuple(range(-cells, 0))) if cells else scores
 

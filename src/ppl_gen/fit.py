@@ -13,6 +13,7 @@ from ppl_gen.errors import DataError, NonFinite
 from ppl_gen.inference import SVI, Exact, MaximumLikelihood
 from ppl_gen.inference.guides import Point
 from ppl_gen.inference.method import Fitted
+from ppl_gen.inference.nuts import Draws
 from ppl_gen.inputs import Data, admit, may_repeat
 from ppl_gen.isolation import isolated
 from ppl_gen.notation import Factorization
@@ -35,8 +36,8 @@ def fit(
 
     Args:
         model: the joint, or a posterior to continue.
-        method: `Exact`, `MaximumLikelihood`, `SVI`, …; by default exact where the model has a closed form,
-            else SVI.
+        method: `Exact`, `MaximumLikelihood`, `SVI`, `Laplace` or `NUTS`; by default exact where there is a
+            closed form, else SVI.
         batches: for a method that counts (the first two), the data in parts, each a mapping such as
             ``{"x": rows, "y": labels}``: one is looked at, and held, at a time.
         data: by name, rows first, such as x (n, features) and y (n,): NumPy arrays (memory maps too: they
@@ -77,7 +78,7 @@ def fit(
         if counts:
             return _counted(start, before, method, admitted)
         method = method.resolved(start) if isinstance(method, SVI) else method
-        return _svi(start, before, method, admitted, admitted.fingerprint())
+        return _approximate(start, before, method, admitted, admitted.fingerprint())
 
 
 def _admitted(start: ProbabilisticModel, method: Any, data: Mapping[str, Any]) -> Data:
@@ -139,8 +140,8 @@ def _streamed(
     return replace(after, prior=start, n=n, shapes=shapes, elbo=elbo)
 
 
-def _svi(
-    start: ProbabilisticModel, before: Posterior | None, method: SVI, data: Data, fingerprint: str
+def _approximate(
+    start: ProbabilisticModel, before: Posterior | None, method: Any, data: Data, fingerprint: str
 ) -> Posterior:
     guide = before.guide if before else None
     if isinstance(guide, Point):
@@ -148,6 +149,12 @@ def _svi(
     again = before is not None and before.fingerprints[-1:] == (fingerprint,)
     shared = before is not None and bool(before.parameters)
     yesterday = None
+    if isinstance(guide, Draws):
+        if not again:
+            raise DataError(
+                "draws of NUTS have no density, so they are no prior for new rows: fit all rows together"
+            )
+        guide = None
     if before is not None and again:
         yesterday = before.yesterday
     elif shared and guide is not None:

@@ -15,6 +15,7 @@ from ppl_gen.checks import whole
 from ppl_gen.core import ProbabilisticModel, Site, arguments, run, variables
 from ppl_gen.errors import DataError, NoEvidence
 from ppl_gen.inference.guides import Point
+from ppl_gen.inference.nuts import Draws
 from ppl_gen.inference.svi import estimate_elbo
 from ppl_gen.inputs import Data, admit, may_repeat
 from ppl_gen.isolation import isolated
@@ -100,8 +101,11 @@ class Posterior:
         if self.point:
             return {name: value.repeat(draws, *[1] * value.dim()) for name, value in self.point.items()}
         with isolated(seed):
-            drawn = [self._draw_once() for _ in range(draws)]
-        stacked = {name: torch.stack([d[name] for d in drawn]) for name in drawn[0]}
+            if isinstance(self.guide, Draws):
+                stacked = self.guide.some(draws)
+            else:
+                drawn = [self._draw_once() for _ in range(draws)]
+                stacked = {name: torch.stack([d[name] for d in drawn]) for name in drawn[0]}
         if seed is not None:
             self._drawn[draws, seed] = stacked
         return stacked
@@ -130,6 +134,11 @@ class Posterior:
         of those data under the same guide. For an exact posterior every draw gives the log evidence.
         """
         whole("draws", draws)
+        if isinstance(self.guide, Draws):
+            raise NoEvidence(
+                f"the draws of {type(self.method).__name__} have no density, so there is no ELBO. "
+                f"Exact(), Laplace() or SVI() give one for the same model."
+            )
         if self.point:
             raise NoEvidence("a point of maximum likelihood has no ELBO: log q of it is infinite. Use SVI().")
         with isolated(seed):
@@ -157,9 +166,11 @@ class Posterior:
             evidence = f"log evidence {self.evidence:,.3f} nats (exact)"
         elif self.point:
             evidence = "none (a point of maximum likelihood)"
+        elif isinstance(self.guide, Draws):
+            evidence = "none: draws have no density"
         else:
-            steps = min(50, len(self.elbo))
-            evidence = f"ELBO {self.elbo[-50:].mean():,.2f} nats (mean of the last {steps} steps)"
+            last = f" (mean of the last {min(50, len(self.elbo))} steps)" if len(self.elbo) > 1 else ""
+            evidence = f"ELBO {self.elbo[-50:].mean():,.2f} nats{last}"
         lines = [
             f"Posterior of {type(self.model).__name__} given {rows}",
             f"  joint   {self.model.joint}",

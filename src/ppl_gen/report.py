@@ -54,30 +54,45 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture as SVG text, which carries its own description, and the caption that says what to see."""
+    """A picture as SVG text, which carries its own description, and the caption that says what to see.
+
+    ``dark`` takes its place on dark pages, where an image would keep its own light paper.
+    """
 
     svg: str
     caption: str
+    dark: str = ""
 
     def html(self) -> str:
         """The picture with its caption."""
         caption = f"<figcaption>{_html(self.caption)}</figcaption>"
-        return f'<figure><div class="picture">{self.svg}</div>{caption}</figure>'
+        pictures = f'<div class="picture">{self.svg}</div>'
+        if self.dark:
+            pictures = (
+                f'<div class="picture by-day">{self.svg}</div><div class="picture by-night">{self.dark}</div>'
+            )
+        return f"<figure>{pictures}{caption}</figure>"
 
 
 @dataclass(frozen=True)
 class Card:
-    """Something that has a name, lines of mathematics with what they are, and a small picture."""
+    """Something that has a name, lines of mathematics with what they are, and a small picture.
+
+    ``legend`` says how to read the picture.
+    """
 
     name: str
     lines: Sequence[tuple[str, str]]
     svg: str
+    legend: str = ""
 
     def html(self) -> str:
         """The lines beside the picture."""
         written = [(escape(what), markup(line)) for what, line in self.lines if line]
         lines = "".join(f"<dt>{what}</dt><dd>{line}</dd>" for what, line in written)
-        return f'<div class="card"><div><b>{escape(self.name)}</b><dl>{lines}</dl></div>{self.svg}</div>'
+        legend = f'<p class="legend">{_html(self.legend)}</p>' if self.legend else ""
+        text = f"<b>{escape(self.name)}</b><dl>{lines}</dl>{legend}"
+        return f'<div class="card"><div>{text}</div>{self.svg}</div>'
 
 
 Part: TypeAlias = str | Table | Figure | Card
@@ -172,7 +187,9 @@ def _pieces(text: str) -> Iterable[tuple[str, str]]:
 
 def _html(text: str) -> str:
     how: dict[str, Callable[[str], str]] = {
-        "text": escape, "formula": markup, "code": lambda piece: f"<code>{escape(piece)}</code>",
+        "text": lambda piece: escape(piece).replace("\n", "<br>"),
+        "formula": markup,
+        "code": lambda piece: f"<code>{escape(piece)}</code>",
     }  # fmt: skip
     return "".join(how[kind](piece) for kind, piece in _pieces(text))
 
@@ -189,11 +206,14 @@ def _plain(text: str) -> str:
 
 
 STYLE = """
-:root { --ink: #1f2328; --soft: #5b6470; --paper: #fdfcfa; --line: #d9d6cf; --tint: #f4f2ec; --link: #2a6fd0 }
+:root { --ink: #1f2328; --soft: #5b6470; --paper: #fdfcfa; --line: #d9d6cf; --tint: #f4f2ec; --link: #2a6fd0;
+  --shade: #1f232840 }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #e6e8eb; --soft: #a0a8b3; --paper: #14171b; --line: #343a43; --tint: #1c2026;
-    --link: #7fb0f5 }
+    --link: #7fb0f5; --shade: #000c }
+  .by-day { display: none }
 }
+@media not (prefers-color-scheme: dark) { .by-night { display: none } }
 * { box-sizing: border-box }
 html { -webkit-text-size-adjust: 100%; text-size-adjust: 100% }
 body { margin: 0; background: var(--paper); color: var(--ink); overflow-wrap: break-word;
@@ -219,10 +239,14 @@ code { font: .86em/1.4 ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sa
   font-size: .86rem; line-height: 1.4; color: var(--soft) }
 .glance b { display: block; font-size: 1.7rem; line-height: 1.25; font-weight: 600; color: var(--ink) }
 figure { margin: 1.75rem 0 }
-figcaption, .card dt, summary { font-size: .875rem; line-height: 1.45; color: var(--soft) }
+figcaption, .card dt, .legend, summary { font-size: .875rem; line-height: 1.45; color: var(--soft) }
 figcaption { margin-top: .6rem }
 .picture svg { display: block; width: 100% }
-.scroll { overflow-x: auto }
+.scroll { overflow-x: auto; background:
+  linear-gradient(to right, var(--paper) 40%, transparent) left / 1.2rem 100% no-repeat local,
+  linear-gradient(to left, var(--paper) 40%, transparent) right / 1.2rem 100% no-repeat local,
+  linear-gradient(to right, var(--shade), transparent) left / .8rem 100% no-repeat scroll,
+  linear-gradient(to left, var(--shade), transparent) right / .8rem 100% no-repeat scroll }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; line-height: 1.4;
   font-variant-numeric: lining-nums tabular-nums; border: solid var(--ink); border-width: 1.5px 0 }
 th { font-weight: 600; text-align: left; vertical-align: bottom; border-bottom: 1px solid var(--ink) }
@@ -236,7 +260,9 @@ tr:last-child td { border-bottom: 0 }
 .card { display: flex; flex-wrap: wrap; align-items: center; justify-content: space-between; gap: 1rem 2rem;
   background: var(--tint); border-radius: 6px; padding: 1.1rem 1.4rem; margin: 1.5rem 0 }
 .card > div { flex: 1 1 14rem; min-width: 0 }
-.card svg { flex: none; max-width: 100% }
+.card svg { flex: none; max-width: 100%; max-height: 18rem }
+.card svg [data-plate] + text { font-family: inherit; font-size: 13px }
+.legend { margin: 1rem 0 0; hyphens: manual }
 .card dl { margin: .5rem 0 0 }
 .card dd { margin: 0 0 .5rem; line-height: 1.5 }
 details { margin: 1.25rem 0 }
@@ -251,5 +277,17 @@ summary { cursor: pointer; color: var(--link) }
   figcaption { margin: 0 }
   h1 { font-size: 3rem }
 }
-@media (max-width: 30rem) { body { font-size: 1rem } main { padding-top: 2rem } h1 { font-size: 1.9rem } }
+@media (max-width: 30rem) {
+  body { font-size: 1rem }
+  main { padding-top: 2rem }
+  h1 { font-size: 1.9rem }
+  table { font-size: .78rem; line-height: 1.35 }
+  th, td { padding: .3rem .55rem .3rem 0 }
+  td { min-width: 2.4rem }
+  td:not(.number) { min-width: 3.6rem }
+  td:first-child:not(.number) { min-width: 5rem }
+  .number + :not(.number) { padding-left: .4rem }
+  th.number { white-space: normal }
+  .card { padding: 1rem; justify-content: center }
+}
 """

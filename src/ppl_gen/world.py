@@ -86,10 +86,16 @@ def world_of(of: ProbabilisticModel | Posterior, asked: Factor, values: Mapping[
     marginal = Factorization(p.marginal)
     program: Any = getattr(p, "predictive", None)  # the parameters are integrated out in closed form,
     known = set(asked.right) & set(_parameters_of(program))  # less those that it takes as given
-    if marginal and set(names) <= marginal.keys() | known and getattr(posterior, "guide", None) is None:
+    if (
+        marginal
+        and set(names) <= marginal.keys() | marginal.given | known
+        and getattr(posterior, "guide", None) is None
+    ):
         marginal.update({name: parents | (line[name] & known) for name, parents in marginal.items()})
         kept = {name: site for name, site in found.items() if name in known}
-        world = replace(world, program=program, line=marginal, sites=sites(program, {"n": 2}) | kept)
+        world = replace(
+            world, program=program, line=marginal, sites=sites(program, {"n": 2, **example}) | kept
+        )
     factors = [name for name, site in world.sites.items() if site.event_shape[-1:] == (0,)]  # pyro.factor
     if factors and world.program == p.model:
         raise _unnormalised(p, f"it multiplies in the factor {', '.join(map(repr, factors))}")

@@ -88,7 +88,25 @@ def test_elbo_shows_the_end_and_names_the_start() -> None:
     low, high = ax.get_ylim()
     assert -130 < low < -100
     assert high > -98
-    assert {text.get_text() for text in ax.texts} == {"from −1,000,099.9 nats", "log evidence −98.0 nats"}
+    assert {text.get_text() for text in ax.texts} == {
+        "from −1,000,099.9 nats at step 1",
+        "log evidence −98.0 nats",
+    }
+
+
+def test_the_words_of_elbo_stand_clear_of_the_curve_and_the_grid() -> None:
+    ax = elbo(HISTORY - 2800, log_evidence=-2898.0)
+    ax.figure.draw_without_rendering()
+    band = ax.collections[0].get_paths()[0].vertices
+    to_data = ax.transData.inverted().transform
+    boxes = {t.get_text()[:4]: to_data(t.get_window_extent().get_points()) for t in ax.texts}
+    (left, _), (_, top) = boxes["from"]
+    assert top < band[band[:, 0] >= left, 1].min()
+    ticks = ax.get_yticks()
+    assert all(top < tick < boxes["log "][0, 1] for tick in ticks)
+    shown = [label.get_text() for label in ax.get_yticklabels()]
+    assert len(shown) > 1
+    assert all(text.startswith("−2,") for text in shown)
 
 
 def test_elbo_leaves_out_what_is_not_finite() -> None:

@@ -1,7 +1,7 @@
 """From a posterior to ArviZ: one `xarray.DataTree` that ArviZ 0.23, its 0.8 parts and ArviZ 1 all read.
 
 The draws of a guide or of an exact posterior are independent: there is no chain whose convergence R-hat
-or the effective sample size could judge, and `summary` never shows them.
+or the effective sample size could judge, and `summary` never shows them. The draws of NUTS come as chains.
 """
 
 import math
@@ -20,6 +20,8 @@ from ppl_gen.core import ROWS, dtype_of, is_local, run, score, variables
 from ppl_gen.diagnostics.labels import Coords, Dims, Labels, Named
 from ppl_gen.errors import DataError
 from ppl_gen.inference.elbo import Node, Terms, delta, enumerates, terms
+from ppl_gen.inference.guides import point
+from ppl_gen.inference.nuts import Draws
 from ppl_gen.inputs import Data, admit
 from ppl_gen.isolation import isolated
 from ppl_gen.notation import Factorization
@@ -55,7 +57,7 @@ def to_arviz(
 
     Args:
         posterior: what `fit` returned.
-        draws: how many; the same as ``posterior.draw(draws, seed)``.
+        draws: how many; the same as ``posterior.draw(draws, seed)``. Of NUTS, how many of each chain.
         seed: decides every draw.
         dims: variable -> names of its dimensions after chain and draw, instead of the default ones: those
             of the plates and sizes in the singular (class, component, feature, latent), "row" for the rows.
@@ -81,6 +83,7 @@ def to_arviz(
         values = _data(posterior, data)
         _refuse_large(posterior, values, draws)
         labels = Labels(posterior.model, values, dims, coords)
+        labels.chains = posterior.guide.chains if isinstance(posterior.guide, Draws) else 1
     with isolated(seed):  # afresh: what the labels drew does not shift the draws
         return _Bridge(posterior, values, draws).tree(seed, labels)
 
@@ -152,6 +155,7 @@ def _refuse_large(posterior: Posterior, data: Data, draws: int) -> None:
     latents = [site for site in hidden.values() if not site.levels]
     cells = sum(site.event_shape.numel() * (data.n if site.local else 1) for site in latents)
     cells = 2 * (cells + sum(v.numel() for v in data.observed.values())) + len(data.observed) * data.n
+    draws *= posterior.guide.chains if isinstance(posterior.guide, Draws) else 1
     size = cells * draws * dtype_of(posterior.model).itemsize
     if size > LARGEST:
         raise DataError(
@@ -190,13 +194,18 @@ class _Bridge:
 
         posterior, data = self.posterior, self.data
         # All draws come first, as in Posterior.draw: the same seed then gives the same.
-        traces = [run(posterior.latents, data.values) for _ in range(self.draws)]
-        drawn = [self._draw(poutine.replay(posterior.latents, trace=t), data.observed) for t in traces]
+        stored = posterior.guide if isinstance(posterior.guide, Draws) else None
+        if stored is not None:
+            programs = [point(values) for values in stored.thinned(self.draws)]
+        else:
+            traces = [run(posterior.latents, data.values) for _ in range(self.draws)]
+            programs = [poutine.replay(posterior.latents, trace=t) for t in traces]
+        drawn = [self._draw(program, data.observed) for program in programs]
         likelihood, how = self._log_likelihood(drawn)
         predicted = [self._predict(draw.latents) for draw in drawn]
         names = tuple(drawn[0].latents)
-        before = [self._predict(self._believed()) for _ in range(self.draws)]
-        stats = {"log_q": [draw.log_q for draw in drawn]}
+        before = [self._predict(self._believed()) for _ in drawn]
+        stats = {} if stored else {"log_q": [draw.log_q for draw in drawn]}
         if not posterior.parameters or data.fingerprint() == posterior.fingerprints[-1]:
             stats = {"log_p": [draw.log_p for draw in drawn]} | stats
         missing = {
@@ -226,10 +235,13 @@ class _Bridge:
             "observed_data": labels.fixed(missing),
             "constant_data": labels.fixed(dict(data.inputs)),
         }
-        groups["sample_stats"]["elbo"] = ("step", posterior.elbo.numpy(force=True))
+        if len(posterior.elbo):
+            groups["sample_stats"]["elbo"] = ("step", posterior.elbo.numpy(force=True))
         labels.check(groups)
         groups = {name: group.assign_attrs(attrs) for name, group in groups.items() if group.data_vars}
-        if "posterior" in groups:
+        if stored is not None:
+            groups["posterior"].attrs["how"] = f"{stored.chains} chains of {type(posterior.method).__name__}"
+        elif "posterior" in groups:
             groups["posterior"].attrs |= {"independent_draws": 1, "how": f"independent draws of {source}"}
         if "log_likelihood" in groups:
             groups["log_likelihood"].attrs["how"] = how

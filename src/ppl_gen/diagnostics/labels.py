@@ -28,7 +28,7 @@ class Labels:
         given = {**data.inputs, "n": data.n}
         fixed = {name: v for name, v in data.observed.items() if not data.sites[name].local}
         found = variables(run(p.model, given, fixed))
-        self.p, self.n, self.coords = p, data.n, dict(coords or {})
+        self.p, self.n, self.coords, self.chains = p, data.n, dict(coords or {}), 1
         self.own = _own_dims(p, found) | {
             name: ("row", *_sized(p, name, v.shape[1:])) for name, v in data.inputs.items() if v.dim()
         }
@@ -43,9 +43,11 @@ class Labels:
             self.own[name] = tuple(chosen)
 
     def drawn(self, values: Named, *, own: bool = True, rows: bool = False) -> "xarray.Dataset":
-        """Values with a leading dimension of draws: one chain of them."""
+        """Values with a leading dimension of draws, chain after chain."""
         names = {k: ("row",) if rows else self.own[k] if own else () for k in values}
-        return self._dataset({k: (("chain", "draw", *names[k]), v[None]) for k, v in values.items()})
+        return self._dataset(
+            {k: (("chain", "draw", *names[k]), v.unflatten(0, (self.chains, -1))) for k, v in values.items()}
+        )
 
     def fixed(self, values: Named) -> "xarray.Dataset":
         """Values without draws."""

@@ -5,6 +5,7 @@ from ppl_gen.distributions.columns import Columns
 from ppl_gen.distributions.conjugate import Dirichlet, NormalGamma, SharedNormalGamma
 from ppl_gen.distributions.conjugate_counts import Beta, DirichletGamma, Dirichlets, Gamma
 from ppl_gen.distributions.count_vector import CountVector
+from ppl_gen.distributions.inverse_wishart import InverseWishartCholesky
 from ppl_gen.distributions.likelihoods import (
     Bernoulli,
     BetaBinomial,
@@ -14,7 +15,9 @@ from ppl_gen.distributions.likelihoods import (
     Likelihood,
 )
 from ppl_gen.distributions.moments import Moments
+from ppl_gen.distributions.normal_wishart import NormalInverseWishart
 from ppl_gen.distributions.prior import ColumnPriors, Prior
+from ppl_gen.distributions.regression import NormalGammaRegression
 from ppl_gen.distributions.rows import score_rows
 from ppl_gen.distributions.starts import centre_and_spread, filled, kmeans_plus_plus
 
@@ -34,9 +37,12 @@ __all__ = [
     "Dirichlets",
     "Gamma",
     "Gaussian",
+    "InverseWishartCholesky",
     "Likelihood",
     "Moments",
     "NormalGamma",
+    "NormalGammaRegression",
+    "NormalInverseWishart",
     "Prior",
     "SharedNormalGamma",
     "centre_and_spread",

@@ -155,3 +155,13 @@ class _OwnParameters(Messenger):
             self.owner.free[key] = nn.Parameter(transform_to(constraint).inv(initial.detach()).clone())
         msg["value"] = transform_to(self.owner.constraints[key])(self.owner.free[key])
         msg["done"] = msg["stop"] = True
+
+
+def point(values: Mapping[str, Tensor]) -> Program:
+    """A guide that knows one value of every latent."""
+
+    def program() -> None:
+        for name, value in values.items():
+            pyro.sample(name, Delta(value, event_dim=value.dim()))
+
+    return program

@@ -35,7 +35,7 @@ def elbo(history: Any, *, log_evidence: float | None = None, ax: "Axes | None" =
     >>> elbo([-9.0, -5.0, -4.0], log_evidence=-3.5).get_ylabel()
     'ELBO (nats)'
     """
-    from matplotlib.ticker import FixedLocator, MaxNLocator
+    from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
     values = _numbers("history", history, 1)
     steps = np.flatnonzero(np.isfinite(values))
@@ -53,13 +53,24 @@ def elbo(history: Any, *, log_evidence: float | None = None, ax: "Axes | None" =
     late = low[len(low) // 10 :]
     bottom, top = min(late.min(), *ends), max(ends)
     margin = 0.08 * (top - bottom) or 0.05 * abs(top) or 1.0
-    ax.set_ylim(bottom - margin, top + 2 * margin)
-    if mean[0] < bottom - margin:
-        ax.annotate(f"from {_number(values[0])}", (0.02, 0.03), xycoords="axes fraction", alpha=0.8)
+    floor = bottom
+    if mean[0] < bottom - margin:  # on a strip that the late curve never enters
+        floor -= margin
+        ax.annotate(
+            f"from {_nats(values[0])} at step {steps[0] + 1}",
+            (0.99, 0.03),
+            xycoords="axes fraction",
+            ha="right",
+            alpha=0.8,
+        )
+    ax.set_ylim(floor - margin, top + 2 * margin)
+    clear = [height for height in ax.get_yticks() if bottom <= height <= top]
+    if len(clear) > 1:  # no line of the grid through the words above and below
+        ax.set_yticks(clear)
     if log_evidence is not None:
         ax.axhline(log_evidence, color=PALETTE[1], linewidth=1.4)
         ax.annotate(
-            f"log evidence {_number(log_evidence)}",
+            f"log evidence {_nats(log_evidence)}",
             (1, log_evidence),
             (0, 3),
             textcoords="offset points",
@@ -69,6 +80,8 @@ def elbo(history: Any, *, log_evidence: float | None = None, ax: "Axes | None" =
             color=PALETTE[1],
         )
     ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True) if len(x) > 1 else FixedLocator(list(x)))
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: _number(value)))
     ax.set_label("evidence lower bound of each step")
     ax.set_xlabel("step")
     ax.set_ylabel("ELBO (nats)")
@@ -319,8 +332,13 @@ def _colour(i: int) -> str:
     return PALETTE[i % len(PALETTE)]
 
 
-def _number(value: float) -> str:
-    return f"{value:,.1f} nats".replace("-", "−")
+def _number(value: float, form: str = ",.10g") -> str:
+    """With a true minus sign, and thousands apart."""
+    return f"{value:{form}}".replace("-", "−")
+
+
+def _nats(value: float) -> str:
+    return f"{_number(value, ',.1f')} nats"
 
 
 def _is_dark(ax: "Axes") -> bool:

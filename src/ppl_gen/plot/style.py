@@ -45,8 +45,10 @@ def style(dark: bool = False) -> Iterator[None]:
         "figure.figsize": (5.0, 3.2),
         "figure.dpi": 120,
         "figure.constrained_layout.use": True,
-        "font.size": 9,
-        "axes.titlesize": 10,
+        "font.family": ["STIXGeneral", "DejaVu Serif"],  # both come with matplotlib
+        "mathtext.fontset": "stix",
+        "font.size": 10.5,
+        "axes.titlesize": 11,
         "axes.titlelocation": "left",
         "axes.titleweight": "bold",
         "axes.spines.top": False,

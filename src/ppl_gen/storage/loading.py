@@ -12,6 +12,7 @@ from torch import Tensor
 from ppl_gen.core import ProbabilisticModel, run
 from ppl_gen.errors import DataError, ForeignFile
 from ppl_gen.inference.guides import Point, WithParameters, make_guide
+from ppl_gen.inference.nuts import Draws
 from ppl_gen.inputs import describe
 from ppl_gen.isolation import isolated
 from ppl_gen.notation import Factorization
@@ -137,6 +138,9 @@ def _fresh_guide(
         at = "guide.at_"
         point = {key.removeprefix(at): t for key, t in tensors.items() if key.startswith(at)}
         return Point(posterior.model, point)
+    if kind == "draws" and guide is None:
+        opening = "guide.drawn_"
+        return Draws({n.removeprefix(opening): t for n, t in tensors.items() if n.startswith(opening)})
     if guide is None:
         if saved["family"] is None:
             what = "class" if kind == "automatic" else kind

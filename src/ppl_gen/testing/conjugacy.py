@@ -24,12 +24,12 @@ def conjugate(c: Case) -> None:
         c.refuse("updated() has no log_normalizer() beside it", "define log_normalizer(self)")
     names = parameter_names(c, "updated", "updated(self, x, y)")
     for name in names:
-        if name not in c.joint:
+        if name not in c.joint.keys() | c.joint.given:
             c.refuse(
-                f"updated() asks for {name!r}, which the joint does not generate",
+                f"updated() asks for {name!r}, which the joint neither generates nor is given",
                 "name the arguments after variables of the joint",
             )
-    data, n = {name: c.drawn[name] for name in names}, c.values["n"]
+    data, n = {name: (c.values | c.drawn)[name] for name in names}, c.values["n"]
     before = tensors_of(p)
     after = _updated(c, p, data)
     changed = after is p or any(not identical(v, before[name]) for name, v in tensors_of(p).items())
@@ -105,7 +105,7 @@ def predictive(c: Case) -> None:
         compare(c, "predictive", line, c.values, [c.run("predictive", seed=s) for s in range(4)])
         return
     names, n = parameter_names(c, "updated", "updated(self, x, y)"), c.values["n"]
-    row_data = {name: c.drawn[name] for name in names}
+    row_data = {name: (c.values | c.drawn)[name] for name in names}
     learned = _updated(c, p, row_data)  # under a prior that treats all classes alike, x may not depend on y
     draws = [c.run("predictive", seed=s, p=learned) for s in range(4)]
     compare(c, "predictive", line, c.values, draws, learned)

@@ -8,7 +8,7 @@ from ppl_gen.fit import fit
 from ppl_gen.inference import SVI
 from ppl_gen.models import GaussianNaiveBayes
 from ppl_gen.report import Section, Table
-from ppl_gen.tour.words import number, short
+from ppl_gen.tour.words import cultivar, number, short
 from ppl_gen.tour.workshop import Workshop
 
 
@@ -26,30 +26,46 @@ def guides(w: Workshop) -> Section:
     w.note("log evidence of the wines", number(truth, 2), "exact: the conjugate update in closed form")
     value = f"{number(bound, 2)} ± {number(error, 2)}"
     w.note("ELBO of the mean-field guide", value, "400 draws of the guide; standard error")
-    w.glance.append((f"{number(gap, 1)} nats", "between a mean-field guide and the exact log evidence"))
+    w.glance.append(
+        (
+            f"{number(gap, 1)} nats",
+            "between a guide, which approximates the posterior, and the exact answer "
+            "(1 nat: a factor of e in probability)",
+        )
+    )
 
     mu = {"exact": exact.draw(1000, w.seed)["mu"], "SVI": svi.draw(1000, w.seed)["mu"]}
     spread = mu["exact"].std(0)
     shift = (mu["SVI"].mean(0) - mu["exact"].mean(0)).abs() / spread
     narrow = mu["SVI"].std(0) / spread
     worst = [divmod(int(i), 13) for i in shift.flatten().topk(4).indices]
-    cells = {f"{short(data.features[j])}, {short(data.classes[k])}": (k, j) for k, j in worst}
+    cells = {f"{short(data.features[j])}, {cultivar(data.classes[k])}": (k, j) for k, j in worst}
     panels = {
         method: {name: draws[:, k, j] for name, (k, j) in cells.items()} for method, draws in mu.items()
     }
     with plot.style():
         climb = plot.elbo(svi.elbo, log_evidence=truth).figure
         marginals = plot.densities(panels, columns=2)
-    coords = {"feature": data.features, "class": data.classes}
+    coords = {"feature": data.features, "class": [cultivar(name) for name in data.classes]}
     some = {"feature": list(data.features[:3])}
     return Section(
         f"A mean-field guide comes within {number(gap, 1)} nats of the exact answer",
         [
-            "Naive Bayes on the chemistry of 178 wines is conjugate, so Bayes' rule has a closed form "
-            "and the log evidence is known exactly. The same joint can also be fitted by stochastic "
-            "variational inference, which climbs a lower bound, the ELBO; here the truth shows how far "
-            "it got.",
-            w.card(nb, observed=("x", "y")),
+            "Naive Bayes on the chemistry of 178 wines is conjugate, that is, the posterior of its "
+            "parameters has the form of the prior: so Bayes' rule can be written down, and the log "
+            "evidence, the log probability of all the data once the parameters are averaged out, is "
+            "known exactly. It is counted in nats, the unit of natural logarithms: 1 nat is a factor of "
+            "e in probability.",
+            "The same joint can also be fitted by stochastic variational inference (SVI). It adjusts a "
+            "guide, a simpler distribution that stands in for the posterior; a mean-field guide takes "
+            "its groups of parameters to be independent. What SVI climbs is the ELBO, the evidence "
+            "lower bound: it is at most the log evidence, so here the truth shows how far it got.",
+            w.card(
+                nb,
+                observed=("x", "y"),
+                legend="Circle: a variable; shaded: observed; square: given, not generated; box: repeated "
+                "for each row, class or component. An arrow points at what depends on it.",
+            ),
             Table(
                 ("guide", "nats", "s.e.", "seconds"),
                 (

@@ -8,7 +8,7 @@ from torch import Tensor
 from ppl_gen import plot
 from ppl_gen.ask import ask
 from ppl_gen.report import Section, Table
-from ppl_gen.tour.words import average, number, short
+from ppl_gen.tour.words import average, cultivar, number
 from ppl_gen.tour.workshop import Workshop
 
 
@@ -44,7 +44,13 @@ def hidden(w: Workshop) -> Section:
         f"{average(gain)} nats a row",
         f"{density['one Gaussian'].how}; standard error over rows",
     )
-    w.glance.append((number(index["test"], 2), "adjusted Rand index of a mixture that saw no labels"))
+    w.glance.append(
+        (
+            number(index["test"], 2),
+            "agreement with the cultivars (adjusted Rand index: 0 is chance, 1 perfect) of a mixture that "
+            "saw no labels",
+        )
+    )
     verbs = {0.75: "recovers", 0.5: "partly recovers", -1.0: "hardly finds"}
     verb = next(word for least, word in verbs.items() if index["test"] > least)
     return Section(
@@ -57,9 +63,10 @@ def hidden(w: Workshop) -> Section:
             w.card(mixture.model, observed=("x",)),
             Table(
                 ("cultivar", "component A", "component B", "component C"),
-                [(short(test.classes[k]), *map(str, row)) for k, row in enumerate(pairs.tolist())],
+                [(cultivar(test.classes[k]), *map(str, row)) for k, row in enumerate(pairs.tolist())],
                 f"{int(pairs.trace())} of {len(test)} unseen wines fall into the component of their "
-                f"cultivar. The adjusted Rand index is {number(index['test'], 2)} on them and "
+                "cultivar. The adjusted Rand index, the share of pairs of wines that the two groupings "
+                f"treat alike, corrected for chance, is {number(index['test'], 2)} on them and "
                 f"{number(index['train'], 2)} on the training rows; 0 is chance, 1 is perfect.",
                 numbers=(1, 2, 3),
             ),

@@ -1,13 +1,13 @@
 """Third chapter: what can be asked."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from ppl_gen.ask import ask
-from ppl_gen.errors import PplGenError, UnknownVariable
+from ppl_gen.errors import DataError, NotGenerated, PplGenError, UnknownVariable
 from ppl_gen.fit import fit
 from ppl_gen.inference import SVI
 from ppl_gen.models import LogisticRegression
@@ -48,8 +48,8 @@ def questions(w: Workshop) -> Section:
             mark, short, full = _reply(posterior, question, _half_missing(values) if gaps else values)
             cells.append(f"{mark}\u00a0{short}".strip())
             said.append((name, f"`{question}`" + (" with gaps" if gaps else ""), f"{mark} {full}"))
-            answered[name] += mark in "✓!"
-        rows.append((f"`{question}` {words}", *cells))
+            answered[name] += mark == "✓"
+        rows.append((f"`{question}`\n{words}", *cells))
     nb, lr = answered["GaussianNaiveBayes"], answered["LogisticRegression"]
     refusal = next(full for name, question, full in said if name == names[1] and "p(x |" in question)
     return Section(
@@ -62,11 +62,19 @@ def questions(w: Workshop) -> Section:
             Table(
                 ("question", *(_spaced(name) for name in names)),
                 rows,
-                "✓ answered, and how; ! answered, with a warning that a few draws decide; ✗ refused, "
-                "by this error; – refused as UnknownVariable: not in this joint. The VAE was asked "
-                "about digits, the others about wines.",
+                "✓ answered, and how: exact, by formula; enumerated, summed over the classes; posterior "
+                "average, over draws of the parameters; importance sampled, over weighted draws of the "
+                "guide; guide, read off it. A warning: a few draws carry most of the weight. ✗ refused, and "
+                "why; – refused, for this joint has no such variable. The VAE was asked about digits, the "
+                "others about wines.",
             ),
-            Table(("model", "question", "answer or refusal"), said, fold="Every reply in full"),
+            Table(
+                ("model", "question", "answer or refusal"),
+                said,
+                "The name before a refusal is that of the error to catch. k-hat tells how heavily an average "
+                "leans on its largest weights: below 0.7 it can be trusted.",
+                fold="Every reply in full",
+            ),
         ],
     )
 
@@ -87,10 +95,19 @@ def _reply(posterior: Posterior, question: str, values: Mapping[str, Tensor]) ->
         except UnknownVariable as error:
             return "–", "", f"UnknownVariable: {error}"
         except PplGenError as error:
-            return "✗", type(error).__name__, f"{type(error).__name__}: {error}"
+            return "✗", f"refused: {_reason(error, left, right)}", f"{type(error).__name__}: {error}"
     said = [f"{w.category.__name__}: {w.message}" for w in caught]
     short = answer.how.split(" (")[0].split(" q(")[0]
-    return "!" if said else "✓", short, ". ".join([answer.how, *said])
+    return "✓", f"{short}, with a warning" if said else short, ". ".join([answer.how, *said])
+
+
+def _reason(error: PplGenError, left: Sequence[str], right: Sequence[str]) -> str:
+    """Why, in a few words; the error says it in full."""
+    if isinstance(error, NotGenerated):
+        return f"{next((name for name in left if repr(name) in str(error)), left[0])} is given"
+    if isinstance(error, DataError):
+        return f"needs all of {right[0] if right else left[0]}"
+    return _spaced(type(error).__name__).lower()
 
 
 def _half_missing(values: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,6 +1,7 @@
 """Second chapter: generative against discriminative."""
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -54,10 +55,15 @@ def twins(w: Workshop) -> Section:
         with plot.style():
             drawing = plot.learning_curves(sizes, curves, ylabel=unit).figure
         rows = [
-            (str(size), *(interval(scores[key][i][:, s]) for key in NAMES), ahead[s] or "too close")
+            (str(size), *(interval(scores[key][i][:, s]) for key in NAMES), ahead[s] or "too close to call")
             for s, size in enumerate(sizes)
         ]
-        better = "Higher is better." if i == 0 else "Lower is better: it charges for confident mistakes."
+        better = (
+            "Higher is better."
+            if i == 0
+            else "Lower is better: it is minus the log probability given to the true class, and so charges "
+            "for confident mistakes."
+        )
         parts += [
             w.figure(
                 f"learning-curve-{score.replace(' ', '-')}",
@@ -78,11 +84,14 @@ def twins(w: Workshop) -> Section:
                 interval(scores[key][i][:, -1]),
                 f"{origin[key]}; {repeats} splits, 95 % interval",
             )
+    last = {NAMES[key]: scores[key][0, :, -1].mean() for key in NAMES}
+    best, other = sorted(last, key=lambda name: -last[name])
+    close = "" if _ahead(scores["nb"][0, :, -1] - scores["lr"][0, :, -1]) else ", too close to call"
     w.glance.append(
         (
-            percent(scores["nb"][0, :, 0].mean()),
-            f"naive Bayes' accuracy from {sizes[0]} rows; logistic regression's is "
-            f"{percent(scores['lr'][0, :, 0].mean())}",
+            percent(last[best]),
+            f"accuracy of {best} on unseen cells, learned from {sizes[-1]} rows; {other} has "
+            f"{percent(last[other])}{close}",
         )
     )
     lr = fitted["lr"]
@@ -135,23 +144,42 @@ def _ahead(difference: Tensor) -> str:
 def _lead(score: str, sizes: Sequence[int], ahead: Sequence[str]) -> str:
     """A sentence on who is ahead where.
 
-    >>> _lead("accuracy", (8, 16, 32, 64), ("naive Bayes", "", "logistic regression", "logistic regression"))
-    'In accuracy, naive Bayes is ahead at 8 rows, logistic regression at 32 and 64 rows; neither at 16 rows'
-    >>> _lead("log loss", (8, 16), ("", ""))
-    'In log loss, neither model is ahead at any size'
+    >>> sizes, lr = (8, 16, 32, 64), "logistic regression"
+    >>> _lead("accuracy", sizes, ("", "", lr, lr))
+    'In accuracy, logistic regression is ahead from 32 rows on; with fewer it is too close to call'
+    >>> _lead("accuracy", sizes, ("naive Bayes", "", lr, lr))
+    'In accuracy, naive Bayes is ahead at 8 rows, logistic regression from 32 rows on; in between it is ...'
+    >>> _lead("log loss", sizes, ("", "", "", ""))
+    'In log loss, it is too close to call at every size'
     """
-    places = {}
-    for name in dict.fromkeys(ahead):
-        places[name] = _at(sizes, [i for i, leader in enumerate(ahead) if leader == name])
-    level = places.pop("", "")
+    runs = [(name, [i for i, _ in run]) for name, run in groupby(enumerate(ahead), lambda pair: pair[1])]
+    places = {
+        name: " and ".join(_place(sizes, run[0], run[-1]) for leader, run in runs if leader == name)
+        for name in dict.fromkeys(filter(None, ahead))
+    }
     if not places:
-        return f"In {score}, neither model is ahead at any size"
+        return f"In {score}, it is too close to call at every size"
     said = [f"{name}{'' if i else ' is ahead'} {where}" for i, (name, where) in enumerate(places.items())]
-    return f"In {score}, {', '.join(said)}" + (f"; neither {level}" if level else "")
+    level = ["with fewer" if not i else "with more" if i == len(runs) - 1 else "in between"
+             for i, (name, _) in enumerate(runs) if not name]  # fmt: skip
+    where = level[0] if len(set(level)) == 1 else "elsewhere"
+    return f"In {score}, {', '.join(said)}" + (f"; {where} it is too close to call" if level else "")
 
 
-def _at(sizes: Sequence[int], index: Sequence[int]) -> str:
-    if len(index) > 2 and list(index) == list(range(index[0], index[-1] + 1)):
-        return f"from {sizes[index[0]]} to {sizes[index[-1]]} rows"
-    names = [str(sizes[i]) for i in index]
-    return f"at {' and '.join(filter(None, [', '.join(names[:-1]), names[-1]]))} rows"
+def _place(sizes: Sequence[int], first: int, last: int) -> str:
+    """Where a run of sizes lies.
+
+    >>> [_place((8, 16, 32), *run) for run in ((0, 2), (0, 1), (1, 1), (1, 2))]
+    ['at every size', 'up to 16 rows', 'at 16 rows', 'from 16 rows on']
+    """
+    if (first, last) == (0, len(sizes) - 1):
+        return "at every size"
+    if first == last:
+        return f"at {sizes[first]} rows"
+    if first == 0:
+        return f"up to {sizes[last]} rows"
+    return (
+        f"from {sizes[first]} rows on"
+        if last == len(sizes) - 1
+        else f"from {sizes[first]} to {sizes[last]} rows"
+    )

@@ -35,3 +35,12 @@ def interval(values: Tensor) -> str:
 def short(name: str) -> str:
     """The first words of a long name."""
     return name.split("/")[0].replace("_", " ")
+
+
+def cultivar(name: str) -> str:
+    """What the classes of the wines are.
+
+    >>> cultivar("class_2")
+    'cultivar 2'
+    """
+    return short(name).replace("class", "cultivar")

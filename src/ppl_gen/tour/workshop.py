@@ -106,13 +106,13 @@ class Workshop:
         """Keep a number for the colophon, with how it was obtained."""
         self.numbers.append((what, value, how))
 
-    def card(self, model: ProbabilisticModel, observed: tuple[str, ...]) -> Card:
+    def card(self, model: ProbabilisticModel, observed: tuple[str, ...], legend: str = "") -> Card:
         """The model's lines beside its graph."""
         lines = (("joint", model.joint), ("guide", model.approximation))
-        return Card(type(model).__name__, lines, model.drawn(observed=observed))
+        return Card(type(model).__name__, lines, model.drawn(observed=observed), legend)
 
-    def figure(self, name: str, drawing: Any, caption: str) -> Figure:
-        """Write the figure as PNG, and give its SVG to the page."""
+    def figure(self, name: str, drawing: Any, caption: str, dark: Any = None) -> Figure:
+        """Write the figure as PNG, and give its SVG to the page, with the one for ``dark`` pages."""
         import matplotlib.pyplot as plt
 
         figure: Drawing = drawing
@@ -120,9 +120,12 @@ class Workshop:
         figure.savefig(content, format="png", dpi=200)
         replace_file(self.out / f"{name}.png", content.getvalue())
         self.files.append((f"{name}.png", caption.replace("`", "").split(". ")[0].rstrip(".")))
-        svg = plot.svg(figure, alt=caption.replace("`", ""))
-        plt.close(figure)
-        return Figure(svg, caption)
+        alt = caption.replace("`", "")
+        drawn = [figure] if dark is None else [figure, dark]
+        pictures = [plot.svg(each, alt=alt) for each in drawn]
+        for each in drawn:
+            plt.close(each)
+        return Figure(pictures[0], caption, *pictures[1:])
 
     def tree(
         self,

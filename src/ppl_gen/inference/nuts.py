@@ -1,0 +1,130 @@
+"""The No-U-Turn sampler: draws by Hamiltonian Monte Carlo, an oracle for the other methods."""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyro
+import torch
+from pyro.infer.mcmc import MCMC
+from pyro.infer.mcmc import NUTS as Kernel
+from torch import Tensor, nn
+
+from ppl_gen.checks import whole
+from ppl_gen.core import ProbabilisticModel, Program
+from ppl_gen.errors import Unreliable
+from ppl_gen.inference.guides import point
+from ppl_gen.inference.laplace import climbed
+from ppl_gen.inference.method import Fitted
+from ppl_gen.inference.unconstrained import Unconstrained
+from ppl_gen.inputs import Data
+from ppl_gen.progress import track
+
+
+class Draws(nn.Module):
+    """A guide that holds draws of every parameter, name -> (chains, draws, *shape), and draws one of them."""
+
+    def __init__(self, values: Mapping[str, Tensor]):
+        super().__init__()
+        self.names = tuple(values)
+        for name, value in values.items():
+            self.register_buffer(f"drawn_{name}", value)
+
+    @property
+    def values(self) -> dict[str, Tensor]:
+        """name -> (chains, draws, *shape)."""
+        return {name: getattr(self, f"drawn_{name}") for name in self.names}
+
+    @property
+    def chains(self) -> int:
+        """How many chains there are."""
+        return len(next(iter(self.values.values())))
+
+    @property
+    def draws(self) -> int:
+        """How many each chain has."""
+        return int(next(iter(self.values.values())).shape[1])
+
+    def forward(self, **_: Any) -> None:
+        """Sample all parameters: one of the draws, each as likely."""
+        index = int(torch.randint(self.chains * self.draws, ()))
+        point({name: value.flatten(0, 1)[index] for name, value in self.values.items()})()
+
+    def some(self, draws: int) -> dict[str, Tensor]:
+        """``draws`` of them in random order, none twice before all came once: name -> (draws, *shape)."""
+        total = self.chains * self.draws
+        index = torch.cat([torch.randperm(total) for _ in range(-(-draws // total))])[:draws]
+        return {name: value.flatten(0, 1)[index] for name, value in self.values.items()}
+
+    def thinned(self, draws: int) -> list[dict[str, Tensor]]:
+        """At most ``draws`` draws of each chain, evenly spaced, chain after chain."""
+        index = torch.arange(min(draws, self.draws)) * self.draws // min(draws, self.draws)
+        kept = {name: value[:, index].flatten(0, 1) for name, value in self.values.items()}
+        return [{name: v[i] for name, v in kept.items()} for i in range(self.chains * len(index))]
+
+
+@dataclass(frozen=True)
+class NUTS:
+    """Draw from the posterior by the No-U-Turn sampler (Hoffman and Gelman 2014), chain after chain.
+
+    Slow and right where it mixes: `to_arviz` has the chains, and ArviZ's r_hat and ess judge them.
+    Discrete variables of a row are summed out. Draws have no density, so there is no ELBO.
+
+    Args:
+        draws, warmup: of each chain.
+        chains: how many.
+        seed: decides starts and draws.
+        progress: whether to show a bar of the chains; None shows it in terminals and notebooks.
+
+    >>> from ppl_gen import ask, fit
+    >>> from ppl_gen.models import LinearRegression
+    >>> x, y = [[0.], [1.], [2.], [3.]], [1.1, 2.9, 5.1, 6.9]
+    >>> posterior = fit(LinearRegression(features=1), NUTS(draws=20, warmup=20, chains=1), x=x, y=y)
+    >>> ask(posterior, "p(w)").sample(3).shape
+    torch.Size([3, 2])
+    """
+
+    draws: int = 500
+    warmup: int = 500
+    chains: int = 4
+    seed: int = 0
+    progress: bool | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("draws", "warmup", "chains"):
+            whole(name, getattr(self, name))
+        whole("seed", self.seed, least=0)
+
+    def fit(self, start: ProbabilisticModel, guide: Any, data: Data, prior: Program | None = None) -> Fitted:
+        """Draws in the place of a guide. Arguments are as in `SVI.fit`; a fit is never continued."""
+        target = Unconstrained(start, guide, data, prior, "NUTS")
+        mode = climbed(target, 200)
+        found, divergent = [], 0
+        for chain in track(range(self.chains), "NUTS", self.progress, dict):
+            pyro.set_rng_seed((self.seed * 1_000_003 + chain) % 2**32)
+            drawn, bad = self._chain(target, mode + 0.1 * torch.randn_like(mode))
+            found.append([target.values(u) for u in drawn])
+            divergent += bad
+        note = f"{self.chains} chains of {self.draws:,} draws; {divergent} divergent"
+        if divergent:
+            warnings.warn(
+                f"NUTS: {note}: the draws may miss a part of the posterior", Unreliable, stacklevel=4
+            )
+        names = found[0][0]
+        values = {k: torch.stack([torch.stack([d[k] for d in chain]) for chain in found]) for k in names}
+        return Fitted(target.p, Draws(values), torch.zeros(0, dtype=torch.float64), None, note)
+
+    def _chain(self, target: Unconstrained, start: Tensor) -> tuple[Tensor, int]:
+        """Draws (draws, parameters) of one chain, and how many diverged."""
+        with torch.enable_grad():
+            kernel = Kernel(potential_fn=lambda at: -target(at["u"]), full_mass=len(start) <= 50)
+            chain = MCMC(
+                kernel,
+                num_samples=self.draws,
+                warmup_steps=self.warmup,
+                initial_params={"u": start},
+                disable_progbar=True,
+            )
+            chain.run()
+        return chain.get_samples()["u"], sum(map(len, chain.diagnostics()["divergences"].values()))

@@ -1,0 +1,75 @@
+"""The log joint density of all parameters as one real vector: where modes and chains are sought."""
+
+import copy
+from typing import Any
+
+from pyro.infer.autoguide import AutoMultivariateNormal
+from torch import Tensor
+from torch.distributions import biject_to
+
+from ppl_gen.core import ProbabilisticModel, Program, run, variables
+from ppl_gen.errors import Unanswerable
+from ppl_gen.inference.elbo import elbo, terms
+from ppl_gen.inference.guides import Automatic, make_guide, point
+from ppl_gen.inputs import Data
+
+
+class Unconstrained:
+    """log p(data, parameters) + log |Jacobian| of a vector u; discrete variables of a row are summed out.
+
+    Args:
+        start: the model; a copy is initialised from the data, as SVI does.
+        guide: a Gaussian guide to go on from, or another (or none) for a fresh start.
+        data: all rows.
+        prior: yesterday's guide, if it is the prior of these data.
+        method: who asks, for errors.
+
+    Raises:
+        Unanswerable: a row has hidden real numbers of its own.
+    """
+
+    def __init__(self, start: ProbabilisticModel, guide: Any, data: Data, prior: Program | None, method: str):
+        own = {
+            n for n, site in data.sites.items() if site.local and not site.levels and n not in data.observed
+        }
+        if own:
+            raise Unanswerable(
+                f"{method} finds parameters that rows share; every row of {type(start).__name__} has its own "
+                f"{', '.join(sorted(own))}: {start.joint}. Use SVI()."
+            )
+        self.data, self.prior = data, prior
+        if isinstance(guide, Automatic) and isinstance(guide.auto, AutoMultivariateNormal):
+            self.p, self.guide = copy.deepcopy((start, guide))
+        else:
+            self.p = copy.deepcopy(start)
+            if guide is None:
+                self.p.initialize(**data.gaps)
+            self.guide = make_guide("full_rank", self.p, data.values, data.observed)
+        self.p.eval()
+        self.start: Tensor = self.guide.auto.loc.detach().clone()
+        found = variables(run(self.p.model, data.values, data.observed))
+        self.maps = {
+            name: biject_to(site["fn"].support)
+            for name, site in found.items()
+            if name not in data.observed and not site["fn"].has_enumerate_support
+        }
+        self.shapes = {name: to.inv(found[name]["value"]).shape for name, to in self.maps.items()}
+        self.plates = terms(self.p.model, self.guide, data.values, data.observed).plates
+
+    def __call__(self, u: Tensor) -> Tensor:
+        """The log density in nats at ``u`` (parameters,), a scalar."""
+        free, values, data = self._parts(u), self.values(u), self.data
+        # Yesterday's guide, if Pyro made it, draws these and maps them to the parameters.
+        drawn = {"_auto_latent": u} | {f"{name}_unconstrained": part for name, part in free.items()}
+        here = point(values | (drawn if self.prior else {}))
+        bound = elbo(self.p.model, here, data.values, data.observed, 1.0, self.plates, self.prior, data.seen)
+        each = (to.log_abs_det_jacobian(free[name], values[name]).sum() for name, to in self.maps.items())
+        return sum(each, bound)
+
+    def values(self, u: Tensor) -> dict[str, Tensor]:
+        """The parameters by name, each in its own support."""
+        return {name: self.maps[name](part) for name, part in self._parts(u).items()}
+
+    def _parts(self, u: Tensor) -> dict[str, Tensor]:
+        parts = u.split([shape.numel() for shape in self.shapes.values()])
+        return {name: part.reshape(self.shapes[name]) for name, part in zip(self.shapes, parts, strict=True)}

@@ -6,9 +6,9 @@ from ppl_gen.diagnostics import summary, to_arviz
 from ppl_gen.equivalence import logistic_equivalent
 from ppl_gen.explanation import explain
 from ppl_gen.fit import fit
-from ppl_gen.inference import NUTS, SVI, Exact, Laplace
+from ppl_gen.inference import NUTS, SVI, Exact, Laplace, MaximumLikelihood
 from ppl_gen.notation import Factorization
-from ppl_gen.posterior import Posterior
+from ppl_gen.posterior import Posterior, merge
 from ppl_gen.storage import load, save
 from ppl_gen.tables import columns_of
 from ppl_gen.testing import check_model
@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 __all__ = [
     # verbs
     "fit",
+    "merge",
     "ask",
     "to_arviz",
     "summary",
@@ -33,6 +34,7 @@ __all__ = [
     "Factorization",
     # methods of inference, and of answering
     "Exact",
+    "MaximumLikelihood",
     "SVI",
     "Laplace",
     "NUTS",

@@ -27,6 +27,7 @@ from ppl_gen.core import (
     score,
     variables,
 )
+from ppl_gen.distributions import score_rows
 from ppl_gen.errors import (
     DataError,
     NoDensity,
@@ -41,7 +42,7 @@ from ppl_gen.notation import read_question
 from ppl_gen.posterior import Posterior
 from ppl_gen.world import World, world_of
 
-CELLS = 1 << 20  # numbers held at once while scoring: memory does not grow with the rows
+CELLS = 1 << 22  # numbers held at once while scoring: memory does not grow with the rows
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,7 @@ class Answer:
             draws = None if self._joint else self._parameters(self._above, self._given.observed)
             parts = [self._probs(part, name, draws) for part in self._parts(self._given, self.method.draws)]
         value, error, k = (torch.cat(column) for column in zip(*parts, strict=True))
-        if bool(torch.isnan(value).any()):
+        if bool(torch.isnan(value.sum())):  # probabilities: their sum cannot overflow
             row = torch.nonzero(torch.isnan(value).any(1))[0].item()
             raise DataError(
                 f"{self.question}: row {row} has probability zero, or is too far away, under every {name}"
@@ -386,12 +387,12 @@ class Answer:
         if self._joint or data.n <= size:
             yield data
         else:
-            yield from (data.take(index) for index in torch.arange(data.n).split(size))
+            yield from (data.take(slice(first, first + size)) for first in range(0, data.n, size))
 
     def _row_cost(self, draws: int) -> int:
         """The numbers that one row needs; a network's widest layer counts like a variable."""
         world = self._world
-        cost = max(site.event_shape.numel() for site in world.sites.values())
+        cost = max((site.event_shape.numel() for site in world.sites.values() if site.local), default=1)
         if self._above.proposed:
             cost = max([cost, *(max(w.shape, default=1) for w in world.p.parameters())])
         found = [terms for terms in (self._above, self._below) if terms is not None]
@@ -444,6 +445,9 @@ class Answer:
         else:
             terms = replace(above, clamped=above.clamped - {name}, summed=(*above.summed, name))
             scores = self._evaluate(terms, data, draws, keep=name)  # (draws, n, levels)
+        if len(scores) == 1:  # nothing is averaged
+            none = torch.full((1,), torch.nan).expand(data.n)
+            return scores[0].T.softmax(0).T, none[:, None], none
         weights = (scores - scores.amax((0, 2), keepdim=True)).exp()
         total = weights.sum(2, keepdim=True)
         probs = weights.mean(0) / total.mean(0)
@@ -456,7 +460,7 @@ class Answer:
             return None
         world = self._world
         if world.posterior is not None:
-            return _posterior_draws(world.posterior, self.method.draws, self.method.seed)
+            return self._drawn(self.method.draws, self.method.seed)
         clamped = {
             k: v
             for k, v in values.items()
@@ -529,7 +533,9 @@ class Answer:
             if (
                 name in clamped or name in proposals or name in terms.summed
             ):  # others came from their own factor
-                value = score(trace[name]["fn"], trace[name]["value"], data.seen.get(name))
+                cells = trace[name]["fn"], trace[name]["value"], data.seen.get(name)
+                value = None if quick or not is_local(trace[name]) else score_rows(*cells)
+                value = score(*cells) if value is None else value
                 if is_local(trace[name]):
                     rows = rows + value
                 else:
@@ -599,8 +605,14 @@ class Answer:
         """One draw of the posterior for each sample; the prior's are drawn by the program itself."""
         if self._world.posterior is None:
             return [{}] * n
-        drawn = _posterior_draws(self._world.posterior, n, seed)
+        drawn = self._drawn(n, seed)
         return [{name: values[i] for name, values in drawn.items()} for i in range(n)]
+
+    def _drawn(self, n: int, seed: int | None) -> dict[str, Tensor]:
+        """Draws of the posterior, by other random numbers than those that ``seed`` gives the rows."""
+        assert self._world.posterior is not None
+        drawn = self._world.posterior.draw(n, None if seed is None else (seed + 0x9E3779B9) % 2**32)
+        return {name: values for name, values in drawn.items() if name not in self._values}
 
     def _resample(self, n: int, seed: int | None) -> dict[str, Tensor]:
         """Draw with weights p(given | hidden), then choose by them (sampling importance resampling)."""
@@ -714,11 +726,6 @@ class Answer:
         mean = value.mean(0) / weight.mean(0)
         error = ((value - mean * weight) / weight.mean(0)).square().mean(0).sqrt() / len(value) ** 0.5
         return mean, error
-
-
-def _posterior_draws(posterior: Posterior, n: int, seed: int | None) -> dict[str, Tensor]:
-    """Draws whose random numbers are not those that ``seed`` gives the rows."""
-    return posterior.draw(n, None if seed is None else (seed + 0x9E3779B9) % 2**32)
 
 
 class _SkipBarren(Messenger):

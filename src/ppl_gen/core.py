@@ -1,8 +1,9 @@
 """The nouns: a probabilistic model is one joint distribution p and one guide q."""
 
+import copy
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import pyro
 import torch
@@ -27,7 +28,8 @@ class ProbabilisticModel(PyroModule):
 
     A subclass declares ``joint`` (the textbook line), ``approximation`` (the guide's line), ``__init__``,
     `model` and `guide`, in this order. Conjugate models add ``updated``, ``log_normalizer``, ``marginal``
-    (the line of one row with the parameters integrated out) and ``predictive`` (that line's program).
+    (the line of one row with the parameters integrated out) and ``predictive`` (that line's program; the
+    parameters in its signature may also be given, and are then not integrated out).
     ``svi`` holds the settings of `SVI` that suit the model; ``initialize(**data)`` starts the guide.
     """
 
@@ -82,6 +84,45 @@ class ProbabilisticModel(PyroModule):
             observed=tuple(observed),
             given=tuple(line.given),
             title=type(self).__name__,
+        )
+
+
+class Conjugate(ProbabilisticModel):
+    """A model whose posterior is of the same families as its prior.
+
+    ``families`` gives every family a name: its class, and the buffers that hold its hyperparameters. A
+    subclass adds ``updated(**rows)``, Bayes' rule, by `family` and `having`; and for `MaximumLikelihood`
+    ``point(smoothing=…)``, the parameters that a `flat` prior's update makes most likely.
+    """
+
+    families: Mapping[str, tuple[Callable[..., Any], tuple[str, ...]]] = {}
+
+    def family(self, name: str) -> Any:
+        """The family with its hyperparameters as they are."""
+        made, buffers = self.families[name]
+        return made(*(getattr(self, buffer) for buffer in buffers))
+
+    def having(self, **families: Iterable[Tensor]) -> Self:
+        """The same model with other hyperparameters."""
+        after = copy.deepcopy(self)
+        for name, values in families.items():
+            for buffer, value in zip(self.families[name][1], values, strict=True):
+                setattr(after, buffer, value)
+        return after
+
+    def log_normalizer(self) -> Tensor:
+        """log Z of the prior, in nats: after an update minus before it is the log evidence."""
+        return torch.stack([self.family(name).log_normalizer() for name in self.families]).sum()
+
+    def flat(self) -> Self:
+        """The limit of a prior worth no rows."""
+        return self.having(**{name: self.family(name).flat() for name in self.families})
+
+    def merged(self, other: Self, prior: Self) -> Self:
+        """The posterior given the rows of this one and of the ``other``, both updates of one ``prior``."""
+        of = {name: [p.family(name) for p in (self, other, prior)] for name in self.families}
+        return self.having(
+            **{name: mine.merged(theirs, before) for name, (mine, theirs, before) in of.items()}
         )
 
 

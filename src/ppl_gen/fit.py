@@ -1,6 +1,8 @@
 """The verb `fit`: from a model and data to a posterior."""
 
 import copy
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -8,17 +10,23 @@ import torch
 from ppl_gen.checks import called
 from ppl_gen.core import ProbabilisticModel
 from ppl_gen.errors import DataError, NonFinite
-from ppl_gen.inference import SVI, Exact
+from ppl_gen.inference import SVI, Exact, MaximumLikelihood
+from ppl_gen.inference.guides import Point
 from ppl_gen.inference.method import Fitted
 from ppl_gen.inference.nuts import Draws
-from ppl_gen.inputs import Data, admit
+from ppl_gen.inputs import Data, admit, may_repeat
 from ppl_gen.isolation import isolated
 from ppl_gen.notation import Factorization
 from ppl_gen.posterior import Posterior
 
 
 def fit(
-    model: ProbabilisticModel | Posterior, method: Any = None, /, *unnamed: Any, **data: Any
+    model: ProbabilisticModel | Posterior,
+    method: Any = None,
+    batches: Iterable[Mapping[str, Any]] | None = None,
+    /,
+    *unnamed: Any,
+    **data: Any,
 ) -> Posterior:
     """Infer the latent variables of a joint from data named like its variables.
 
@@ -28,10 +36,13 @@ def fit(
 
     Args:
         model: the joint, or a posterior to continue.
-        method: `Exact`, `SVI`, `Laplace` or `NUTS`; by default exact where there is a closed form, else SVI.
-        data: by name, rows first, such as x (n, features) and y (n,): NumPy arrays, tensors, data frames or
-            lists; classes as codes 0, 1, …. A missing cell (NaN, None, NA) of a variable that no other
-            depends on is summed out.
+        method: `Exact`, `MaximumLikelihood`, `SVI`, `Laplace` or `NUTS`; by default exact where there is a
+            closed form, else SVI.
+        batches: for a method that counts (the first two), the data in parts, each a mapping such as
+            ``{"x": rows, "y": labels}``: one is looked at, and held, at a time.
+        data: by name, rows first, such as x (n, features) and y (n,): NumPy arrays (memory maps too: they
+            are read in chunks), tensors, data frames or lists; classes as codes 0, 1, …. A missing cell
+            (NaN, None, NA) of a variable that no other depends on is summed out.
 
     Raises:
         UnknownVariable, DataError: the data do not fit the joint.
@@ -48,26 +59,36 @@ def fit(
     start = before.model if before else model
     if not isinstance(start, ProbabilisticModel):
         raise DataError(f"model: expected a ProbabilisticModel or a Posterior, got {called(start)}")
-    if unnamed or hasattr(method, "__array__") or isinstance(method, list | tuple):
+    arrays = hasattr(method, "__array__") or hasattr(batches, "__array__")
+    if unnamed or arrays or isinstance(method, list | tuple):
         raise DataError(f"data are passed by name, as in {start.joint}: fit(model, x=…)")
     if method is None:
         method = before.method if before else (Exact() if hasattr(start, "updated") else SVI())
     if isinstance(method, type) or not hasattr(method, "fit"):
         raise DataError(f"method: expected Exact(), SVI(…) or another method, got {called(method)}")
-    if not data:
+    counts = isinstance(method, Exact | MaximumLikelihood)
+    if not data and batches is None:
         raise DataError(f"fit needs data named like the variables of {start.joint}")
+    if batches is not None and (data or not counts):
+        raise DataError("batches: expected no other data beside them, and Exact() or MaximumLikelihood()")
     with isolated(getattr(method, "seed", 0), grad=True):
-        admitted = admit(start, data, missing=True)
-        if admitted.n == 0:
-            raise DataError(f"{', '.join(data)}: expected at least one row, got none")
-        if not admitted.observed:
-            raise DataError(f"fit needs a generated variable of {start.joint}; got only inputs")
-        _refuse_gaps(start, admitted, method)
-        fingerprint = admitted.fingerprint()
-        if isinstance(method, Exact):
-            return _exact(start, before, method, admitted, fingerprint)
+        if batches is not None:
+            return _streamed(start, before, method, batches)
+        admitted = _admitted(start, method, data)
+        if counts:
+            return _counted(start, before, method, admitted)
         method = method.resolved(start) if isinstance(method, SVI) else method
-        return _approximate(start, before, method, admitted, fingerprint)
+        return _approximate(start, before, method, admitted, admitted.fingerprint())
+
+
+def _admitted(start: ProbabilisticModel, method: Any, data: Mapping[str, Any]) -> Data:
+    admitted = admit(start, data, missing=True)
+    if admitted.n == 0:
+        raise DataError(f"{', '.join(data)}: expected at least one row, got none")
+    if not admitted.observed:
+        raise DataError(f"fit needs a generated variable of {start.joint}; got only inputs")
+    _refuse_gaps(start, admitted, method)
+    return admitted
 
 
 def _refuse_gaps(p: ProbabilisticModel, data: Data, method: Any) -> None:
@@ -75,7 +96,7 @@ def _refuse_gaps(p: ProbabilisticModel, data: Data, method: Any) -> None:
     line = Factorization(p.joint)
     for name in data.seen:
         children = sorted(child for child, parents in line.items() if name in parents)
-        if children and not isinstance(method, Exact):
+        if children and not isinstance(method, Exact | MaximumLikelihood):
             row = torch.nonzero(~data.seen[name])[0].tolist()
             raise DataError(
                 f"{name}: expected no missing cells, since {', '.join(children)} depends on it; got NaN at "
@@ -83,26 +104,48 @@ def _refuse_gaps(p: ProbabilisticModel, data: Data, method: Any) -> None:
             )
 
 
-def _exact(
-    start: ProbabilisticModel, before: Posterior | None, method: Exact, data: Data, fingerprint: str
-) -> Posterior:
-    # Discrete rows repeat by themselves; continuous ones do not.
-    unique = any(not getattr(data.sites[name].support, "is_discrete", True) for name in data.observed)
+def _counted(start: ProbabilisticModel, before: Posterior | None, method: Any, data: Data) -> Posterior:
+    guide = before.guide if before else None
+    if before and type(guide) is not (Point if isinstance(method, MaximumLikelihood) else type(None)):
+        raise DataError(
+            f"this posterior was found by another method; fit its model afresh with {type(method).__name__}()"
+        )
+    fingerprint = data.fingerprint()
+    unique = not may_repeat(data.sites, data.observed)
     if before and unique and fingerprint in before.fingerprints:
         raise DataError("these very rows are in this posterior already; they would be counted twice")
-    if before and before.guide is not None:
-        raise DataError("this posterior was found by another method; fit its model afresh with Exact()")
-    fitted = method.fit(start, None, data)
+    fitted = method.fit(start, guide, data)
     evidence = fitted.log_evidence
     if before and evidence is not None:
         evidence = None if before.evidence is None else before.evidence + evidence
     return _posterior(fitted._replace(log_evidence=evidence), start, before, method, data, fingerprint)
 
 
+def _streamed(
+    start: ProbabilisticModel, before: Posterior | None, method: Any, batches: Iterable[Mapping[str, Any]]
+) -> Posterior:
+    """One batch after the other, each forgotten before the next."""
+    after, n, elbo = before, 0, torch.zeros((), dtype=torch.float64)
+    for batch in batches:
+        if not isinstance(batch, Mapping):
+            raise DataError(f'batches: expected mappings such as {{"x": rows}}, got {called(batch)}')
+        here = after.model if after else start
+        after = _counted(here, after, method, _admitted(here, method, batch))
+        after = replace(after, data=None)
+        n, elbo = n + after.n, elbo + after.elbo
+    if after is None or not n:
+        raise DataError("batches: expected at least one, got none")
+    local = {name for name, site in after.sites.items() if site.local}
+    shapes = {name: (n, *s[1:]) if name in local else s for name, s in after.shapes.items()}
+    return replace(after, prior=start, n=n, shapes=shapes, elbo=elbo)
+
+
 def _approximate(
     start: ProbabilisticModel, before: Posterior | None, method: Any, data: Data, fingerprint: str
 ) -> Posterior:
     guide = before.guide if before else None
+    if isinstance(guide, Point):
+        raise DataError("this posterior is a point of maximum likelihood; fit its model afresh with SVI()")
     again = before is not None and before.fingerprints[-1:] == (fingerprint,)
     shared = before is not None and bool(before.parameters)
     yesterday = None

@@ -1,8 +1,10 @@
 """What `fit` returns: a model, and what the data say about its latent variables."""
 
+import functools
 import html
+import operator
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -12,9 +14,10 @@ from torch import Tensor
 from ppl_gen.checks import whole
 from ppl_gen.core import ProbabilisticModel, Site, arguments, run, variables
 from ppl_gen.errors import DataError, NoEvidence
+from ppl_gen.inference.guides import Point
 from ppl_gen.inference.nuts import Draws
 from ppl_gen.inference.svi import estimate_elbo
-from ppl_gen.inputs import Data, admit
+from ppl_gen.inputs import Data, admit, may_repeat
 from ppl_gen.isolation import isolated
 
 
@@ -61,6 +64,11 @@ class Posterior:
         Raises:
             NoEvidence: the method does not know it; the message says what bounds it.
         """
+        if self.point:
+            raise NoEvidence(
+                f"{type(self.method).__name__} finds a point, which has neither evidence nor a bound on it. "
+                f"Exact() knows the log evidence, SVI() bounds it."
+            )
         if self.evidence is None:
             raise NoEvidence(
                 f"the log evidence of {type(self.model).__name__} under {type(self.method).__name__} has no "
@@ -72,6 +80,11 @@ class Posterior:
     def parameters(self) -> tuple[str, ...]:
         """The names of the latent variables that all rows share."""
         return tuple(name for name, site in self.sites.items() if not site.local)
+
+    @property
+    def point(self) -> dict[str, Tensor]:
+        """The parameters, if the method found a single value of each (`MaximumLikelihood`); else empty."""
+        return self.guide.values if isinstance(self.guide, Point) else {}
 
     def draw(self, draws: int = 1000, seed: int | None = None) -> dict[str, Tensor]:
         """Draws of the parameters: name -> tensor of shape ``(draws, *shape)``.
@@ -85,6 +98,8 @@ class Posterior:
             return self._drawn[draws, seed]
         if not self.parameters:
             return {}
+        if self.point:
+            return {name: value.repeat(draws, *[1] * value.dim()) for name, value in self.point.items()}
         with isolated(seed):
             if isinstance(self.guide, Draws):
                 stacked = self.guide.some(draws)
@@ -103,7 +118,7 @@ class Posterior:
             return self.model.model(**arguments(self.model.model, {**values, "n": 1}))
 
     def _draw_once(self) -> dict[str, Tensor]:
-        values = self.zeros(1) if self.data is None else self.data.take(torch.arange(1)).values
+        values = self.zeros(1) if self.data is None else self.data.take(slice(1)).values
         found = variables(run(self.latents, values))
         return {name: found[name]["value"] for name in self.parameters if name in found}
 
@@ -124,6 +139,8 @@ class Posterior:
                 f"the draws of {type(self.method).__name__} have no density, so there is no ELBO. "
                 f"Exact(), Laplace() or SVI() give one for the same model."
             )
+        if self.point:
+            raise NoEvidence("a point of maximum likelihood has no ELBO: log q of it is infinite. Use SVI().")
         with isolated(seed):
             values = admit(self.model, data, missing=True) if data else self.fitted_data()
             joint = self.prior if self.guide is None else self.model
@@ -145,14 +162,15 @@ class Posterior:
 
     def __str__(self) -> str:
         rows = f"{self.n:,} row{'s' * (self.n != 1)} of {', '.join(self.shapes)}"
-        last = f" (mean of the last {min(50, len(self.elbo))} steps)" if len(self.elbo) > 1 else ""
-        evidence = (
-            f"log evidence {self.evidence:,.3f} nats (exact)"
-            if self.evidence is not None
-            else "none: draws have no density"
-            if isinstance(self.guide, Draws)
-            else f"ELBO {self.elbo[-50:].mean():,.2f} nats{last}"
-        )
+        if self.evidence is not None:
+            evidence = f"log evidence {self.evidence:,.3f} nats (exact)"
+        elif self.point:
+            evidence = "none (a point of maximum likelihood)"
+        elif isinstance(self.guide, Draws):
+            evidence = "none: draws have no density"
+        else:
+            last = f" (mean of the last {min(50, len(self.elbo))} steps)" if len(self.elbo) > 1 else ""
+            evidence = f"ELBO {self.elbo[-50:].mean():,.2f} nats{last}"
         lines = [
             f"Posterior of {type(self.model).__name__} given {rows}",
             f"  joint   {self.model.joint}",
@@ -163,5 +181,72 @@ class Posterior:
 
     __repr__ = __str__
 
+    def __add__(self, other: "Posterior") -> "Posterior":
+        """The posterior given the rows of both; see `merge`."""
+        if not isinstance(other, Posterior):
+            return NotImplemented
+        self._refuse_merging(other)
+        model, guide, evidence = self.model, self.guide, None
+        if isinstance(guide, Point):
+            prior: Any = guide.counted.flat()
+            guide = self.method.point(guide.counted.merged(other.guide.counted, prior))
+        else:
+            prior = self.prior
+            model = model.merged(other.model, prior)
+            evidence = float(model.log_normalizer() - prior.log_normalizer())
+        local = {name for name, site in self.sites.items() if site.local}
+        n = self.n + other.n
+        return replace(
+            self,
+            model=model,
+            guide=guide,
+            elbo=self.elbo if evidence is None else torch.tensor([evidence], dtype=torch.float64),
+            n=n,
+            shapes={name: (n, *s[1:]) if name in local else s for name, s in self.shapes.items()},
+            fingerprints=self.fingerprints + other.fingerprints,
+            evidence=evidence,
+            data=None,
+            _drawn={},
+        )
+
+    def _refuse_merging(self, other: "Posterior") -> None:
+        mine, theirs = self.prior.state_dict(), other.prior.state_dict()
+        same = type(self.model) is type(other.model) and self.method == other.method
+        if not same or not hasattr(self.model, "merged") or not (self.point or self.guide is None):
+            raise DataError(
+                f"merge: expected posteriors of one conjugate model by one method, got "
+                f"{type(self.model).__name__} by {self.method} and {type(other.model).__name__} by "
+                f"{other.method}"
+            )
+        if mine.keys() != theirs.keys() or not all(torch.equal(mine[name], theirs[name]) for name in mine):
+            raise DataError(
+                "merge: these posteriors have different priors, so what they share would count twice. Fit "
+                "each shard from the same model, in one go: fit(model, method, batches)"
+            )
+        unique = not may_repeat(self.sites, self.shapes)
+        if unique and set(self.fingerprints) & set(other.fingerprints):
+            raise DataError("merge: both posteriors were given the same rows; they would be counted twice")
+
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(str(self))}</pre>{self.model.drawn(observed=tuple(self.shapes))}"
+
+
+def merge(*posteriors: Posterior) -> Posterior:
+    """The posterior given the rows of all, of conjugate posteriors fitted on disjoint shards from one prior.
+
+    Every worker fits its shard; the hyperparameters add up, and the evidence follows from them. ``a + b``
+    is the same for two.
+
+    Raises:
+        DataError: their priors differ, or they share rows.
+
+    >>> from ppl_gen import fit
+    >>> from ppl_gen.models import GaussianNaiveBayes
+    >>> nb = GaussianNaiveBayes(classes=2, features=1)
+    >>> both = merge(fit(nb, x=[[0.], [1.]], y=[0, 0]), fit(nb, x=[[5.]], y=[1]))
+    >>> round(both.log_evidence, 6)
+    -13.829919
+    """
+    if not posteriors or not all(isinstance(p, Posterior) for p in posteriors):
+        raise DataError("merge: expected posteriors, as fit returned them")
+    return functools.reduce(operator.add, posteriors)

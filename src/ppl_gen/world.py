@@ -1,15 +1,17 @@
 """Reading a question: which program answers it, by which line, and what that line must be given."""
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pyro
 import torch
+from torch import Tensor
 
 from ppl_gen.checks import did_you_mean
 from ppl_gen.core import ProbabilisticModel, Program, Site, dtype_of, sites
 from ppl_gen.errors import DataError, NoDensity, NoSampler, NotGenerated, Unanswerable, UnknownVariable
-from ppl_gen.inference.guides import Automatic
 from ppl_gen.inputs import as_tensor, describe
 from ppl_gen.notation import Factor, Factorization
 from ppl_gen.posterior import Posterior
@@ -77,12 +79,23 @@ def world_of(of: ProbabilisticModel | Posterior, asked: Factor, values: Mapping[
     except NotImplementedError as error:
         raise _unnormalised(p, str(error).splitlines()[0]) from error
     world = World(p, p.model, line, p.joint, example, found, "posterior" if posterior else "prior")
+    if posterior is not None and posterior.point and not posterior.point.keys() & set(asked.left):
+        return _at_point(world, posterior.point, asked)
     if posterior is not None and posterior.guide is not None:
         world = _under_guide(world, posterior, asked)
     marginal = Factorization(p.marginal)
-    if marginal and set(names) <= marginal.keys() | marginal.given and world.posterior is None:
-        program: Any = p.predictive  # the parameters are integrated out in closed form
-        world = replace(world, program=program, line=marginal, sites=sites(program, {"n": 2, **example}))
+    program: Any = getattr(p, "predictive", None)  # the parameters are integrated out in closed form,
+    known = set(asked.right) & set(_parameters_of(program))  # less those that it takes as given
+    if (
+        marginal
+        and set(names) <= marginal.keys() | marginal.given | known
+        and getattr(posterior, "guide", None) is None
+    ):
+        marginal.update({name: parents | (line[name] & known) for name, parents in marginal.items()})
+        kept = {name: site for name, site in found.items() if name in known}
+        world = replace(
+            world, program=program, line=marginal, sites=sites(program, {"n": 2, **example}) | kept
+        )
     factors = [name for name, site in world.sites.items() if site.event_shape[-1:] == (0,)]  # pyro.factor
     if factors and world.program == p.model:
         raise _unnormalised(p, f"it multiplies in the factor {', '.join(map(repr, factors))}")
@@ -96,6 +109,19 @@ def _unnormalised(p: ProbabilisticModel, why: str) -> NoSampler:
     )
 
 
+def _parameters_of(program: Any) -> set[str]:
+    return set() if program is None else set(inspect.signature(program).parameters)
+
+
+def _at_point(world: World, point: Mapping[str, Tensor], asked: Factor) -> World:
+    """The model with its parameters fixed, less those that are given with the question."""
+    fixed = {name: value for name, value in point.items() if name not in asked.right}
+    line = Factorization("")
+    line.line = world.joint
+    line.update({v: parents - fixed.keys() for v, parents in world.line.items() if v not in point})
+    return replace(world, program=pyro.condition(world.program, data=fixed), line=line)
+
+
 def _under_guide(world: World, posterior: Posterior, asked: Factor) -> World:
     parameters, names = set(posterior.parameters), {*asked.left, *asked.right}
     undrawn = sorted(parameters - sites(posterior.guide, posterior.zeros(2)).keys())
@@ -104,11 +130,13 @@ def _under_guide(world: World, posterior: Posterior, asked: Factor) -> World:
             f"{', '.join(map(repr, undrawn))} is shared by all rows and was summed out of the fit, so what "
             f"the data say of it was not kept. Give the guide a factor q({undrawn[0]}) and fit again."
         )
-    if not parameters & names:
+    coupled, given = _coupled(world.p, posterior), parameters & set(asked.right)
+    free = tuple(group for group in coupled if not group & given)
+    if not parameters & set(asked.left) and given | frozenset().union(*free) == parameters:
         locals_only = Factorization("")
         locals_only.line = world.joint
         locals_only.update({v: parents for v, parents in world.line.items() if v not in parameters})
-        return replace(world, line=locals_only, posterior=posterior, coupled=_coupled(world.p, posterior))
+        return replace(world, line=locals_only, posterior=posterior, coupled=free)
     if not names <= parameters:
         line, known = world.line, frozenset(asked.right) | world.line.given
         factors = line.relevant(asked.left, known)
@@ -121,7 +149,7 @@ def _under_guide(world: World, posterior: Posterior, asked: Factor) -> World:
         )
     found = sites(posterior.guide, {**world.example, "n": 2})
     own = getattr(posterior.guide, "__func__", None) is type(world.p).guide
-    factorised = isinstance(posterior.guide, Automatic) and posterior.guide.factorised
+    factorised = getattr(posterior.guide, "factorised", False)
     line = Factorization(world.p.approximation if own else "", "q")
     if not names <= line.keys():  # another guide: its program tells no more than the order
         order = [name for name in found if name in parameters]
@@ -139,7 +167,7 @@ def _under_guide(world: World, posterior: Posterior, asked: Factor) -> World:
 def _coupled(p: ProbabilisticModel, posterior: Posterior) -> tuple[frozenset[str], ...]:
     """Groups of parameters that are dependent under the posterior; all unless the guide tells more."""
     names = frozenset(posterior.parameters)
-    if isinstance(posterior.guide, Automatic) and posterior.guide.factorised:
+    if getattr(posterior.guide, "factorised", False):
         return tuple(frozenset({name}) for name in names)
     if getattr(posterior.guide, "__func__", None) is type(p).guide:
         groups = tuple(group & names for group in Factorization(p.approximation, "q").components())

@@ -43,7 +43,7 @@ class WrongNormalizer(GaussianNaiveBayes):
     """The evidence forgets the class counts."""
 
     def log_normalizer(self):
-        return self._features().log_normalizer()
+        return self.family("features").log_normalizer()
 
 
 @broken("predictive.. is wrong", classes=2, features=3)
@@ -52,7 +52,7 @@ class WrongPredictive(GaussianNaiveBayes):
 
     def predictive(self, n):
         with pyro.plate("data", n):
-            y = pyro.sample("y", self._classes().predictive())
+            y = pyro.sample("y", self.family("classes").predictive())
             scale = (self.rate / self.shape).sqrt()
             pyro.sample("x", dist.Normal(self.loc[y], scale[y]).to_event(1))
 

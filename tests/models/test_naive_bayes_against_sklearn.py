@@ -8,7 +8,7 @@ from scipy import special as sp
 from scipy import stats as st
 from sklearn.naive_bayes import BernoulliNB, CategoricalNB, GaussianNB, MultinomialNB
 
-from ppl_gen import ask, fit
+from ppl_gen import MaximumLikelihood, ask, fit, merge
 from ppl_gen.distributions import Categorical
 from ppl_gen.models import (
     BernoulliNaiveBayes,
@@ -66,6 +66,39 @@ def test_multinomial():
     posterior = fit(MultinomialNaiveBayes(3, 6, pseudocount=0.7), x=COUNTS, y=Y).model
     share = posterior.pseudocount / posterior.pseudocount.sum(1, keepdim=True)
     torch.testing.assert_close(share, torch.tensor(values["theta"]), rtol=1e-10, atol=0)
+
+
+@pytest.mark.parametrize("smoothing", [1.0, 0.3])
+@pytest.mark.parametrize(
+    ("model", "theirs", "x"),
+    [
+        (BernoulliNaiveBayes(3, 6), BernoulliNB(), BITS),
+        (MultinomialNaiveBayes(3, 6), MultinomialNB(), COUNTS),
+        (CategoricalNaiveBayes(3, 3, levels=LEVELS), CategoricalNB(min_categories=LEVELS), CODES),
+    ],
+)
+def test_maximum_likelihood_is_theirs(model, theirs, x, smoothing):
+    theirs.set_params(alpha=smoothing).fit(x, Y)
+    method = MaximumLikelihood(None if smoothing == 1 else smoothing)
+    assert_equal(ask(fit(model, method, x=x, y=Y), "p(y | x)", x=x), theirs, x)
+
+
+def test_maximum_likelihood_with_the_pooled_variance():
+    theirs = GaussianNB(var_smoothing=0.0).fit(REALS, Y)
+    theirs.var_ = np.tile(theirs.class_prior_ @ theirs.var_ + 1e-3 * REALS.var(0).max(), (3, 1))
+    found = fit(SharedGaussianNaiveBayes(3, 4), MaximumLikelihood(1e-3), x=REALS, y=Y)
+    assert_equal(ask(found, "p(y | x)", x=REALS), theirs, REALS)
+
+
+@pytest.mark.parametrize("name", ["shared", "bernoulli", "poisson", "categorical", "multinomial"])
+def test_shards_merge_to_the_whole(name):
+    model = MODELS[name]()
+    x, y = draw(model, 60)
+    shards = [fit(model, x=x[i::3], y=y[i::3]) for i in range(3)]
+    whole, found = fit(model, x=x, y=y), merge(*shards)
+    assert found.log_evidence == pytest.approx(whole.log_evidence, rel=1e-10)
+    for field, value in whole.model.named_buffers():
+        torch.testing.assert_close(dict(found.model.named_buffers())[field], value, rtol=1e-9, atol=1e-10)
 
 
 def test_gaussian_columns_of_a_mixed_model():
@@ -157,11 +190,11 @@ def test_soft_weights_equal_repeated_rows():
     x = torch.tensor(BITS[:20])
     weights = torch.tensor(RNG.integers(0, 3, (20, 2)), dtype=torch.float64)
     for family, rows in (
-        (BernoulliNaiveBayes(2, 6)._features(), x),
-        (PoissonNaiveBayes(2, 6)._features(), x),
-        (CategoricalNaiveBayes(2, 6, levels=2)._features(), x),
-        (MultinomialNaiveBayes(2, 6)._features(), x),
-        (SharedGaussianNaiveBayes(2, 6)._features(), x + torch.randn(20, 6, dtype=torch.float64)),
+        (BernoulliNaiveBayes(2, 6).family("features"), x),
+        (PoissonNaiveBayes(2, 6).family("features"), x),
+        (CategoricalNaiveBayes(2, 6, levels=2).family("features"), x),
+        (MultinomialNaiveBayes(2, 6).family("features"), x),
+        (SharedGaussianNaiveBayes(2, 6).family("features"), x + torch.randn(20, 6, dtype=torch.float64)),
     ):
         soft = family.updated(weights, rows)
         hard = family

@@ -223,6 +223,7 @@ class _Bridge:
             "seed": seed,
         }
         source = "the exact posterior" if posterior.guide is None else "the guide, an approximation"
+        source = "a point of maximum likelihood, all equal" if posterior.point else source
         groups = {
             "posterior": labels.drawn(_stack(draw.latents for draw in drawn)),
             "prior": labels.drawn(_stack({k: b[k] for k in names} for b in before)),

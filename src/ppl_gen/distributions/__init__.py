@@ -14,9 +14,11 @@ from ppl_gen.distributions.likelihoods import (
     Gaussian,
     Likelihood,
 )
+from ppl_gen.distributions.moments import Moments
 from ppl_gen.distributions.normal_wishart import NormalInverseWishart
 from ppl_gen.distributions.prior import ColumnPriors, Prior
 from ppl_gen.distributions.regression import NormalGammaRegression
+from ppl_gen.distributions.rows import score_rows
 from ppl_gen.distributions.starts import centre_and_spread, filled, kmeans_plus_plus
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "Gaussian",
     "InverseWishartCholesky",
     "Likelihood",
+    "Moments",
     "NormalGamma",
     "NormalGammaRegression",
     "NormalInverseWishart",
@@ -45,4 +48,5 @@ __all__ = [
     "centre_and_spread",
     "filled",
     "kmeans_plus_plus",
+    "score_rows",
 ]

@@ -12,6 +12,8 @@ import torch
 from pyro import distributions as dist
 from torch import Tensor
 
+from ppl_gen.distributions.moments import Moments
+
 
 class Dirichlet(NamedTuple):
     """``pi ~ Dirichlet(concentration)`` over categories drawn with probabilities pi.
@@ -27,6 +29,19 @@ class Dirichlet(NamedTuple):
     def updated(self, counts: Tensor) -> "Dirichlet":
         """Add the (possibly fractional) ``counts`` of each category."""
         return Dirichlet(self.concentration + counts)
+
+    def flat(self) -> "Dirichlet":
+        """The limit of a prior worth no rows."""
+        return Dirichlet(torch.zeros_like(self.concentration))
+
+    def merged(self, other: "Dirichlet", prior: "Dirichlet") -> "Dirichlet":
+        """What both say who learned from one ``prior``, each from rows of its own."""
+        return Dirichlet(self.concentration + other.concentration - prior.concentration)
+
+    def point(self, smoothing: float = 0.0) -> Tensor:
+        """The frequencies, each count raised by ``smoothing`` (Laplace, Lidstone), of a `flat` update."""
+        counts = self.concentration + smoothing
+        return counts / counts.sum(-1, keepdim=True)
 
     def log_normalizer(self) -> Tensor:
         """log B(concentration), a scalar."""
@@ -54,30 +69,54 @@ class NormalGamma(NamedTuple):
     shape: Tensor
     rate: Tensor
 
-    def updated(self, weights: Tensor, rows: Tensor) -> "NormalGamma":
-        """Bayes' rule on ``rows`` (n, features) that belong to each class with ``weights`` (n, classes).
+    def updated(self, belong: Tensor, rows: Tensor) -> "NormalGamma":
+        """Bayes' rule on ``rows`` (n, features), each of a class (n,) or of all by weights (n, classes).
 
-        Missing cells (NaN) are left out, each by itself. Second moments are taken about the classes' own
-        means, so offsets and scales of any size cost no digits.
+        Missing cells (NaN) are left out, each by itself.
         """
-        seen = ~torch.isnan(rows)
-        complete = bool(seen.all())
-        x = rows if complete else torch.where(seen, rows, 0.0)
-        count = weights.sum(0)[:, None] if complete else weights.T @ seen.to(x.dtype)
-        safe = count.clamp(min=torch.finfo(x.dtype).tiny)
-        centre = x.sum(0) / seen.sum(0).clamp(min=1)  # near the data, so that sums lose nothing
-        y = torch.where(seen, x - centre, 0.0)
-        shift = (weights.T @ y) / safe
-        about = zip(weights.T, shift, strict=True)
-        squares = torch.stack([w @ torch.where(seen, (y - m) ** 2, 0.0) for w, m in about])
-        mean = torch.where(count > 0, centre + shift, self.loc)
-        strength = self.strength + count
+        classes = belong.shape[1] if belong.dim() == 2 else len(self.rate)
+        return self.given(Moments.of(rows, belong, classes))
+
+    def given(self, data: Moments) -> "NormalGamma":
+        """Bayes' rule on rows of which the moments are known."""
+        strength = self.strength + data.counts
+        share = torch.where(data.counts > 0, data.counts / strength, 0.0)
+        apart = torch.where(data.counts > 0, data.mean - self.loc, 0.0)
         return NormalGamma(
-            self.loc + count / strength * (mean - self.loc),
-            strength.expand_as(squares),
-            (self.shape + count / 2).expand_as(squares),
-            self.rate + squares / 2 + self.strength * count * (mean - self.loc) ** 2 / (2 * strength),
+            self.loc + share * apart,
+            strength,
+            self.shape + data.counts / 2,
+            self.rate + data.squares / 2 + self.strength * share * apart.square() / 2,
         )
+
+    def flat(self) -> "NormalGamma":
+        """The limit of a prior worth no rows; updated, it holds the moments of the data and nothing else."""
+        return NormalGamma(self.loc, *(torch.zeros_like(field) for field in self[1:]))
+
+    def moments(self, prior: "NormalGamma") -> Moments:
+        """The moments of the rows that led here from ``prior``."""
+        count = self.strength - prior.strength
+        mean = self.loc + torch.where(count > 0, prior.strength / count * (self.loc - prior.loc), 0.0)
+        share = torch.where(count > 0, count / self.strength, 0.0)
+        squares = 2 * (self.rate - prior.rate) - prior.strength * share * (mean - prior.loc).square()
+        return Moments(count, mean, squares.clamp(min=0))
+
+    def merged(self, other: "NormalGamma", prior: "NormalGamma") -> "NormalGamma":
+        """What both say who learned from one ``prior``, each from rows of its own."""
+        return self.given(other.moments(prior))
+
+    def point(self, smoothing: float) -> tuple[Tensor, Tensor]:
+        """The mean and the precision of largest likelihood, of a `flat` prior's update.
+
+        The largest variance of a feature over all rows, times ``smoothing``, is added to every variance.
+        """
+        rows = Moments(self.strength, self.loc, 2 * self.rate)
+        total = rows.counts.sum(0).clamp(min=torch.finfo(rows.mean.dtype).tiny)
+        centre = (rows.counts * rows.mean).sum(0) / total
+        spread = (rows.squares + rows.counts * (rows.mean - centre).square()).sum(0) / total
+        variance = rows.squares / rows.counts + smoothing * spread.max()
+        variance = torch.where(rows.counts > 0, variance, spread + smoothing * spread.max())
+        return torch.where(rows.counts > 0, rows.mean, centre), 1 / variance
 
     def log_normalizer(self) -> Tensor:
         """log of the integral of (2 pi)^(-strength / 2) times the unnormalised density, a scalar."""
@@ -118,6 +157,34 @@ class SharedNormalGamma(NamedTuple):
         each = NormalGamma(self.loc, self.strength, zero, zero).updated(weights, rows)
         shape, rate = self.shape + each.shape.sum(0), self.rate + each.rate.sum(0)
         return SharedNormalGamma(each.loc, each.strength, shape, rate)
+
+    def flat(self) -> "SharedNormalGamma":
+        """The limit of a prior worth no rows."""
+        return SharedNormalGamma(self.loc, *(torch.zeros_like(field) for field in self[1:]))
+
+    def merged(self, other: "SharedNormalGamma", prior: "SharedNormalGamma") -> "SharedNormalGamma":
+        """What both say who learned from one ``prior``, each from rows of its own."""
+        mine, theirs, before = (
+            NormalGamma(p.loc, p.strength, *[0 * p.loc] * 2) for p in (self, other, prior)
+        )
+        rows = theirs.moments(before)  # less their squares, which are pooled
+        each = mine.given(rows)
+        apart = before.given(rows).rate - each.rate  # what the means' distances add to the rate
+        shape = self.shape + other.shape - prior.shape
+        return SharedNormalGamma(
+            each.loc, each.strength, shape, self.rate + other.rate - prior.rate - apart.sum(0)
+        )
+
+    def point(self, smoothing: float) -> tuple[Tensor, Tensor]:
+        """The means and the shared precision of largest likelihood, of a `flat` prior's update.
+
+        The largest variance of a feature over all rows, times ``smoothing``, is added to every variance.
+        """
+        total = self.strength.sum(0)
+        centre = (self.strength * self.loc).sum(0) / total
+        mean = torch.where(self.strength > 0, self.loc, centre)
+        spread = (2 * self.rate + (self.strength * (mean - centre).square()).sum(0)) / total
+        return mean, 1 / (self.rate / self.shape + smoothing * spread.max())
 
     def log_normalizer(self) -> Tensor:
         """As for `NormalGamma`, with one precision: a scalar."""

@@ -43,6 +43,19 @@ class Beta(NamedTuple):
         ones = weights.T @ x
         return Beta(self.ones + ones, self.zeros + weights.T @ seen - ones)
 
+    def flat(self) -> "Beta":
+        """The limit of a prior worth no rows."""
+        return Beta(*(torch.zeros_like(field) for field in self))
+
+    def merged(self, other: "Beta", prior: "Beta") -> "Beta":
+        """What both say who learned from one ``prior``, each from rows of its own."""
+        return Beta(*(a + b - c for a, b, c in zip(self, other, prior, strict=True)))
+
+    def point(self, smoothing: float) -> Tensor:
+        """The frequency of ones, of a `flat` prior's update; both counts are raised by ``smoothing``."""
+        ones, zeros = self.ones + smoothing, self.zeros + smoothing
+        return torch.where(ones + zeros > 0, ones / (ones + zeros), 0.5)
+
     def log_normalizer(self) -> Tensor:
         """log B(ones, zeros), summed over the cells."""
         return (self.ones.lgamma() + self.zeros.lgamma() - (self.ones + self.zeros).lgamma()).sum()
@@ -72,6 +85,14 @@ class Gamma(NamedTuple):
         seen, x = _seen(rows)
         base = weights.T @ (x + 1).lgamma()
         return Gamma(self.shape + weights.T @ x, self.rate + weights.T @ seen, self.log_base - base)
+
+    def flat(self) -> "Gamma":
+        """The limit of a prior worth no rows."""
+        return Gamma(*(torch.zeros_like(field) for field in self))
+
+    def merged(self, other: "Gamma", prior: "Gamma") -> "Gamma":
+        """What both say who learned from one ``prior``, each from rows of its own."""
+        return Gamma(*(a + b - c for a, b, c in zip(self, other, prior, strict=True)))
 
     def log_normalizer(self) -> Tensor:
         """log of Gamma(shape) / rate^shape with the counts' constants, summed over the cells."""
@@ -105,6 +126,19 @@ class Dirichlets(NamedTuple):
             counts.index_add_(0, first + x[:, j].long(), weights * seen[:, j, None])
             first += size
         return Dirichlets(self.pseudocount + counts.T, self.levels)
+
+    def flat(self) -> "Dirichlets":
+        """The limit of a prior worth no rows."""
+        return Dirichlets(torch.zeros_like(self.pseudocount), self.levels)
+
+    def merged(self, other: "Dirichlets", prior: "Dirichlets") -> "Dirichlets":
+        """What both say who learned from one ``prior``, each from rows of its own."""
+        return Dirichlets(self.pseudocount + other.pseudocount - prior.pseudocount, self.levels)
+
+    def point(self, smoothing: float) -> Tensor:
+        """The frequencies, of a `flat` prior's update; every count is raised by ``smoothing``."""
+        raised = self._replace(pseudocount=self.pseudocount + smoothing)
+        return raised.predictive().probs
 
     def log_normalizer(self) -> Tensor:
         """The sum of every Dirichlet's log B."""
@@ -154,6 +188,14 @@ class DirichletGamma(NamedTuple):
             self.rate + w.sum(),
             self.log_base - w @ (x + 1).lgamma().sum(1),
         )
+
+    def flat(self) -> "DirichletGamma":
+        """The limit of a prior worth no rows."""
+        return DirichletGamma(*(torch.zeros_like(field) for field in self))
+
+    def merged(self, other: "DirichletGamma", prior: "DirichletGamma") -> "DirichletGamma":
+        """What both say who learned from one ``prior``, each from rows of its own."""
+        return DirichletGamma(*(a + b - c for a, b, c in zip(self, other, prior, strict=True)))
 
     def log_normalizer(self) -> Tensor:
         """The normalizers of theta and lam with the counts' constants, a scalar."""

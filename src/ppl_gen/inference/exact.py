@@ -1,7 +1,7 @@
 """Exact inference: the conjugate update, one pass over chunks of rows in constant memory."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,7 @@ class Exact:
         chunk: rows that are looked at together.
     """
 
-    chunk: int = 65_536
+    chunk: int = 131_072
 
     def __post_init__(self) -> None:
         whole("chunk", self.chunk)
@@ -38,24 +38,11 @@ class Exact:
                 f"{type(start).__name__} is {start.joint}: it declares no closed form of its posterior (no "
                 f"updated()). Use SVI()."
             )
-        hidden = sorted(n for n, site in data.sites.items() if site.local and n not in data.observed)
-        if hidden:
-            raise Unanswerable(
-                f"Exact needs every row's {', '.join(hidden)}: {type(start).__name__} is {start.joint}. "
-                f"Pass {hidden[0]}=…, or use SVI(), which sums discrete variables out."
-            )
-        for name, seen in data.seen.items():
-            if data.sites[name].levels:
-                blank = torch.nonzero(~seen).flatten().tolist()
-                raise DataError(
-                    f"{name}: expected a class for every row, got none (NaN) for row {blank[0]}"
-                    f"{f' and {len(blank) - 1} more' if len(blank) > 1 else ''}: drop such rows"
-                )
-        rows = data.gaps  # a missing cell comes as NaN, and the update leaves it out
+        refuse_hidden(self, start, data)
         before: Any = start
         after: Any = start
         with torch.no_grad():
-            for part in chunks(rows, self.chunk):
+            for part in chunks(data, self.chunk):
                 after = after.updated(**part)
             evidence = float(after.log_normalizer() - before.log_normalizer())
         if not math.isfinite(evidence):
@@ -63,14 +50,30 @@ class Exact:
                 "the exact update left the range of floating point: rescale the data "
                 "(for instance data.standardized())",
                 step=0,
-                site=next(iter(rows)),
+                site=next(iter(data.rows)),
             )
         elbo = torch.tensor([evidence], dtype=torch.float64)
         return Fitted(model=after, guide=None, elbo=elbo, log_evidence=evidence)
 
 
-def chunks(rows: Mapping[str, Tensor], size: int) -> Iterator[dict[str, Tensor]]:
-    """Aligned slices of at most ``size`` rows."""
-    n = len(next(iter(rows.values())))
-    for first in range(0, n, size):
-        yield {name: values[first : first + size] for name, values in rows.items()}
+def refuse_hidden(method: Any, p: ProbabilisticModel, data: Data) -> None:
+    """Counting needs every variable of every row, and the class of each."""
+    hidden = sorted(n for n, site in data.sites.items() if site.local and n not in data.observed)
+    if hidden:
+        raise Unanswerable(
+            f"{type(method).__name__} needs every row's {', '.join(hidden)}: {type(p).__name__} is "
+            f"{p.joint}. Pass {hidden[0]}=…, or use SVI(), which sums discrete variables out."
+        )
+    for name, seen in data.seen.items():
+        if data.sites[name].levels:
+            blank = torch.nonzero(~seen).flatten().tolist()
+            raise DataError(
+                f"{name}: expected a class for every row, got none (NaN) for row {blank[0]}"
+                f"{f' and {len(blank) - 1} more' if len(blank) > 1 else ''}: drop such rows"
+            )
+
+
+def chunks(data: Data, size: int) -> Iterator[dict[str, Tensor]]:
+    """Aligned slices of at most ``size`` rows. A missing cell comes as NaN, and an update leaves it out."""
+    for first in range(0, data.n, size):
+        yield data.take(slice(first, first + size)).gaps

@@ -99,6 +99,29 @@ class Automatic(PyroModule):
         return self.auto(**{name: values[name] for name in self.names})
 
 
+class Point(nn.Module):
+    """A guide that knows one value of every parameter, and the counted rows that it stands for."""
+
+    factorised = True
+
+    def __init__(self, counted: ProbabilisticModel, values: Mapping[str, Tensor]):
+        super().__init__()
+        self.counted = counted
+        self.names = tuple(values)
+        for name, value in values.items():
+            self.register_buffer(f"at_{name}", value)
+
+    @property
+    def values(self) -> dict[str, Tensor]:
+        """The point, by name."""
+        return {name: getattr(self, f"at_{name}") for name in self.names}
+
+    def forward(self) -> None:
+        """Draw the point."""
+        for name, value in self.values.items():
+            pyro.sample(name, Delta(value, event_dim=value.dim()))
+
+
 class WithParameters(nn.Module):
     """A guide program that declares its parameters by pyro.param; they live here, not in Pyro's store."""
 

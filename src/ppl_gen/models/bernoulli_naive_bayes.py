@@ -1,6 +1,5 @@
 """Bernoulli naive Bayes: given the class, every feature is a coin of its own."""
 
-import copy
 from typing import Any, Self
 
 import pyro
@@ -11,11 +10,11 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from ppl_gen.checks import hyperparameter, whole
-from ppl_gen.core import ProbabilisticModel
+from ppl_gen.core import Conjugate
 from ppl_gen.distributions import Beta, Dirichlet
 
 
-class BernoulliNaiveBayes(ProbabilisticModel):
+class BernoulliNaiveBayes(Conjugate):
     """Bernoulli naive Bayes with Dirichlet and Beta priors (Murphy 2012, section 3.5).
 
     ``pi`` (classes,) are the class probabilities, ``theta`` (classes, features) the probabilities of a one,
@@ -33,6 +32,10 @@ class BernoulliNaiveBayes(ProbabilisticModel):
     joint = "p(pi) p(theta) p(y | pi) p(x | y, theta)"
     approximation = "q(pi) q(theta)"
     marginal = "p(y) p(x | y)"
+    families = {
+        "classes": (Dirichlet, ("concentration",)),
+        "features": (Beta, ("ones", "zeros")),
+    }
     svi = {"steps": 1000, "learning_rate": 0.05}
 
     def __init__(
@@ -64,24 +67,16 @@ class BernoulliNaiveBayes(ProbabilisticModel):
     def updated(self, x: Tensor, y: Tensor) -> Self:
         """The same model with the posterior's hyperparameters: ones and zeros of each class, counted."""
         weights = torch.nn.functional.one_hot(y, self.classes).to(x.dtype)
-        after = copy.deepcopy(self)
-        (after.concentration,) = self._classes().updated(weights.sum(0))
-        after.ones, after.zeros = self._features().updated(weights, x)
-        return after
+        classes = self.family("classes").updated(weights.sum(0))
+        return self.having(classes=classes, features=self.family("features").updated(weights, x))
 
-    def log_normalizer(self) -> Tensor:
-        """log Z of the prior, in nats: after an update minus before it is the log evidence."""
-        return self._classes().log_normalizer() + self._features().log_normalizer()
+    def point(self, smoothing: float = 1.0) -> dict[str, Tensor]:
+        """The parameters of largest likelihood, each count of a cell raised by ``smoothing``."""
+        return {"pi": self.family("classes").point(), "theta": self.family("features").point(smoothing)}
 
     def predictive(self, n: int) -> Tensor:
         """One row with the parameters integrated out: coins of the expected probabilities."""
-        theta = self._features().predictive().probs
+        theta = self.family("features").predictive().probs
         with pyro.plate("data", n):
-            y = pyro.sample("y", self._classes().predictive())
+            y = pyro.sample("y", self.family("classes").predictive())
             return pyro.sample("x", dist.Bernoulli(theta[y]).to_event(1))
-
-    def _classes(self) -> Dirichlet:
-        return Dirichlet(self.concentration)
-
-    def _features(self) -> Beta:
-        return Beta(self.ones, self.zeros)

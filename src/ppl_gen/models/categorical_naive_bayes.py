@@ -1,6 +1,5 @@
 """Categorical naive Bayes: given the class, every feature is a die of its own."""
 
-import copy
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -12,12 +11,12 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from ppl_gen.checks import hyperparameter, whole
-from ppl_gen.core import ProbabilisticModel
+from ppl_gen.core import Conjugate
 from ppl_gen.distributions import ColumnCategorical, ColumnDirichlet, Dirichlet, Dirichlets
 from ppl_gen.errors import DataError
 
 
-class CategoricalNaiveBayes(ProbabilisticModel):
+class CategoricalNaiveBayes(Conjugate):
     """Categorical naive Bayes with Dirichlet priors; features may differ in their levels (Murphy 2012, 3.5).
 
     ``pi`` (classes,) are the class probabilities, ``theta`` (classes, sum of levels) those of the features'
@@ -37,6 +36,10 @@ class CategoricalNaiveBayes(ProbabilisticModel):
     joint = "p(pi) p(theta) p(y | pi) p(x | y, theta)"
     approximation = "q(pi) q(theta)"
     marginal = "p(y) p(x | y)"
+    families = {
+        "classes": (Dirichlet, ("concentration",)),
+        "features": (Dirichlets, ("pseudocount", "levels")),
+    }
     svi = {"steps": 1000, "learning_rate": 0.05}
 
     def __init__(
@@ -79,28 +82,20 @@ class CategoricalNaiveBayes(ProbabilisticModel):
     def updated(self, x: Tensor, y: Tensor) -> Self:
         """The same model with the posterior's hyperparameters: the categories of each class, counted."""
         weights = torch.nn.functional.one_hot(y, self.classes).to(x.dtype)
-        after = copy.deepcopy(self)
-        (after.concentration,) = self._classes().updated(weights.sum(0))
-        after.pseudocount = self._features().updated(weights, x).pseudocount
-        return after
+        classes = self.family("classes").updated(weights.sum(0))
+        return self.having(classes=classes, features=self.family("features").updated(weights, x))
 
-    def log_normalizer(self) -> Tensor:
-        """log Z of the prior, in nats: after an update minus before it is the log evidence."""
-        return self._classes().log_normalizer() + self._features().log_normalizer()
+    def point(self, smoothing: float = 1.0) -> dict[str, Tensor]:
+        """The parameters of largest likelihood, each count of a cell raised by ``smoothing``."""
+        return {"pi": self.family("classes").point(), "theta": self.family("features").point(smoothing)}
 
     def predictive(self, n: int) -> Tensor:
         """One row with the parameters integrated out: dice of the expected probabilities."""
-        theta = self._features().predictive().probs
+        theta = self.family("features").predictive().probs
         with pyro.plate("data", n):
-            y = pyro.sample("y", self._classes().predictive())
+            y = pyro.sample("y", self.family("classes").predictive())
             return pyro.sample("x", ColumnCategorical(theta[y], self.levels).to_event(1))
 
     def hint(self, name: str) -> str:
         """What to do when data do not fit."""
         return f"The levels of the features are {', '.join(map(str, self.levels))}" if name == "x" else ""
-
-    def _classes(self) -> Dirichlet:
-        return Dirichlet(self.concentration)
-
-    def _features(self) -> Dirichlets:
-        return Dirichlets(self.pseudocount, self.levels)

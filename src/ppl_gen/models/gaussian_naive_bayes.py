@@ -1,6 +1,5 @@
 """Gaussian naive Bayes: given the class, every feature is a Normal of its own."""
 
-import copy
 from typing import Any, Self
 
 import pyro
@@ -11,11 +10,11 @@ from torch import Tensor, nn
 from torch.distributions import constraints
 
 from ppl_gen.checks import hyperparameter, whole
-from ppl_gen.core import ProbabilisticModel
+from ppl_gen.core import Conjugate
 from ppl_gen.distributions import Dirichlet, NormalGamma, centre_and_spread
 
 
-class GaussianNaiveBayes(ProbabilisticModel):
+class GaussianNaiveBayes(Conjugate):
     """Gaussian naive Bayes with Dirichlet and Normal-Gamma priors (Murphy 2012, section 3.5).
 
     ``pi`` (classes,) are the class probabilities, ``tau`` and ``mu`` (classes, features) the precisions and
@@ -34,6 +33,10 @@ class GaussianNaiveBayes(ProbabilisticModel):
     joint = "p(pi) p(tau) p(mu | tau) p(y | pi) p(x | y, mu, tau)"
     approximation = "q(pi) q(tau) q(mu)"
     marginal = "p(y) p(x | y)"
+    families = {
+        "classes": (Dirichlet, ("concentration",)),
+        "features": (NormalGamma, ("loc", "strength", "shape", "rate")),
+    }
     svi = {"steps": 2000, "learning_rate": 0.05}
 
     def __init__(
@@ -85,25 +88,17 @@ class GaussianNaiveBayes(ProbabilisticModel):
 
     def updated(self, x: Tensor, y: Tensor) -> Self:
         """The same model with the posterior's hyperparameters: counts and moments of each class."""
-        weights = torch.nn.functional.one_hot(y, self.classes).to(x.dtype)
-        after = copy.deepcopy(self)
-        (after.concentration,) = self._classes().updated(weights.sum(0))
-        after.loc, after.strength, after.shape, after.rate = self._features().updated(weights, x)
-        return after
+        classes = self.family("classes").updated(torch.bincount(y, minlength=self.classes))
+        return self.having(classes=classes, features=self.family("features").updated(y, x))
 
-    def log_normalizer(self) -> Tensor:
-        """log Z of the prior, in nats: after an update minus before it is the log evidence."""
-        return self._classes().log_normalizer() + self._features().log_normalizer()
+    def point(self, smoothing: float = 1e-9) -> dict[str, Tensor]:
+        """The parameters of largest likelihood; the widest variance times ``smoothing`` is added to all."""
+        mu, tau = self.family("features").point(smoothing)
+        return {"pi": self.family("classes").point(), "tau": tau, "mu": mu}
 
-    def predictive(self, n: int) -> Tensor:
-        """One row with the parameters integrated out: a Student-t naive Bayes."""
-        t = self._features().predictive()
+    def predictive(self, n: int, pi: Tensor | None = None) -> Tensor:
+        """One row with the parameters integrated out: a Student-t naive Bayes. ``pi`` may be given."""
+        classes, t = self.family("classes").predictive(), self.family("features").predictive()
         with pyro.plate("data", n):
-            y = pyro.sample("y", self._classes().predictive())
+            y = pyro.sample("y", classes if pi is None else dist.Categorical(pi))
             return pyro.sample("x", dist.StudentT(t.df[y], t.loc[y], t.scale[y]).to_event(1))
-
-    def _classes(self) -> Dirichlet:
-        return Dirichlet(self.concentration)
-
-    def _features(self) -> NormalGamma:
-        return NormalGamma(self.loc, self.strength, self.shape, self.rate)

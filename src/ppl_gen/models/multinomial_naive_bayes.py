@@ -1,6 +1,5 @@
 """Multinomial naive Bayes: given the class, every word of a text falls into the same urns."""
 
-import copy
 from typing import Any, Self
 
 import pyro
@@ -11,11 +10,11 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from ppl_gen.checks import hyperparameter, whole
-from ppl_gen.core import ProbabilisticModel
+from ppl_gen.core import Conjugate
 from ppl_gen.distributions import CountVector, Dirichlet, DirichletGamma
 
 
-class MultinomialNaiveBayes(ProbabilisticModel):
+class MultinomialNaiveBayes(Conjugate):
     """Multinomial naive Bayes for vectors of counts (McCallum and Nigam 1998), with priors.
 
     ``pi`` (classes,) are the class probabilities, ``theta`` (classes, features) the shares of the features in
@@ -36,6 +35,10 @@ class MultinomialNaiveBayes(ProbabilisticModel):
     joint = "p(pi) p(lam) p(theta) p(y | pi) p(x | y, lam, theta)"
     approximation = "q(pi) q(lam) q(theta)"
     marginal = "p(y) p(x | y)"
+    families = {
+        "classes": (Dirichlet, ("concentration",)),
+        "features": (DirichletGamma, ("pseudocount", "shape", "rate", "log_base")),
+    }
     svi = {"steps": 1000, "learning_rate": 0.05}
 
     def __init__(
@@ -83,23 +86,16 @@ class MultinomialNaiveBayes(ProbabilisticModel):
     def updated(self, x: Tensor, y: Tensor) -> Self:
         """The same model with the posterior's hyperparameters: counts of each class, and all totals."""
         weights = torch.nn.functional.one_hot(y, self.classes).to(x.dtype)
-        after = copy.deepcopy(self)
-        (after.concentration,) = self._classes().updated(weights.sum(0))
-        after.pseudocount, after.shape, after.rate, after.log_base = self._features().updated(weights, x)
-        return after
+        classes = self.family("classes").updated(weights.sum(0))
+        return self.having(classes=classes, features=self.family("features").updated(weights, x))
 
-    def log_normalizer(self) -> Tensor:
-        """log Z of the prior, in nats: after an update minus before it is the log evidence."""
-        return self._classes().log_normalizer() + self._features().log_normalizer()
+    def point(self, smoothing: float = 1.0) -> dict[str, Tensor]:
+        """The parameters of largest likelihood; every count in theta is raised by ``smoothing``."""
+        theta = Dirichlet(self.pseudocount).point(smoothing)
+        return {"pi": self.family("classes").point(), "lam": self.shape / self.rate, "theta": theta}
 
     def predictive(self, n: int) -> Tensor:
         """One row with the parameters integrated out: Dirichlet-multinomials of one common length."""
         with pyro.plate("data", n):
-            y = pyro.sample("y", self._classes().predictive())
+            y = pyro.sample("y", self.family("classes").predictive())
             return pyro.sample("x", CountVector(self.pseudocount[y], self.shape, self.rate))
-
-    def _classes(self) -> Dirichlet:
-        return Dirichlet(self.concentration)
-
-    def _features(self) -> DirichletGamma:
-        return DirichletGamma(self.pseudocount, self.shape, self.rate, self.log_base)

@@ -1,6 +1,5 @@
 """Poisson naive Bayes: given the class, every feature is a count with a rate of its own."""
 
-import copy
 from typing import Any, Self
 
 import pyro
@@ -11,11 +10,11 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from ppl_gen.checks import hyperparameter, whole
-from ppl_gen.core import ProbabilisticModel
+from ppl_gen.core import Conjugate
 from ppl_gen.distributions import Dirichlet, Gamma, centre_and_spread
 
 
-class PoissonNaiveBayes(ProbabilisticModel):
+class PoissonNaiveBayes(Conjugate):
     """Poisson naive Bayes with Dirichlet and Gamma priors (Gelman et al. 2013, section 2.6).
 
     ``pi`` (classes,) are the class probabilities, ``lam`` (classes, features) the expected counts, ``y`` (n,)
@@ -33,6 +32,10 @@ class PoissonNaiveBayes(ProbabilisticModel):
     joint = "p(pi) p(lam) p(y | pi) p(x | y, lam)"
     approximation = "q(pi) q(lam)"
     marginal = "p(y) p(x | y)"
+    families = {
+        "classes": (Dirichlet, ("concentration",)),
+        "features": (Gamma, ("shape", "rate", "log_base")),
+    }
     svi = {"steps": 1000, "learning_rate": 0.05}
 
     def __init__(
@@ -69,23 +72,11 @@ class PoissonNaiveBayes(ProbabilisticModel):
     def updated(self, x: Tensor, y: Tensor) -> Self:
         """The same model with the posterior's hyperparameters: counts and rows of each class, added up."""
         weights = torch.nn.functional.one_hot(y, self.classes).to(x.dtype)
-        after = copy.deepcopy(self)
-        (after.concentration,) = self._classes().updated(weights.sum(0))
-        after.shape, after.rate, after.log_base = self._features().updated(weights, x)
-        return after
-
-    def log_normalizer(self) -> Tensor:
-        """log Z of the prior, in nats: after an update minus before it is the log evidence."""
-        return self._classes().log_normalizer() + self._features().log_normalizer()
+        classes = self.family("classes").updated(weights.sum(0))
+        return self.having(classes=classes, features=self.family("features").updated(weights, x))
 
     def predictive(self, n: int) -> Tensor:
         """One row with the parameters integrated out: negative binomials."""
         with pyro.plate("data", n):
-            y = pyro.sample("y", self._classes().predictive())
+            y = pyro.sample("y", self.family("classes").predictive())
             return pyro.sample("x", dist.GammaPoisson(self.shape[y], self.rate[y]).to_event(1))
-
-    def _classes(self) -> Dirichlet:
-        return Dirichlet(self.concentration)
-
-    def _features(self) -> Gamma:
-        return Gamma(self.shape, self.rate, self.log_base)

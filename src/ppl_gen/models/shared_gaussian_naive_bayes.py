@@ -1,6 +1,5 @@
 """Gaussian naive Bayes with one variance for each feature: the twin of logistic regression."""
 
-import copy
 from typing import Any, Self
 
 import pyro
@@ -11,11 +10,11 @@ from torch import Tensor, nn
 from torch.distributions import constraints
 
 from ppl_gen.checks import hyperparameter, whole
-from ppl_gen.core import ProbabilisticModel
+from ppl_gen.core import Conjugate
 from ppl_gen.distributions import Dirichlet, SharedNormalGamma, centre_and_spread
 
 
-class SharedGaussianNaiveBayes(ProbabilisticModel):
+class SharedGaussianNaiveBayes(Conjugate):
     """Gaussian naive Bayes whose classes share the precision of each feature (Ng and Jordan 2002).
 
     ``pi`` (classes,) are the class probabilities, ``tau`` (features,) the precisions, ``mu`` (classes,
@@ -35,6 +34,10 @@ class SharedGaussianNaiveBayes(ProbabilisticModel):
     joint = "p(pi) p(tau) p(mu | tau) p(y | pi) p(x | y, mu, tau)"
     approximation = "q(pi) q(tau) q(mu)"
     marginal = "p(y) p(x | y)"
+    families = {
+        "classes": (Dirichlet, ("concentration",)),
+        "features": (SharedNormalGamma, ("loc", "strength", "shape", "rate")),
+    }
     svi = {"steps": 2000, "learning_rate": 0.05}
 
     def __init__(
@@ -87,24 +90,17 @@ class SharedGaussianNaiveBayes(ProbabilisticModel):
     def updated(self, x: Tensor, y: Tensor) -> Self:
         """The same model with the posterior's hyperparameters: moments of each class, squares pooled."""
         weights = torch.nn.functional.one_hot(y, self.classes).to(x.dtype)
-        after = copy.deepcopy(self)
-        (after.concentration,) = self._classes().updated(weights.sum(0))
-        after.loc, after.strength, after.shape, after.rate = self._features().updated(weights, x)
-        return after
+        classes = self.family("classes").updated(weights.sum(0))
+        return self.having(classes=classes, features=self.family("features").updated(weights, x))
 
-    def log_normalizer(self) -> Tensor:
-        """log Z of the prior, in nats: after an update minus before it is the log evidence."""
-        return self._classes().log_normalizer() + self._features().log_normalizer()
+    def point(self, smoothing: float = 1e-9) -> dict[str, Tensor]:
+        """The parameters of largest likelihood; the widest variance times ``smoothing`` is added to all."""
+        mu, tau = self.family("features").point(smoothing)
+        return {"pi": self.family("classes").point(), "tau": tau, "mu": mu}
 
     def predictive(self, n: int) -> Tensor:
         """One row with the parameters integrated out: a Student-t naive Bayes."""
-        t = self._features().predictive()
+        t = self.family("features").predictive()
         with pyro.plate("data", n):
-            y = pyro.sample("y", self._classes().predictive())
+            y = pyro.sample("y", self.family("classes").predictive())
             return pyro.sample("x", dist.StudentT(t.df[y], t.loc[y], t.scale[y]).to_event(1))
-
-    def _classes(self) -> Dirichlet:
-        return Dirichlet(self.concentration)
-
-    def _features(self) -> SharedNormalGamma:
-        return SharedNormalGamma(self.loc, self.strength, self.shape, self.rate)

@@ -1,0 +1,54 @@
+"""Maximum likelihood in closed form: the conjugate update of a prior that is worth no rows."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ppl_gen.core import ProbabilisticModel
+from ppl_gen.errors import DataError, Unanswerable
+from ppl_gen.inference.exact import chunks, refuse_hidden
+from ppl_gen.inference.guides import Point
+from ppl_gen.inference.method import Fitted
+from ppl_gen.inputs import Data
+
+
+@dataclass(frozen=True)
+class MaximumLikelihood:
+    """The parameters that make the rows most likely, with the usual smoothing: one point, one pass.
+
+    The rows are counted as `Exact` counts them, from a prior worth no rows, so more rows can be added later
+    and shards merged; the model's own prior plays no part.
+
+    Args:
+        smoothing: None is the model's usual one. For Gaussian features, the share of the widest variance
+            that is added to every variance (1e-9); for counts, what is added to each (Laplace's 1).
+        chunk: rows that are looked at together.
+    """
+
+    smoothing: float | None = None
+    chunk: int = 131_072
+
+    def __post_init__(self) -> None:
+        good = isinstance(self.smoothing, int | float) and 0 <= self.smoothing < float("inf")
+        if self.smoothing is not None and not good:
+            raise DataError(f"smoothing: expected None or a number from 0 up, got {self.smoothing!r}")
+
+    def fit(self, start: ProbabilisticModel, guide: Point | None, data: Data, prior: Any = None) -> Fitted:
+        """Count the rows of ``data`` on top of those that ``guide`` has counted."""
+        if not hasattr(start, "point"):
+            raise Unanswerable(
+                f"{type(start).__name__} is {start.joint}: its likelihood has no maximum in closed form. "
+                f"Use SVI()."
+            )
+        refuse_hidden(self, start, data)
+        with torch.no_grad():
+            counted: Any = start.flat() if guide is None else guide.counted
+            for part in chunks(data, self.chunk):
+                counted = counted.updated(**part)
+            return Fitted(model=start, guide=self.point(counted), elbo=torch.zeros(0, dtype=torch.float64))
+
+    def point(self, counted: Any) -> Point:
+        """Where the likelihood of the ``counted`` rows peaks."""
+        options = {} if self.smoothing is None else {"smoothing": self.smoothing}
+        return Point(counted, counted.point(**options))

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from html import escape
 from typing import Any, NamedTuple
 
 import pyro
@@ -13,7 +14,7 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from ppl_gen import graph
-from ppl_gen.errors import DataError
+from ppl_gen.errors import DataError, NotationError
 from ppl_gen.notation import Factorization
 
 ROWS = "data"  # the plate of the rows
@@ -67,10 +68,13 @@ class ProbabilisticModel(PyroModule):
         return "\n".join(lines + ([f"  guide  {self.approximation}"] if self.approximation else []))
 
     def _repr_html_(self) -> str:
-        lines = f"$${graph.latex(self.joint)}$$"
-        if self.approximation:
-            lines += f"<div style='opacity:.7'>$${graph.latex(self.approximation)}$$</div>"
-        return f"<b>{type(self).__name__}</b>{lines}{self.drawn()}"
+        try:
+            lines = f"$${graph.latex(self.joint)}$$"
+            if self.approximation:
+                lines += f"<div style='opacity:.7'>$${graph.latex(self.approximation)}$$</div>"
+            return f"<b>{type(self).__name__}</b>{lines}{self.drawn()}"
+        except NotationError as error:
+            return f"<pre>{escape(repr(self))}\n\n{escape(str(error))}</pre>"
 
     def drawn(self, observed: Iterable[str] = ()) -> str:
         """The directed graph with its plates, as an SVG string; ``observed`` variables are shaded."""

@@ -7,6 +7,7 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
+from pyro import poutine
 from torch import nn
 from torch.distributions import Distribution
 
@@ -127,7 +128,68 @@ class Regression(ProbabilisticModel):
         pyro.sample("w", dist.Normal(self.loc, 1.0))
 
 
-@pytest.mark.parametrize("cls", [Silent, ThroughDeterministic, Counts])
+class Generator(ProbabilisticModel):
+    """An implicit model, as in a GAN: x is a function of z, and has no density."""
+
+    joint = "p(z) p(x | z)"
+
+    def __init__(self):
+        super().__init__()
+        self.network = nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 3))
+
+    def model(self, n):
+        with pyro.plate("data", n):
+            z = pyro.sample("z", dist.Normal(torch.zeros(2), 1.0).to_event(1))
+            pyro.deterministic("x", self.network(z), event_dim=1)
+
+
+class Enumerated(GaussianMixture):
+    """Pyro's own words for summing z out."""
+
+    def __init__(self):
+        super().__init__(components=2, features=2)
+
+    def model(self, n):
+        with poutine.infer_config(
+            config_fn=lambda site: {"enumerate": "parallel"} if site["name"] == "z" else {}
+        ):
+            return super().model(n)
+
+
+class HeavyTails(ProbabilisticModel):
+    """Densities that a careless integral gets wrong."""
+
+    joint = "p(a) p(b) p(c) p(d) p(e) p(f) p(g) p(x | a)"
+    approximation = "q(a) q(b) q(c) q(d) q(e) q(f) q(g)"
+
+    def __init__(self):
+        super().__init__()
+        self.loc = nn.Parameter(torch.zeros(()))
+
+    def model(self, n):
+        a = pyro.sample("a", dist.Cauchy(0.0, 1.0))
+        pyro.sample("b", dist.StudentT(0.5))
+        pyro.sample("c", dist.HalfCauchy(3.0))
+        pyro.sample("d", dist.Gamma(0.01, 1.0))
+        pyro.sample("e", dist.Beta(0.05, 20.0))
+        pyro.sample("f", dist.Pareto(1.0, 0.5))
+        two = dist.Categorical(torch.tensor([0.95, 0.05]))
+        pyro.sample("g", dist.MixtureSameFamily(two, dist.Normal(torch.zeros(2), torch.tensor([10.0, 1e-4]))))
+        with pyro.plate("data", n):
+            pyro.sample("x", dist.Laplace(a, 2.0))
+
+    def guide(self):
+        pyro.sample("a", dist.Normal(self.loc, 1.0))
+        pyro.sample("b", dist.Normal(self.loc, 1.0))
+        pyro.sample("c", dist.LogNormal(self.loc, 1.0))
+        pyro.sample("d", dist.LogNormal(self.loc, 1.0))
+        logistic = [dist.transforms.SigmoidTransform()]
+        pyro.sample("e", dist.TransformedDistribution(dist.Normal(self.loc, 1.0), logistic))
+        pyro.sample("f", dist.Pareto(1.0, self.loc.exp()))
+        pyro.sample("g", dist.Normal(self.loc, 1.0))
+
+
+@pytest.mark.parametrize("cls", [Silent, ThroughDeterministic, Counts, Generator, Enumerated, HeavyTails])
 def test_passes_unusual_models(cls):
     check_model(cls())
 
@@ -202,6 +264,55 @@ def test_the_callers_own_mistakes_are_not_the_models():
         check_model(Code(), n=2)
     with pytest.raises(DataError, match="ProbabilisticModel"):
         check_model(nn.Linear(1, 1))
+    with pytest.raises(DataError, match=r"got the class Code; make one: Code\(…\)"):
+        check_model(Code)
+
+
+def test_a_line_that_cannot_be_read_is_shown_as_it_is():
+    class Unreadable(Code):
+        joint = "p(z) p(x | z"
+
+    shown = Unreadable()._repr_html_()
+    assert "p(z) p(x | z" in shown
+    assert "expected a product of factors" in shown
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_false_alarm_of_the_integral(seed):
+    """What is a density integrates to one, or is left alone; a wrong constant is seen wherever it can be."""
+    from ppl_gen.testing.densities import total
+
+    torch.manual_seed(seed)
+    tiny = torch.tensor([1e-3, 0.1, 1.0, 50.0], dtype=torch.float64)
+    two = dist.Categorical(torch.tensor([0.5, 0.5]))
+    told = []
+    for fn in (
+        dist.Normal(1e6, 1e-3),
+        dist.Normal(tiny, tiny),
+        dist.Gamma(tiny, tiny),
+        dist.InverseGamma(tiny, 1.0),
+        dist.Beta(tiny, tiny.flip(0)),
+        dist.Kumaraswamy(tiny, tiny.flip(0)),
+        dist.LogNormal(0.0, torch.tensor([0.01, 5.0, 300.0])),
+        dist.StudentT(tiny, 0.0, 1.0),
+        dist.Cauchy(torch.tensor([0.0, 1e5]), torch.tensor([1e-5, 1.0])),
+        dist.Uniform(torch.tensor([0.0, 1e6]), torch.tensor([1e-3, 1e6 + 1])),
+        dist.Laplace(0.0, tiny),
+        dist.Weibull(1.0, tiny),
+        dist.VonMises(0.0, tiny),
+        dist.Gumbel(0.0, tiny),
+        dist.AsymmetricLaplace(0.0, 1.0, tiny),
+        dist.Stable(1.5, 0.0),
+        dist.MixtureSameFamily(two, dist.Normal(torch.tensor([-100.0, 100.0]), 0.01)),
+        dist.MixtureSameFamily(two, dist.Normal(torch.zeros(2), torch.tensor([1.0, 1e-4]))),
+    ):
+        with pyro.validation_enabled(False):
+            sums, tolerance = total(fn)
+        assert ((sums - 1).abs() <= tolerance).all(), (fn, sums)
+        told.append(len(sums))
+    assert told[1] == 4
+    assert told[2] >= 2
+    assert told[8] == 2
 
 
 @pytest.mark.parametrize("seed", range(3))

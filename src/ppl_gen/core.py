@@ -3,6 +3,7 @@
 import copy
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from html import escape
 from typing import Any, NamedTuple, Self
 
 import pyro
@@ -14,7 +15,7 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from ppl_gen import graph
-from ppl_gen.errors import DataError
+from ppl_gen.errors import DataError, NotationError
 from ppl_gen.missing import log_prob_seen
 from ppl_gen.notation import Factorization
 
@@ -70,10 +71,13 @@ class ProbabilisticModel(PyroModule):
         return "\n".join(lines + ([f"  guide  {self.approximation}"] if self.approximation else []))
 
     def _repr_html_(self) -> str:
-        lines = f"$${graph.latex(self.joint)}$$"
-        if self.approximation:
-            lines += f"<div style='opacity:.7'>$${graph.latex(self.approximation)}$$</div>"
-        return f"<b>{type(self).__name__}</b>{lines}{self.drawn()}"
+        try:
+            lines = f"$${graph.latex(self.joint)}$$"
+            if self.approximation:
+                lines += f"<div style='opacity:.7'>$${graph.latex(self.approximation)}$$</div>"
+            return f"<b>{type(self).__name__}</b>{lines}{self.drawn()}"
+        except NotationError as error:
+            return f"<pre>{escape(repr(self))}\n\n{escape(str(error))}</pre>"
 
     def drawn(self, observed: Iterable[str] = ()) -> str:
         """The directed graph with its plates, as an SVG string; ``observed`` variables are shaded."""

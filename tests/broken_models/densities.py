@@ -1,5 +1,7 @@
 """Mistakes of distributions."""
 
+import math
+
 import pyro
 import pyro.distributions as dist
 import torch
@@ -105,3 +107,98 @@ class NotEnumerable(GaussianMixture):
             z = pyro.sample("z", dist.Categorical(pi))
             rows = z.flatten()[torch.arange(n) % z.numel()]
             pyro.sample("x", dist.Normal(mu[rows], tau[rows].rsqrt()).to_event(1))
+
+
+class OneTooMany(dist.Normal):
+    """Scores too much by a constant."""
+
+    def log_prob(self, value):
+        return super().log_prob(value) + 0.3
+
+
+@broken(r"density of 'x' in model\(\) does not sum to one: 1.35")
+class NormalPlusConstant(Centre):
+    """A constant of the data's density is wrong."""
+
+    def model(self, n):
+        tau, mu = self.shared()
+        with pyro.plate("data", n):
+            pyro.sample("x", OneTooMany(mu, tau.rsqrt()))
+
+
+@broken(r"density of 'z' in model\(\) does not sum to one: 1.35")
+class CellsPlusConstant(Code):
+    """A constant of every cell of a code is wrong."""
+
+    def model(self, n):
+        with pyro.plate("data", n):
+            z = pyro.sample("z", OneTooMany(self.zero, 1.0).to_event(1))
+            pyro.sample("x", self.likelihood(self.decoder(z)))
+
+
+class Half(dist.HalfNormal):
+    """Forgets the factor 2 of the folded half."""
+
+    def log_prob(self, value):
+        return super().log_prob(value) - math.log(2.0)
+
+
+@broken(r"density of 'tau' in model\(\) does not sum to one: 0.5")
+class HalfNormalWithoutTwo(Centre):
+    """The prior's density sums to one half."""
+
+    def shared(self):
+        tau = pyro.sample("tau", Half(self.one))
+        return tau, pyro.sample("mu", dist.Normal(0.0, self.one))
+
+
+class Undensified(dist.Normal):
+    """Draws, but has no density."""
+
+    def log_prob(self, value):
+        raise NotImplementedError("an implicit model")
+
+
+@broken("'x' in model.* cannot be computed at a given value: Undensified.log_prob says.*an implicit model")
+class NoDensity(Centre):
+    """Rows that can be drawn only."""
+
+    def model(self, n):
+        tau, mu = self.shared()
+        with pyro.plate("data", n):
+            pyro.sample("x", Undensified(mu, tau.rsqrt()))
+
+
+class Energy(dist.Normal):
+    """Scores, but cannot be drawn."""
+
+    def rsample(self, sample_shape=()):
+        raise NotImplementedError("no sampler")
+
+
+@broken("stopped after drawing 'mu'.*no sampler")
+class NoSampler(Centre):
+    """Rows that can be scored only."""
+
+    def model(self, n):
+        tau, mu = self.shared()
+        with pyro.plate("data", n):
+            pyro.sample("x", Energy(mu, tau.rsqrt()))
+
+
+@broken("hides its arguments in .*leave out decorators", components=2, features=2)
+class Decorated(GaussianMixture):
+    """Pyro's decorator for summing out hides the signature."""
+
+    @pyro.infer.config_enumerate
+    def model(self, n):
+        return super().model(n)
+
+
+@broken("data are inside model.*'energy' is observed there.*pyro.factor")
+class ExtraTerm(Centre):
+    """A joint up to a constant: a term without a name of the joint."""
+
+    def model(self, n):
+        super().model(n)
+        pyro.factor("energy", self.one)

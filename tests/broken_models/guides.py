@@ -2,6 +2,8 @@
 
 import pyro
 import pyro.distributions as dist
+import torch
+from pyro import poutine
 
 from tests.broken_models.base import Centre, Code, broken
 
@@ -127,3 +129,81 @@ class UnexplainedParameter(Centre):
 
     def guide(self):
         pyro.sample("mu", dist.Normal(self.loc, self.scale * self.shape))
+
+
+@broken(r"guide\(\) weighs or masks 'tau'.*no bound")
+class WeighedGuide(Centre):
+    """The guide's density counts a tenth: the ELBO lies above the evidence."""
+
+    def guide(self):
+        with poutine.scale(scale=0.1):
+            super().guide()
+
+
+@broken(r"guide\(\) weighs or masks 'tau'.*no bound")
+class MaskedGuide(Centre):
+    """The guide's density does not count."""
+
+    def guide(self):
+        with poutine.mask(mask=False):
+            super().guide()
+
+
+@broken(r"guide\(\) weighs or masks 'mu'.*no bound")
+class MaskedDistributionInGuide(Centre):
+    """The density of one factor does not count."""
+
+    def guide(self):
+        pyro.sample("tau", dist.Gamma(self.shape, self.one))
+        pyro.sample("mu", dist.Normal(self.loc, self.scale).mask(False))
+
+
+@broken("narrower than that of the prior Normal.*'mu' can be .*never reach the posterior")
+class LogNormalForNormal(Centre):
+    """A positive guide for a real mean."""
+
+    def guide(self):
+        pyro.sample("tau", dist.Gamma(self.shape, self.one))
+        pyro.sample("mu", dist.LogNormal(self.loc, self.scale))
+
+
+@broken("narrower than that of the prior Normal.*'z' can be .*never reach the posterior")
+class UniformForNormal(Code):
+    """A guide in a box for codes without bounds."""
+
+    def guide(self, n, x):
+        loc, log_scale = self.encoder(x).chunk(2, -1)
+        with pyro.plate("data", n):
+            pyro.sample("z", dist.Uniform(loc - log_scale.exp(), loc + log_scale.exp()).to_event(1))
+
+
+class HalfScale(dist.Normal):
+    """Draws with half the scale that it scores with, when gradients are asked for."""
+
+    def rsample(self, sample_shape=()):
+        return self.loc + (super().rsample(torch.Size(sample_shape)) - self.loc) / 2
+
+
+@broken(r"sampler and density of 'mu' disagree in guide\(\)")
+class GuideSamplerDisagrees(Centre):
+    """The guide's draws and density have different scales."""
+
+    def guide(self):
+        pyro.sample("tau", dist.Gamma(self.shape, self.one))
+        pyro.sample("mu", HalfScale(self.loc, self.scale))
+
+
+class Lowered(dist.Normal):
+    """Scores too little by a constant."""
+
+    def log_prob(self, value):
+        return super().log_prob(value) - 0.3
+
+
+@broken(r"density of 'mu' in guide\(\) does not sum to one: 0.741")
+class GuideDoesNotSumToOne(Centre):
+    """The guide's density is too low: the ELBO lies above the evidence."""
+
+    def guide(self):
+        pyro.sample("tau", dist.Gamma(self.shape, self.one))
+        pyro.sample("mu", Lowered(self.loc, self.scale))

@@ -104,3 +104,28 @@ class KeepsGraph(Centre):
     def __init__(self):
         super().__init__()
         self.twice = 2 * self.loc
+
+
+@broken("self.shift is a tensor that asks for gradients but is no parameter.*torch.nn.Parameter")
+class RawTensor(Centre):
+    """A tensor that looks like a parameter and is none."""
+
+    def __init__(self):
+        super().__init__()
+        self.shift = torch.zeros((), requires_grad=True)
+
+    def guide(self):
+        pyro.sample("tau", dist.Gamma(self.shape, self.one))
+        pyro.sample("mu", dist.Normal(self.loc + self.shift, self.scale))
+
+
+@broken("self.heads holds a module in a plain list.*torch.nn.ModuleList")
+class PlainList(Code):
+    """A network in a Python list, whose weights are not the model's."""
+
+    def __init__(self):
+        super().__init__()
+        self.heads = [nn.Linear(5, 5)]
+
+    def encode(self, n, x, name="z"):
+        return super().encode(n, self.heads[0](x), name)

@@ -15,7 +15,7 @@ from pyro.distributions import Delta
 from pyro.distributions.util import scale_and_mask
 from torch import Tensor
 
-from ppl_gen.checks import whole
+from ppl_gen.checks import called, whole
 from ppl_gen.core import ROWS, dtype_of, is_local, run, score, variables
 from ppl_gen.diagnostics.labels import Coords, Dims, Labels, Named
 from ppl_gen.errors import DataError
@@ -55,6 +55,9 @@ def to_arviz(
     observed_data and are left out of log_likelihood. The prior is what was believed before the data of the
     last fit. For rows that were not fitted, parameters have no log_p: log_p - log_q would weigh nothing.
 
+    ArviZ's own summary, called on the tree, prints r_hat and ess columns, which mean nothing for draws that
+    are independent by construction: use `ppl_gen.summary`, which leaves them out.
+
     Args:
         posterior: what `fit` returned.
         draws: how many; the same as ``posterior.draw(draws, seed)``. Of NUTS, how many of each chain.
@@ -65,8 +68,8 @@ def to_arviz(
         data: the rows, by name; by default those of the last fit.
 
     Raises:
-        DataError: there are no data, they were changed in place after the fit, the tree would take more
-            than 1 GiB, or names do not fit the dimensions.
+        DataError: this is no posterior, there are no data, they were changed in place after the fit, the tree
+            would take more than 1 GiB, or names do not fit the dimensions.
         UnknownVariable, Unexplained: the data do not fit the joint.
 
     >>> from ppl_gen import fit
@@ -78,6 +81,8 @@ def to_arviz(
     >>> bool(abs(tree.sample_stats.log_p - tree.sample_stats.log_q - posterior.log_evidence).max() < 1e-9)
     True
     """
+    if not isinstance(posterior, Posterior):
+        raise DataError(f"posterior: expected what fit returned, got {called(posterior)}")
     draws, seed = whole("draws", draws), whole("seed", seed, least=0)
     with isolated(seed):
         values = _data(posterior, data)
@@ -91,15 +96,17 @@ def to_arviz(
 def summary(posterior: Any, /, **options: Any) -> Any:
     """ArviZ's table of means, standard deviations and intervals, one row for each parameter.
 
-    Draws of `to_arviz` are independent, so there are no r_hat and ess columns; for other trees, such as
-    those of MCMC, ArviZ's own defaults hold.
+    Draws of `to_arviz` are independent, so there are no r_hat and ess columns, and the numbers of a row have
+    two decimals, or more until its spread has two digits. For other trees, such as those of MCMC, ArviZ's own
+    defaults hold.
 
     Args:
         posterior: what `fit` or `to_arviz` returned, or any tree with a posterior group.
         options: of ``arviz_stats.summary``: var_names, ci_prob, round_to, …
 
     Raises:
-        DataError: ``kind`` asks for convergence diagnostics of independent draws.
+        DataError: this is neither a posterior nor such a tree, or ``kind`` asks for convergence diagnostics
+            of independent draws.
 
     >>> from ppl_gen import fit
     >>> from ppl_gen.models import GaussianNaiveBayes
@@ -111,34 +118,41 @@ def summary(posterior: Any, /, **options: Any) -> Any:
 
     stats: Any = arviz_stats  # some versions do not declare what they export
     tree = to_arviz(posterior) if isinstance(posterior, Posterior) else posterior
-    if "independent_draws" in tree["posterior"].attrs:
+    try:
+        attrs = tree["posterior"].attrs
+    except Exception:  # whatever it says: a class of Pyro asserts
+        raise DataError(
+            f"posterior: expected what fit or to_arviz returned, or a tree with a posterior group, got "
+            f"{called(posterior)}"
+        ) from None
+    if "independent_draws" in attrs:
         kind = options.setdefault("kind", "stats")
         if "stats" not in kind:
             raise DataError(
                 f"kind: expected 'stats' or 'stats_median', got {kind!r}: the draws are independent, there "
                 f"is no chain whose convergence r_hat or ess could judge"
             )
+        if "round_to" not in options and options.get("fmt", "wide") == "wide":
+            return _rounded(stats.summary(tree, **options, round_to="none"))
     return stats.summary(tree, **options)
+
+
+def _rounded(table: Any) -> Any:
+    """Each row with two decimals, or as many more as give its second column, the spread, two digits."""
+    for i, spread in enumerate(table.iloc[:, 1]):
+        digits = 1 - math.floor(math.log10(spread)) if 0 < spread < math.inf else 2
+        table.iloc[i] = table.iloc[i].round(max(2, digits))
+    return table
 
 
 # The data ---------------------------------------------------------------------------------------------------
 
 
 def _data(posterior: Posterior, given: Mapping[str, Any]) -> Data:
-    if given:
-        data = admit(posterior.model, given, missing=True)
-    elif posterior.data is None:
-        raise DataError(
-            "the data of this posterior are not saved with it: pass them by name, "
-            + ", ".join(f"{name}=…" for name in posterior.shapes)
-        )
-    else:
-        data = posterior.data
-        if data.fingerprint() != posterior.fingerprints[-1]:
-            raise DataError(
-                f"the values of {', '.join(posterior.shapes)} were changed in place after the fit; fit "
-                f"again, or pass the rows that you mean by name"
-            )
+    if posterior.data is None and not given:
+        names = ", ".join(f"{name}=…" for name in posterior.shapes)
+        raise DataError(f"the data of this posterior are not saved with it: pass them by name, {names}")
+    data = admit(posterior.model, given, missing=True) if given else posterior.fitted_data()
     if not any(data.sites[name].local for name in data.observed) or data.n == 0:
         raise DataError(f"expected rows of a variable that {posterior.model.joint} generates, got none")
     for child, parents in Factorization(posterior.model.joint).items():

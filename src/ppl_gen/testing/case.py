@@ -150,6 +150,18 @@ class Case:
             cause=error,
         )
 
+    def unscored(self, error: Exception, part: str, name: str, fn: Any) -> NoReturn:
+        """Turn what went wrong in ``log_prob`` into words about the model."""
+        self.refuse(
+            f"the density of {name!r} in {part}() cannot be computed at a given value: "
+            f"{type(fn).__name__}.log_prob says {type(error).__name__}: {first_line(error)}",
+            "give the distribution a log_prob (a flow: an inverse); or draw what has no density with "
+            "pyro.deterministic from variables that have one",
+            part,
+            name if name in self.read(part) else None,
+            cause=error,
+        )
+
     def unchanged(
         self,
         part: str,
@@ -200,10 +212,14 @@ class Case:
         p: ProbabilisticModel | None = None,
     ) -> dict[str, Tensor]:
         """The log density of each variable of ``part`` with all of them clamped."""
+        found = {}
         with pyro.validation_enabled(False), torch.no_grad():
-            return {
-                name: log_density(node) for name, node in self.run(part, values, clamped, seed, p).items()
-            }
+            for name, node in self.run(part, values, clamped, seed, p).items():
+                try:
+                    found[name] = log_density(node)
+                except Exception as error:
+                    self.unscored(error, part, name, node["fn"])
+        return found
 
 
 def _plate_sizes(c: Case, part: str, nodes: Mapping[str, Any], n: int, cause: Exception | None) -> None:

@@ -7,6 +7,7 @@ that is broken. What a rule needs (a joint draw, the guide's draw) the rules bef
 from collections.abc import Callable
 from typing import Any
 
+from ppl_gen.checks import called
 from ppl_gen.core import ProbabilisticModel
 from ppl_gen.errors import DataError
 from ppl_gen.isolation import isolated
@@ -45,7 +46,7 @@ def check_model(model: ProbabilisticModel, /, **given: Any) -> None:
         mend    use 'z' where 'x' is drawn, or leave it out right of the bar
     """
     if not isinstance(model, ProbabilisticModel):
-        raise DataError(f"model: expected a ProbabilisticModel, got {type(model).__name__}")
+        raise DataError(f"model: expected a ProbabilisticModel, got {called(model)}")
     with isolated(0, grad=True, validate=True):
         case = Case(model, given)
         for rule in CONTRACT:
@@ -55,6 +56,7 @@ def check_model(model: ProbabilisticModel, /, **given: Any) -> None:
 CONTRACT: tuple[Callable[[Case], None], ...] = (
     programs.lines,
     programs.signatures,
+    programs.trainable,
     programs.given,
     programs.variables,
     programs.plates,
@@ -63,8 +65,9 @@ CONTRACT: tuple[Callable[[Case], None], ...] = (
     densities.own_samples,
     dependencies.parents,
     dependencies.rows_apart,
-    densities.sampler_and_density,
     guides.factors,
+    densities.normalised,
+    densities.sampler_and_density,
     guides.explained,
     bounds.summed_out,
     bounds.gradients,

@@ -1,5 +1,7 @@
 """Rules about the guide: what it draws, where, and from what."""
 
+from typing import Any
+
 import torch
 
 from ppl_gen.core import is_local
@@ -7,7 +9,7 @@ from ppl_gen.inference.elbo import delta
 from ppl_gen.testing.case import Case, Nodes
 from ppl_gen.testing.densities import base_of, described, is_fixed, point_mass
 from ppl_gen.testing.dependencies import compare, compare_rows
-from ppl_gen.testing.programs import check_names, check_shapes
+from ppl_gen.testing.programs import check_names, check_shapes, check_weights
 
 
 def latents(c: Case) -> None:
@@ -37,6 +39,7 @@ def latents(c: Case) -> None:
                 name,
             )
     check_shapes(c, "guide", nodes)
+    check_weights(c, "guide", nodes)
     for name in c.q:
         if nodes[name]["value"].shape != c.drawn[name].shape:
             c.refuse(
@@ -51,7 +54,12 @@ def latents(c: Case) -> None:
 
 
 def _supports(c: Case, nodes: Nodes) -> None:
-    """The guide's support lies inside the prior's, or the ELBO is minus infinity."""
+    """The guide's support is the prior's: a wider one makes the ELBO minus infinity, a narrower one loose.
+
+    A narrower one is a legal bound, and is refused all the same: no fit can bring such a guide to the
+    posterior, which is positive wherever prior and likelihood are, and no diagnostic of the fit says so.
+    Counts may be cut off (a Binomial for a Poisson), as is customary.
+    """
     for name in c.q:
         q, p, value = nodes[name]["fn"], c.sites[name]["fn"], nodes[name]["value"].detach()
         if point_mass(p):
@@ -85,6 +93,30 @@ def _supports(c: Case, nodes: Nodes) -> None:
                     "guide",
                     name,
                 )
+        if not p.support.is_discrete and (left_out := _left_out(p, q)) is not None:
+            c.refuse(
+                f"the support of {type(base_of(q)).__name__} in guide() ({described(q.support)}) is narrower "
+                f"than that of the prior {type(base_of(p)).__name__} ({described(p.support)}): {name!r} can "
+                f"be {left_out:.3g}, which the guide never draws. The bound holds, but the guide can never "
+                f"reach the posterior",
+                "take a guide on the prior's support: Normal for real numbers",
+                "guide",
+                name,
+            )
+
+
+@torch.no_grad()
+def _left_out(p: Any, q: Any) -> float | None:
+    """A number that the prior draws, and that lies outside the guide's support."""
+    value = p.sample((256,))
+    try:
+        missed = torch.as_tensor(p.support.check(value)) & ~torch.as_tensor(q.support.check(value))
+    except (RuntimeError, NotImplementedError):
+        return None  # supports of other shapes: the rule about shapes has spoken
+    cells = value.reshape(*missed.shape, -1)[missed]
+    # continuous draws are whole numbers only where they were rounded to an edge of the support
+    cells = cells[(cells != cells.round()).all(-1)]
+    return float(cells[0, 0]) if len(cells) else None
 
 
 def factors(c: Case) -> None:

@@ -5,6 +5,8 @@ import inspect
 from typing import Any
 
 import torch
+from pyro.distributions import MaskedDistribution
+from torch import Tensor, nn
 
 from ppl_gen.checks import whole
 from ppl_gen.core import ROWS, ProbabilisticModel, dtype_of, is_local
@@ -75,6 +77,30 @@ def signatures(c: Case) -> None:
         )
 
 
+def trainable(c: Case) -> None:
+    """What is to be learned is a parameter of the model: fit neither sees nor trains anything else."""
+    known = {id(w) for w in c.p.parameters()}
+    for place, module in c.p.named_modules():
+        for key, value in {**module.__dict__, **module._buffers}.items():
+            if key in ("_parameters", "_buffers", "_modules", "configuration"):
+                continue
+            name = f"{place}.{key}".lstrip(".")
+            items = value.values() if isinstance(value, dict) else value
+            for item in items if isinstance(value, list | tuple | dict) else [value]:
+                if isinstance(item, nn.Module) and any(id(w) not in known for w in item.parameters()):
+                    c.refuse(
+                        f"self.{name} holds a module in a plain {type(value).__name__}: its parameters are "
+                        f"not the model's, and are never trained",
+                        f"write self.{name} = torch.nn.ModuleList(…), or ModuleDict or Sequential",
+                    )
+                if isinstance(item, Tensor) and item.requires_grad and id(item) not in known:
+                    c.refuse(
+                        f"self.{name} is a tensor that asks for gradients but is no parameter: it is never "
+                        f"trained",
+                        f"write self.{name} = torch.nn.Parameter(…), or leave out requires_grad",
+                    )
+
+
 def given(c: Case) -> None:
     """Not a rule: put the caller's values in order."""
     for name in c.given:
@@ -125,14 +151,7 @@ def plates(c: Case) -> None:
                 "model",
                 name,
             )
-    for name, site in c.sites.items():
-        if site["scale"] != 1.0 or (site["mask"] is not None and not delta(site)):
-            c.refuse(
-                f"model() weighs or masks {name!r} (poutine.scale or poutine.mask)",
-                "leave it out: fit scales the rows of a minibatch itself",
-                "model",
-                name,
-            )
+    check_weights(c, "model", c.sites)
 
 
 def check_names(c: Case, part: str, nodes: Nodes, line: Factorization) -> None:
@@ -189,6 +208,23 @@ def check_shapes(c: Case, part: str, nodes: Nodes) -> None:
                 )
 
 
+def check_weights(c: Case, part: str, nodes: Nodes) -> None:
+    """Every density counts once: one that weighs less makes the ELBO no bound."""
+    for name, site in nodes.items():
+        fn, masked = site["fn"], site["mask"] is not None
+        while hasattr(fn, "base_dist"):
+            masked |= isinstance(fn, MaskedDistribution)
+            fn = fn.base_dist
+        if bool(torch.as_tensor(site["scale"] != 1.0).any()) or (masked and not delta(site)):
+            c.refuse(
+                f"{part}() weighs or masks {name!r} (poutine.scale, poutine.mask or .mask): the ELBO is then "
+                f"no bound of the evidence",
+                "leave it out: fit scales the rows of a minibatch itself",
+                part,
+                name if name in c.read(part) else None,
+            )
+
+
 def parameter_names(c: Case, part: str, mend: str) -> list[str]:
     """The arguments of a program, each of which has a name; ``mend`` is an example of the signature."""
     names = []
@@ -196,7 +232,8 @@ def parameter_names(c: Case, part: str, mend: str) -> list[str]:
         if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL, parameter.POSITIONAL_ONLY):
             c.refuse(
                 f"the signature of {part}() hides its arguments in {str(parameter)!r}",
-                f"name them, as in {mend}",
+                f"name them, as in {mend}, and leave out decorators that hide them (config_enumerate: fit "
+                f"sums discrete latents out by itself)",
                 part if part in LINE else "model",
             )
         names.append(parameter.name)

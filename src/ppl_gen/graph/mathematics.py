@@ -27,7 +27,9 @@ def latex(line: str) -> str:
         >>> print(latex("p(pi) p(mu | tau) p(x0 | y, mu, weight)"))
         p(\pi)\,p(\mu \mid \tau)\,p(x_{0} \mid y, \mu, \mathrm{weight})
     """
-    _check(line)
+    names = r"\s*\w+\s*(?:,\s*\w+\s*)*"
+    if not re.fullmatch(rf"(?:\s*\w+\({names}(?:\|{names})?\))+\s*", line):
+        raise NotationError(f"line: expected a product of factors such as 'p(z) p(x | z)', got {line!r}")
     spaced = re.sub(r"\s*([()])\s*", r"\1", line.strip())
     spaced = re.sub(r"\s*\|\s*", r" \\mid ", re.sub(r"\s*,\s*", ", ", spaced))
     spaced = spaced.replace(")", r")\,").removesuffix(r"\,")
@@ -35,12 +37,9 @@ def latex(line: str) -> str:
 
 
 def markup(line: str) -> str:
-    """The line in HTML: letters in italics, Greek ones for Greek names; no factor is broken over two lines.
+    """A line, or a name, in HTML: letters in italics, Greek ones for Greek names; no factor is broken.
 
     It needs neither a script nor a special font, and is read aloud as it was written.
-
-    Raises:
-        NotationError: the line is not a product of factors.
 
     Example:
         >>> print(markup("p(mu | x0)"))
@@ -53,7 +52,6 @@ def markup(line: str) -> str:
         written = f"<i>{letters}</i>" if len(letters) == 1 else escape(letters)
         return written + (f"<sub>{digits}</sub>" if digits else "")
 
-    _check(line)
     factors = re.findall(r"[^()]+(?:\([^()]*\))?", line)
     typeset = (re.sub(r"[^\W\d]\w*", name, factor.strip()) for factor in factors)
     lines = " ".join(f'<span style="white-space: nowrap">{factor}</span>' for factor in typeset)
@@ -64,12 +62,6 @@ def parts(name: str) -> tuple[str, str]:
     """What is written for a name: its letters, Greek if they spell one, and its trailing digits."""
     letters, digits = re.fullmatch(r"(.*?)_?(\d*)", name, re.DOTALL).groups()  # type: ignore[union-attr]
     return (_GREEK.get(letters, letters), digits) if letters else (digits, "")
-
-
-def _check(line: str) -> None:
-    names = r"\s*\w+\s*(?:,\s*\w+\s*)*"
-    if not re.fullmatch(rf"(?:\s*\w+\({names}(?:\|{names})?\))+\s*", line):
-        raise NotationError(f"line: expected a product of factors such as 'p(z) p(x | z)', got {line!r}")
 
 
 def _latex_name(name: str) -> str:

@@ -433,7 +433,7 @@ def test_chunks_change_nothing(monkeypatch):
     post, question = fitted("mixture")
     once = ask(post, question, Importance(draws=30), x=NEW)
     expected, errors = once.probs, once.standard_error
-    monkeypatch.setattr(sys.modules["ppl_gen.ask"], "CELLS", 1)
+    monkeypatch.setattr(sys.modules["ppl_gen.engine"], "CELLS", 1)
     again = ask(post, question, Importance(draws=30), x=NEW)
     close(again.probs, expected, 1e-12)
     close(again.standard_error, errors, 1e-12)

@@ -1,8 +1,9 @@
 """ppl-gen: a probabilistic model is one joint distribution, and every use of it a question to that joint."""
 
-from ppl_gen.ask import Answer, Importance, LowerBound, ask
+from ppl_gen.ask import Answer, ask
 from ppl_gen.core import ProbabilisticModel
 from ppl_gen.diagnostics import summary, to_arviz
+from ppl_gen.engine import Importance, LowerBound
 from ppl_gen.equivalence import logistic_equivalent
 from ppl_gen.explanation import explain
 from ppl_gen.fit import fit

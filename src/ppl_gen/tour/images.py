@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from ppl_gen import plot
-from ppl_gen.ask import LowerBound, ask
+from ppl_gen.ask import ask
 from ppl_gen.data import Dataset
+from ppl_gen.engine import LowerBound
 from ppl_gen.fit import fit
 from ppl_gen.models import GaussianNaiveBayes
 from ppl_gen.report import Section, Table

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from ppl_gen import plot
-from ppl_gen.ask import Importance, ask
+from ppl_gen.ask import ask
 from ppl_gen.data import Dataset, breast_cancer
+from ppl_gen.engine import Importance
 from ppl_gen.fit import fit
 from ppl_gen.inference import SVI
 from ppl_gen.models import GaussianNaiveBayes, LogisticRegression

@@ -7,7 +7,12 @@ from sklearn.naive_bayes import GaussianNB
 from ppl_gen import SVI, Exact, MaximumLikelihood, ask, fit, load, merge, save, to_arviz
 from ppl_gen.data import iris, wine
 from ppl_gen.errors import DataError, NoDensity, NoEvidence, Unanswerable
-from ppl_gen.models import GaussianNaiveBayes, LogisticRegression
+from ppl_gen.models import (
+    CategoricalNaiveBayes,
+    GaussianNaiveBayes,
+    LogisticRegression,
+    MultinomialNaiveBayes,
+)
 
 
 def model(data, **options):
@@ -89,7 +94,7 @@ def test_every_draw_is_the_point():
 
 def test_what_has_no_point_is_refused():
     data = iris()
-    with pytest.raises(Unanswerable, match="no maximum in closed form"):
+    with pytest.raises(Unanswerable, match="declares no point of maximum likelihood"):
         fit(LogisticRegression(classes=3, features=4), MaximumLikelihood(), x=data.x, y=data.y)
     with pytest.raises(Unanswerable, match="MaximumLikelihood needs every row's y"):
         fit(model(data), MaximumLikelihood(), x=data.x)
@@ -101,3 +106,12 @@ def test_what_has_no_point_is_refused():
             fit(posterior, method, x=data.x[70:], y=data.y[70:])
         with pytest.raises(DataError, match="another method"):
             fit(fit(model(data), method, x=data.x, y=data.y), MaximumLikelihood(), x=data.x, y=data.y + 0)
+
+
+@pytest.mark.parametrize("family", [MultinomialNaiveBayes, CategoricalNaiveBayes])
+def test_a_class_without_rows_needs_smoothing(family):
+    made = family(2, 2, levels=3) if family is CategoricalNaiveBayes else family(2, 2)
+    with pytest.raises(DataError, match="smoothing: expected more than 0 here, since a class without rows"):
+        fit(made, MaximumLikelihood(0), x=[[0, 1], [2, 1]], y=[0, 0])
+    probs = ask(fit(made, MaximumLikelihood(), x=[[0, 1], [2, 1]], y=[0, 0]), "p(y | x)", x=[[1, 1]]).probs
+    assert torch.isfinite(probs).all()

@@ -51,7 +51,8 @@ class NormalInverseWishart(NamedTuple):
         if bool(rows.isnan().any()):
             raise DataError(
                 "missing cells (NaN) of rows with a full covariance have no conjugate update: fill them, "
-                "leave those rows out, or use a model whose features are independent given the class"
+                "leave those rows out, use a model whose features are independent given the class, or SVI(), "
+                "which sums them out"
             )
         count = weights.sum(0)
         strength = self.strength + count

@@ -38,8 +38,8 @@ class MaximumLikelihood:
         """Count the rows of ``data`` on top of those that ``guide`` has counted."""
         if not hasattr(start, "point"):
             raise Unanswerable(
-                f"{type(start).__name__} is {start.joint}: its likelihood has no maximum in closed form. "
-                f"Use SVI()."
+                f"{type(start).__name__} is {start.joint}: it declares no point of maximum likelihood (no "
+                f"point()). Use {'Exact() or ' if hasattr(start, 'updated') else ''}SVI()."
             )
         refuse_hidden(self, start, data)
         with torch.no_grad():
@@ -51,4 +51,11 @@ class MaximumLikelihood:
     def point(self, counted: Any) -> Point:
         """Where the likelihood of the ``counted`` rows peaks."""
         options = {} if self.smoothing is None else {"smoothing": self.smoothing}
-        return Point(counted, counted.point(**options))
+        found = counted.point(**options)
+        for name, value in found.items():
+            if not bool(torch.isfinite(value).all()):
+                raise DataError(
+                    f"smoothing: expected more than {self.smoothing!r} here, since a class without rows "
+                    f"leaves {name} undetermined"
+                )
+        return Point(counted, found)

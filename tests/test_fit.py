@@ -23,6 +23,7 @@ from ppl_gen.errors import (
     UnknownVariable,
 )
 from ppl_gen.inference import elbo
+from ppl_gen.isolation import isolated
 from ppl_gen.models import VAE, GaussianMixture, GaussianNaiveBayes, LogisticRegression
 
 DATA = iris().standardized()
@@ -412,20 +413,18 @@ class Counted(ProbabilisticModel):
 
 
 def test_score_function_gradients_grow_with_the_scale_of_the_rows_once():
-    """The gradient at scale 10 is 10 times the one at scale 1: means over draws, 6 standard errors."""
+    """On the same draws the gradient at scale 10 is 10 times the one at scale 1, not 100 times."""
     model, x = Counted(), torch.tensor([9.0, 12.0])
-    means, errors = [], []
-    for scale in (1.0, 10.0):
-        grads = []
+
+    def gradients(scale):
         torch.manual_seed(0)
-        for _ in range(1500):
-            value = elbo(model.model, model.guide, {"n": 2, "x": x}, {"x": x}, scale)
-            grads.append(torch.autograd.grad(value, model.log_rate)[0] / scale)
-        grads = torch.stack(grads)
-        means.append(grads.mean())
-        errors.append(grads.std() / 1500**0.5)
-    assert abs(means[0] - means[1]) < 6 * (errors[0] ** 2 + errors[1] ** 2) ** 0.5
-    assert abs(means[0]) > 6 * errors[0]  # a factor of ten would be seen
+        values = [elbo(model.model, model.guide, {"n": 2, "x": x}, {"x": x}, scale) for _ in range(20)]
+        return torch.stack([torch.autograd.grad(value, model.log_rate)[0] for value in values])
+
+    with isolated(0, grad=True):
+        once, tenfold = gradients(1.0), gradients(10.0)
+    assert once.abs().min() > 0
+    torch.testing.assert_close(tenfold, 10 * once, rtol=1e-5, atol=0)
 
 
 class Module(pyro.nn.PyroModule):
@@ -437,7 +436,7 @@ class Module(pyro.nn.PyroModule):
         self.dropout = torch.nn.Dropout(0.5)
 
     def forward(self):
-        return pyro.sample("mu", dist.Normal(self.dropout(self.loc + 1.0), 0.5))
+        return pyro.sample("mu", dist.Normal(self.dropout(self.loc + 1.0), 0.01))
 
 
 class Mean(ProbabilisticModel):
@@ -453,7 +452,7 @@ class Mean(ProbabilisticModel):
 
 def test_a_pyro_module_is_a_guide_and_ends_in_evaluation_mode():
     posterior = fit(Mean(), SVI(steps=30, guide=Module()), x=[3.0, 4.0])
-    assert posterior.draw(200, seed=0)["mu"].abs().min() > 0  # dropout would give zeros
+    assert posterior.draw(200, seed=0)["mu"].min() > 0.5  # dropout would put half of them near zero
     decoder = pyro.nn.PyroModule[torch.nn.Linear](2, 3)
     assert torch.isfinite(
         fit(VAE(features=3, latent=2, decoder=decoder), SVI(steps=3), x=torch.ones(4, 3)).elbo

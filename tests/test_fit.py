@@ -467,3 +467,27 @@ def test_the_state_kept_is_one_whose_elbo_was_finite(steps):
     kept = caught.value.posterior
     assert all(torch.isfinite(v).all() for v in kept.draw(20, seed=0).values())
     assert np.isfinite(kept.estimate_elbo(3)[0])
+
+
+def test_a_shared_code_that_was_summed_out_is_not_answered_from_its_prior():
+    class Switch(ProbabilisticModel):
+        joint = "p(k) p(mu) p(x | k, mu)"
+        approximation = "q(mu)"
+
+        def __init__(self):
+            super().__init__()
+            self.loc = torch.nn.Parameter(torch.tensor(0.0))
+
+        def model(self, n):
+            k = pyro.sample("k", dist.Bernoulli(0.5))
+            mu = pyro.sample("mu", dist.Normal(torch.tensor(0.0), 1.0))
+            with pyro.plate("data", n):
+                pyro.sample("x", dist.Normal(mu + 5 * k, 1.0))
+
+        def guide(self):
+            pyro.sample("mu", dist.Normal(self.loc, 0.5))
+
+    posterior = fit(Switch(), SVI(steps=3), x=[5.0, 5.1])
+    for question in ("p(k)", "p(x)", "p(mu)"):
+        with pytest.raises(Unanswerable, match="'k' is shared by all rows and was summed out of the fit"):
+            ask(posterior, question)

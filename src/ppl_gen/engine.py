@@ -303,8 +303,8 @@ class Engine:
         proposals, log_q = self._propose(terms, data)
         clamped = {k: v for k, v in data.observed.items() if k in terms.clamped}
         trace = self._trace(terms, {**clamped, **parameters, **proposals}, data, quick)
-        rows: Any = torch.zeros(data.n, dtype=dtype_of(self._world.p)) - log_q
-        shared: Any = torch.zeros((), dtype=rows.dtype)
+        shared: Any = torch.zeros((), dtype=log_q.dtype)
+        scores: list[Tensor] = []
         for name in terms.factors:
             if (
                 name in clamped or name in proposals or name in terms.summed
@@ -313,9 +313,10 @@ class Engine:
                 value = None if quick or not is_local(trace[name]) else score_rows(*cells)
                 value = score(*cells) if value is None else value
                 if is_local(trace[name]):
-                    rows = rows + value
+                    scores.append(value)
                 else:
                     shared = shared + value.sum()
+        rows = sum(sorted(scores, key=Tensor.numel), -log_q)  # the large one last: a pass for each is saved
         return trace, rows, shared
 
     def _trace(

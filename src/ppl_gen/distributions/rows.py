@@ -108,17 +108,19 @@ def _student_t(d: StudentT) -> _Form | None:
         return None
     power = -0.5 * (df[:, :1] + 1)
     cells = _half_step(0.5 * df) - 0.5 * (math.pi * df).log() - scale.log()
-    means, units = loc.T[:, :, None], (scale * df.sqrt()).reciprocal().T[:, :, None]
+    units = (scale * df.sqrt()).reciprocal()
+    features = list(zip(loc.T[:, :, None], units.T[:, :, None], strict=True))
 
     def score(x: Tensor, seen: Tensor | None) -> Tensor | None:
         there = None if seen is None else seen.T.to(x.dtype)
         e = x.new_zeros(len(loc), len(x))
-        w = torch.empty_like(e)
-        for j, (column, m, u) in enumerate(zip(x.T.contiguous(), means, units, strict=True)):
-            torch.sub(column, m, out=w).mul_(u).square_()
+        z, step = torch.empty_like(e), torch.empty_like(e)
+        for j, (column, (m, u)) in enumerate(zip(x.T.contiguous(), features, strict=True)):
+            torch.sub(column, m, out=z).mul_(u)
             if there is not None:
-                w.mul_(there[j])
-            e.addcmul_(e, w).add_(w)
+                z.mul_(there[j])
+            torch.addcmul(z, e, z, out=step)
+            e.addcmul_(z, step)  # e + z² (1 + e)
         scores = e.log1p_().mul_(power).add_(_constant(cells, seen))
         return scores if torch.isfinite(scores.sum()) else None
 

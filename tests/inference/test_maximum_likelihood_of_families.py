@@ -1,4 +1,4 @@
-"""Points of maximum likelihood of every conjugate model: scikit-learn's, closed forms, and all ways to count."""
+"""Points of maximum likelihood of every conjugate model: scikit-learn's, closed forms, all ways to count."""
 
 from itertools import pairwise
 

@@ -132,9 +132,9 @@ class NormalInverseWishart(NamedTuple):
         lost = sigma.diagonal(dim1=-2, dim2=-1) <= 1e-14 * spread.sqrt()
         if bool(lost.any()):
             raise DataError(
-                f"x: expected rows that determine the covariances; one is singular at feature "
+                "x: expected rows that determine the covariances; one is singular at feature "
                 f"{int(lost.nonzero()[0, -1])}: a class has too few rows, or a feature is constant or follows "
-                f"from others. MaximumLikelihood(smoothing=…) of more than {smoothing:g} mends all but a "
+                f"from others. MaximumLikelihood(smoothing=…) above {smoothing:g} mends all but a "
                 f"constant feature, and Exact() needs none of this"
             )
         return mean, sigma

@@ -49,7 +49,7 @@ class NormalGammaRegression(NamedTuple):
         return self._read(triangle, self.shape + seen.sum(-1) / 2)
 
     def _about(self, centre: Tensor) -> Tensor:
-        """Rows, of a residual about ``centre`` and terms, that say what is known: (..., 1 + terms, 1 + terms)."""
+        """Rows, of a residual about ``centre`` and terms, that say what is known."""
         step = (self.root @ (self.loc - centre)[..., None])[..., 0]
         left = torch.cat([(2 * self.rate).sqrt()[..., None], step], -1)[..., None]
         return torch.cat([left, torch.nn.functional.pad(self.root, (0, 0, 1, 0))], -1)

@@ -40,7 +40,7 @@ def ask(
         of: the model or posterior.
         question: one factor, as a textbook writes it.
         method: `Importance` (draws, seed) or `LowerBound`, for integrals without closed form. By default,
-            one over a single number of a row is a quadrature, exact to rounding; others are importance sampled.
+            one over one number of a row is a quadrature, exact to rounding; others are importance sampled.
         values: what is given, rows first; or one row, or one class, by itself.
 
     Raises:

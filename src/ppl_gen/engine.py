@@ -413,7 +413,23 @@ class Engine:
             found = [self._integral(self._below, part) for part in self._parts(self._given, 1 << 12)]
             self._how, self._error = self._method_name(sampled=False), None
             return {self._targets[0]: torch.cat([part.sample(n) for part in found], 1)}
+        one = len(self._below.summed) == 1 and self._above.summed == self._below.summed
+        if one and not self._sampled and self._below.factors.isdisjoint(self._targets):
+            return self._by_class(n)
         return self._resample(n, seed)
+
+    def _by_class(self, n: int) -> dict[str, Tensor]:
+        """Draw the one hidden finite variable given what is given, and the targets given it."""
+        assert self._below is not None
+        (name,) = self._below.summed
+        parts = []
+        for data in self._parts(self._given, 1):
+            scores = self._evaluate(self._below, data, None, keep=name)[0]
+            code = torch.distributions.Categorical(logits=scores).sample((n,)).flatten()
+            trace = self._ancestral(data.take(torch.arange(data.n).repeat(n)), {name: code})
+            parts.append({name: trace[name]["value"].unflatten(0, (n, data.n)) for name in self._targets})
+        self._how, self._error = self._method_name(sampled=False), None
+        return {name: torch.cat([part[name] for part in parts], 1) for name in self._targets}
 
     def _ancestral(self, data: Data, parameters: Mapping[str, Tensor]) -> dict[str, Any]:
         """One run with only the given values clamped; hidden variables are drawn, not summed out."""

@@ -10,7 +10,15 @@ import torch
 from ppl_gen import SVI, Exact, Importance, MaximumLikelihood, ask, fit, load, merge, save
 from ppl_gen.data import iris
 from ppl_gen.errors import DataError
-from ppl_gen.models import GaussianNaiveBayes, LogisticRegression
+from ppl_gen.models import (
+    GaussianNaiveBayes,
+    GaussianRegression,
+    LinearDiscriminantAnalysis,
+    LinearRegression,
+    LogisticRegression,
+    QuadraticDiscriminantAnalysis,
+)
+from tests.models.naive_bayes import MODELS, draw
 
 DATA = iris().standardized()
 NB = GaussianNaiveBayes(classes=3, features=4)
@@ -47,6 +55,56 @@ def test_shards_merge_to_the_whole(tmp_path):
     torch.testing.assert_close(
         ask(merge(*shards), "p(y | x)", x=DATA.x).probs, ask(WHOLE, "p(y | x)", x=DATA.x).probs
     )
+
+
+CONJUGATE = {
+    **MODELS,
+    "lda": lambda: LinearDiscriminantAnalysis(3, 3, loc=0.5, strength=2.0, scatter=[1.0, 2.0, 3.0]),
+    "qda": lambda: QuadraticDiscriminantAnalysis(3, 3, loc=0.5, strength=2.0, scatter=0.7),
+    "linear": lambda: LinearRegression(3, loc=0.5, precision=2.0),
+    "gaussian regression": lambda: GaussianRegression(3, strength=2.0, precision=0.5),
+}
+
+
+@pytest.mark.parametrize("cuts", [(40, 90), (2, 3)])
+@pytest.mark.parametrize("name", CONJUGATE)
+def test_shards_of_every_conjugate_model_merge_to_the_whole(name, cuts, tmp_path):
+    model = CONJUGATE[name]()
+    if name in MODELS:
+        x, y = draw(model, 120)
+    else:
+        x, y = DATA.x[:, :3], DATA.y if name in ("lda", "qda") else DATA.x[:, 3]
+    order = torch.randperm(len(y), generator=torch.Generator().manual_seed(0))
+    whole = fit(model, x=x, y=y)
+    shards = [fit(model, x=x[rows], y=y[rows]) for rows in order.tensor_split(cuts)]
+    save(shards[0], tmp_path / "shard.pplgen")
+    for merged in (merge(*shards), shards[2] + (shards[1] + load(tmp_path / "shard.pplgen"))):
+        assert merged.log_evidence == pytest.approx(whole.log_evidence, rel=1e-10)
+        assert merged.n == len(y)
+        assert merged.shapes == whole.shapes
+        found = dict(merged.model.named_buffers())
+        for field, value in whole.model.named_buffers():
+            torch.testing.assert_close(found[field], value, rtol=1e-10, atol=1e-10)
+        question = "p(y | x)" if name == "linear" else "p(x | y)"
+        given, asked = ({"x": x}, {"y": y}) if name == "linear" else ({"y": y}, {"x": x})
+        here, there = (ask(p, question, **given).log_prob(**asked) for p in (merged, whole))
+        torch.testing.assert_close(here, there, rtol=1e-9, atol=1e-10)
+
+
+def test_merging_keeps_its_digits_where_the_prior_is_far_and_strong():
+    """The prior's part of a shard, which is taken out, is a million times what the rows say."""
+    data = iris()
+    for model, y in (
+        (QuadraticDiscriminantAnalysis(3, 4, loc=30.0, strength=100.0, scatter=1e3), data.y),
+        (LinearDiscriminantAnalysis(3, 4, loc=30.0, strength=100.0, scatter=1e3), data.y),
+        (LinearRegression(4, loc=10.0, precision=1e3, rate=1e3), data.x[:, 0] * 2),
+    ):
+        whole = fit(model, x=data.x, y=y)
+        merged = merge(*(fit(model, x=data.x[i::5], y=y[i::5]) for i in range(5)))
+        assert merged.log_evidence == pytest.approx(whole.log_evidence, rel=1e-10)
+        found = dict(merged.model.named_buffers())
+        for field, value in whole.model.named_buffers():
+            torch.testing.assert_close(found[field], value, rtol=1e-9, atol=1e-9)
 
 
 def test_what_must_not_be_merged_is_refused():

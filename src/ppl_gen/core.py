@@ -4,6 +4,7 @@ import copy
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from html import escape
+from operator import attrgetter
 from typing import Any, NamedTuple, Self
 
 import pyro
@@ -94,9 +95,10 @@ class ProbabilisticModel(PyroModule):
 class Conjugate(ProbabilisticModel):
     """A model whose posterior is of the same families as its prior.
 
-    ``families`` gives every family a name: its class, and the buffers that hold its hyperparameters. A
-    subclass adds ``updated(**rows)``, Bayes' rule, by `family` and `having`; and for `MaximumLikelihood`
-    ``point(smoothing=…)``, the parameters that a `flat` prior's update makes most likely.
+    ``families`` gives every family a name: its class, and the buffers that hold its hyperparameters, with
+    dots where they lie in a part of the model. A subclass adds ``updated(**rows)``, Bayes' rule, by `family`
+    and `having`; and for `MaximumLikelihood` ``point(smoothing=…)``, the parameters that a `flat` prior's
+    update makes most likely.
     """
 
     families: Mapping[str, tuple[Callable[..., Any], tuple[str, ...]]] = {}
@@ -104,14 +106,15 @@ class Conjugate(ProbabilisticModel):
     def family(self, name: str) -> Any:
         """The family with its hyperparameters as they are."""
         made, buffers = self.families[name]
-        return made(*(getattr(self, buffer) for buffer in buffers))
+        return made(*(attrgetter(buffer)(self) for buffer in buffers))
 
     def having(self, **families: Iterable[Tensor]) -> Self:
         """The same model with other hyperparameters."""
         after = copy.deepcopy(self)
         for name, values in families.items():
             for buffer, value in zip(self.families[name][1], values, strict=True):
-                setattr(after, buffer, value)
+                owner, _, own = buffer.rpartition(".")
+                setattr(after.get_submodule(owner), own, value)
         return after
 
     def log_normalizer(self) -> Tensor:

@@ -135,9 +135,7 @@ def _streamed(
         n, elbo = n + after.n, elbo + after.elbo
     if after is None or not n:
         raise DataError("batches: expected at least one, got none")
-    local = {name for name, site in after.sites.items() if site.local}
-    shapes = {name: (n, *s[1:]) if name in local else s for name, s in after.shapes.items()}
-    return replace(after, prior=start, n=n, shapes=shapes, elbo=elbo)
+    return replace(after, prior=start, n=n, shapes=after.shapes_of(n), elbo=elbo)
 
 
 def _approximate(

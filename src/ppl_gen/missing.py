@@ -67,3 +67,16 @@ def positive_triangle(rows: Tensor) -> Tensor:
     """
     r = torch.linalg.qr(rows, mode="reduced" if rows.requires_grad else "r").R  # gradients need Q
     return (r * torch.where(r.diagonal(dim1=-2, dim2=-1) < 0, -1.0, 1.0)[..., None]).mT
+
+
+def triangle_without(triangle: Tensor, rows: Tensor) -> Tensor:
+    """The lower triangle L with L Lᵀ = triangle triangleᵀ - rowsᵀ rows: rows once taken in are taken out.
+
+    >>> round(triangle_without(torch.tensor([[5.0]]), torch.tensor([[-4.0]])).item(), 4)
+    3.0
+    """
+    if not bool(rows.any()):
+        return triangle
+    share = torch.linalg.solve_triangular(triangle, rows.mT, upper=False)
+    left = torch.eye(share.shape[-2], dtype=share.dtype, device=share.device) - share @ share.mT
+    return triangle @ torch.linalg.cholesky(left)

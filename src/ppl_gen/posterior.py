@@ -19,6 +19,7 @@ from ppl_gen.inference.nuts import Draws
 from ppl_gen.inference.svi import estimate_elbo
 from ppl_gen.inputs import Data, admit, may_repeat
 from ppl_gen.isolation import isolated
+from ppl_gen.notation import Factorization
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -127,6 +128,13 @@ class Posterior:
         shapes = {name: (rows, *s[1:]) if s[:1] == (self.n,) else s for name, s in self.shapes.items()}
         return {name: torch.zeros(s, dtype=self.dtypes.get(name)) for name, s in shapes.items()} | {"n": rows}
 
+    def shapes_of(self, n: int) -> dict[str, tuple[int, ...]]:
+        """The shapes of data such as these of ``n`` rows."""
+        rows = {name for name, site in self.sites.items() if site.local} | Factorization(
+            self.model.joint
+        ).given
+        return {name: (n, *s[1:]) if name in rows else s for name, s in self.shapes.items()}
+
     def estimate_elbo(self, draws: int = 100, seed: int = 0, **data: Any) -> tuple[float, float]:
         """The ELBO in nats and its Monte-Carlo standard error, averaged over ``draws`` of the guide.
 
@@ -194,7 +202,6 @@ class Posterior:
             prior = self.prior
             model = model.merged(other.model, prior)
             evidence = float(model.log_normalizer() - prior.log_normalizer())
-        local = {name for name, site in self.sites.items() if site.local}
         n = self.n + other.n
         return replace(
             self,
@@ -202,7 +209,7 @@ class Posterior:
             guide=guide,
             elbo=self.elbo if evidence is None else torch.tensor([evidence], dtype=torch.float64),
             n=n,
-            shapes={name: (n, *s[1:]) if name in local else s for name, s in self.shapes.items()},
+            shapes=self.shapes_of(n),
             fingerprints=self.fingerprints + other.fingerprints,
             evidence=evidence,
             data=None,

@@ -46,6 +46,57 @@ class WrongNormalizer(GaussianNaiveBayes):
         return self.family("features").log_normalizer()
 
 
+@broken("merged.. is wrong", classes=2, features=3)
+class CountsThePriorTwice(GaussianNaiveBayes):
+    """Merged shards keep the prior's rows of both."""
+
+    def merged(self, other, prior):
+        after = super().merged(other, prior)
+        after.concentration = self.concentration + other.concentration
+        return after
+
+
+@broken("merged.*fails", classes=2, features=3)
+class CannotMerge(GaussianNaiveBayes):
+    """Merging calls what is not there."""
+
+    def merged(self, other, prior):
+        return self.fused(other)
+
+
+@broken("flat.. is not flat", classes=2, features=3)
+class RemembersItsPrior(GaussianNaiveBayes):
+    """The flat prior keeps the pseudo-counts of the classes."""
+
+    def flat(self):
+        return self.having(features=self.family("features").flat())
+
+
+@broken("not the maximum of the likelihood", classes=2, features=3)
+class UnbiasedPoint(GaussianNaiveBayes):
+    """Variances that divide by n - 1."""
+
+    def point(self, smoothing=1e-9):
+        found = super().point(smoothing)
+        return found | {"tau": found["tau"] * (self.strength - 1) / self.strength}
+
+
+@broken("parameters of the joint are", classes=2, features=3)
+class HalfAPoint(GaussianNaiveBayes):
+    """A point without the class probabilities."""
+
+    def point(self, smoothing=1e-9):
+        return {name: value for name, value in super().point(smoothing).items() if name != "pi"}
+
+
+@broken("takes no smoothing", classes=2, features=3)
+class PointWithoutSmoothing(GaussianNaiveBayes):
+    """A point that cannot be smoothed."""
+
+    def point(self):
+        return super().point()
+
+
 @broken("predictive.. is wrong", classes=2, features=3)
 class WrongPredictive(GaussianNaiveBayes):
     """A Normal with the posterior's mean precision, instead of a Student t."""

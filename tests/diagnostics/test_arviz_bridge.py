@@ -337,6 +337,43 @@ def test_summary_has_no_convergence_statistics(name: str) -> None:
         summary(tree(name), kind="all")
 
 
+@pytest.mark.parametrize("verb", [to_arviz, summary])
+@pytest.mark.parametrize(
+    ("model", "called"),
+    [
+        (GaussianNaiveBayes(classes=2, features=1), "GaussianNaiveBayes"),
+        (LogisticRegression(classes=2, features=1), "LogisticRegression"),
+        (VAE, "the class VAE"),
+        (None, "NoneType"),
+    ],
+)
+def test_a_model_that_was_not_fitted_is_refused_in_words(verb: Any, model: Any, called: str) -> None:
+    with pytest.raises(DataError, match=f"posterior: expected .*got {called}"):
+        verb(model)
+
+
+def test_summary_rounds_each_row_to_two_digits_of_its_spread() -> None:
+    """A row of a large spread keeps two decimals, and one of a tiny spread as many as tell two digits."""
+    sds = [123.456, 0.05678, 1.2345e-6]
+    draws = torch.randn(500, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    draws = (draws - draws.mean(0)) / draws.std(0, correction=0) * torch.tensor(sds, dtype=torch.float64)
+    values = {"w": (("chain", "draw", "size"), draws[None].numpy() + np.array([1.0, 0.123456, 1e-3]))}
+    given = xarray.DataTree.from_dict({"posterior": xarray.Dataset(values)})
+    given["posterior"].attrs["independent_draws"] = "yes"
+    table = summary(given)
+    assert table["sd"].tolist() == [123.46, 0.057, 1.2e-6]
+    assert table["mean"].tolist() == [1.0, 0.123, 1e-3]
+    exact = summary(given, round_to="none")
+    assert exact["sd"].tolist() == pytest.approx(sds, rel=1e-9)
+    for column in table.columns:
+        for shown, true, place in zip(table[column], exact[column], (2, 3, 7), strict=True):
+            assert shown == round(true, place)
+    constant = {"w": (("chain", "draw"), np.full((1, 50), 0.123456))}
+    given = xarray.DataTree.from_dict({"posterior": xarray.Dataset(constant)})
+    given["posterior"].attrs["independent_draws"] = "yes"
+    assert summary(given).loc["w", "mean"] == 0.12
+
+
 def test_summary_of_a_chain_is_that_of_arviz() -> None:
     rng = np.random.default_rng(0)
     draws = xarray.Dataset({"w": (("chain", "draw"), rng.normal(size=(4, 100)))})

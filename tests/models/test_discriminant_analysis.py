@@ -88,7 +88,7 @@ def test_log_evidence_is_the_integral(model):
     u = torch.linspace(-4, 3.5, 1500, dtype=torch.float64)  # log sigma
     mu = torch.linspace(-12, 12, 4000, dtype=torch.float64)[:, None]
     sigma = u.exp()
-    density = prior._features().covariances().log_prob(sigma[:, None, None]) + u
+    density = prior.family("features").covariances().log_prob(sigma[:, None, None]) + u
     density = density + Normal(0.0, sigma / 0.7**0.5).log_prob(mu)
     for cell in x:
         density = density + Normal(mu, sigma).log_prob(cell)

@@ -105,7 +105,7 @@ class NormalGamma(NamedTuple):
         """What both say who learned from one ``prior``, each from rows of its own."""
         return self.given(other.moments(prior))
 
-    def point(self, smoothing: float) -> tuple[Tensor, Tensor]:
+    def point(self, smoothing: float = 1e-9) -> tuple[Tensor, Tensor]:
         """The mean and the precision of largest likelihood, of a `flat` prior's update.
 
         The largest variance of a feature over all rows, times ``smoothing``, is added to every variance.
@@ -175,7 +175,7 @@ class SharedNormalGamma(NamedTuple):
             each.loc, each.strength, shape, self.rate + other.rate - prior.rate - apart.sum(0)
         )
 
-    def point(self, smoothing: float) -> tuple[Tensor, Tensor]:
+    def point(self, smoothing: float = 1e-9) -> tuple[Tensor, Tensor]:
         """The means and the shared precision of largest likelihood, of a `flat` prior's update.
 
         The largest variance of a feature over all rows, times ``smoothing``, is added to every variance.

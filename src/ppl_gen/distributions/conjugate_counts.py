@@ -51,7 +51,7 @@ class Beta(NamedTuple):
         """What both say who learned from one ``prior``, each from rows of its own."""
         return Beta(*(a + b - c for a, b, c in zip(self, other, prior, strict=True)))
 
-    def point(self, smoothing: float) -> Tensor:
+    def point(self, smoothing: float = 1.0) -> Tensor:
         """The frequency of ones, of a `flat` prior's update; both counts are raised by ``smoothing``."""
         ones, zeros = self.ones + smoothing, self.zeros + smoothing
         return torch.where(ones + zeros > 0, ones / (ones + zeros), 0.5)
@@ -94,6 +94,15 @@ class Gamma(NamedTuple):
         """What both say who learned from one ``prior``, each from rows of its own."""
         return Gamma(*(a + b - c for a, b, c in zip(self, other, prior, strict=True)))
 
+    def point(self, smoothing: float = 1.0) -> Tensor:
+        """The mean count, of a `flat` prior's update; every total is raised by ``smoothing``.
+
+        A class without rows gets the mean of all rows.
+        """
+        totals, rows = self.shape + smoothing, self.rate
+        pooled = (self.shape.sum(0) + smoothing) / rows.sum(0)
+        return torch.where(rows > 0, totals / rows, pooled)
+
     def log_normalizer(self) -> Tensor:
         """log of Gamma(shape) / rate^shape with the counts' constants, summed over the cells."""
         return (self.shape.lgamma() - self.shape * self.rate.log() + self.log_base).sum()
@@ -135,7 +144,7 @@ class Dirichlets(NamedTuple):
         """What both say who learned from one ``prior``, each from rows of its own."""
         return Dirichlets(self.pseudocount + other.pseudocount - prior.pseudocount, self.levels)
 
-    def point(self, smoothing: float) -> Tensor:
+    def point(self, smoothing: float = 1.0) -> Tensor:
         """The frequencies, of a `flat` prior's update; every count is raised by ``smoothing``."""
         raised = self._replace(pseudocount=self.pseudocount + smoothing)
         return raised.predictive().probs

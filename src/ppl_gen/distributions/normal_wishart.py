@@ -1,6 +1,7 @@
 """Normal inverse-Wishart: the conjugate family of rows with a full covariance, one a class or one for all."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from ppl_gen.distributions.inverse_wishart import InverseWishartCholesky
 from ppl_gen.errors import DataError
-from ppl_gen.missing import positive_triangle
+from ppl_gen.missing import positive_triangle, triangle_without
 
 
 class NormalInverseWishart(NamedTuple):
@@ -54,24 +55,89 @@ class NormalInverseWishart(NamedTuple):
                 "leave those rows out, use a model whose features are independent given the class, or SVI(), "
                 "which sums them out"
             )
-        count = weights.sum(0)
-        strength = self.strength + count
-        locs, news = [], []
-        for loc, k0, k, n, w in zip(self.loc, self.strength, strength, count, weights.T, strict=True):
+        means, away = [], []
+        for loc, w in zip(self.loc, weights.T, strict=True):
             x, w = rows[w > 0], w[w > 0, None]
             centre = x.mean(0) if len(x) else loc  # near the data, so that sums lose nothing
-            shift = (w * (x - centre)).sum(0) / n if len(x) else torch.zeros_like(loc)
-            away = centre - loc + shift
-            locs.append(loc + n / k * away)
-            news.append(torch.cat([w.sqrt() * (x - centre - shift), (k0 * n / k).sqrt() * away[None]]))
-        tied = self.factor.dim() == 2
-        if tied:
-            factor = positive_triangle(torch.cat([self.factor.mT, *news]))
+            shift = (w * (x - centre)).sum(0) / w.sum() if len(x) else torch.zeros_like(loc)
+            means.append(centre + shift)
+            away.append(w.sqrt() * (x - centre - shift))
+        return self.given(weights.sum(0), torch.stack(means), away)
+
+    def given(self, count: Tensor, mean: Tensor, away: Sequence[Tensor]) -> "NormalInverseWishart":
+        """Bayes' rule on classes of which only these are known.
+
+        Args:
+            count: rows of each class (classes,). mean: their means (classes, features).
+            away: for each class a matrix A, for which Aᵀ A is the scatter about its mean.
+        """
+        apart = torch.where(count[:, None] > 0, mean - self.loc, 0.0)
+        share = torch.where(count > 0, count / (self.strength + count), 0.0)[:, None]
+        between = (self.strength[:, None] * share).sqrt() * apart
+        if self.tied:
+            factor = positive_triangle(torch.cat([self.factor.mT, *away, between]))
         else:
-            both = zip(self.factor, news, strict=True)
-            factor = torch.stack([positive_triangle(torch.cat([old.mT, new])) for old, new in both])
-        df = self.df + (count.sum() if tied else count)
-        return NormalInverseWishart(torch.stack(locs), strength, df, factor)
+            each = [torch.cat(rows) for rows in zip(self.factor.mT, away, between[:, None], strict=True)]
+            factor = torch.stack([positive_triangle(rows) for rows in each])
+        df = self.df + (count.sum() if self.tied else count)
+        return NormalInverseWishart(self.loc + share * apart, self.strength + count, df, factor)
+
+    @property
+    def tied(self) -> bool:
+        """Whether all classes share one covariance."""
+        return self.factor.dim() == 2
+
+    def flat(self) -> "NormalInverseWishart":
+        """The limit of a prior worth no rows."""
+        return NormalInverseWishart(self.loc, *(torch.zeros_like(field) for field in self[1:]))
+
+    def merged(self, other: "NormalInverseWishart", prior: "NormalInverseWishart") -> "NormalInverseWishart":
+        """What both say who learned from one ``prior``, each from rows of its own.
+
+        The ``other`` scatter holds the prior's, and the way from its mean to the rows': both are taken out.
+        """
+        count = other.strength - prior.strength
+        back = torch.where(count > 0, prior.strength / count, 0.0)[:, None] * (other.loc - prior.loc)
+        mean = other.loc + back
+        own = other.factor.mT  # of all classes at once, if tied
+        away = [own, *[own[:0]] * (len(count) - 1)] if self.tied else list(own)
+        both = self.given(count, mean, away)
+        share = torch.where(count > 0, prior.strength * count / other.strength, 0.0)[:, None]
+        between = share.sqrt() * (mean - prior.loc)
+        twice = torch.cat([prior.factor.mT, between if self.tied else between[:, None]], -2)
+        return both._replace(factor=triangle_without(both.factor, twice))
+
+    def point(self, smoothing: float = 1e-12) -> tuple[Tensor, Tensor]:
+        """The means and Cholesky factors of largest likelihood, of a `flat` prior's update.
+
+        ``smoothing`` times its variance over all rows is added to each feature's variance. A class without
+        rows has the mean, and the covariance, of all rows.
+
+        Raises:
+            DataError: a covariance is singular.
+        """
+        rows = self.strength[:, None]
+        centre = (rows * self.loc).sum(0) / rows.sum()
+        mean = torch.where(rows > 0, self.loc, centre)
+        within = self.factor.mT if self.tied else self.factor.mT.flatten(0, 1)
+        total = torch.cat([within, rows.sqrt() * (mean - centre)]) / rows.sum().sqrt()
+        spread = total.square().sum(0)
+        ridge = (smoothing * spread).sqrt().diag()
+        if self.tied:
+            sigma = positive_triangle(torch.cat([within / rows.sum().sqrt(), ridge]))
+        else:
+            each = zip(self.factor.mT, self.strength, strict=True)
+            own = [scatter / n.sqrt() if n > 0 else total for scatter, n in each]
+            sigma = torch.stack([positive_triangle(torch.cat([root, ridge])) for root in own])
+        lost = sigma.diagonal(dim1=-2, dim2=-1) <= 1e-14 * spread.sqrt()
+        if bool(lost.any()):
+            raise DataError(
+                "x: expected rows that determine the covariances; one is singular at feature "
+                f"{int(lost.nonzero()[0, -1])}: a class has too few rows, or the feature is constant or "
+                f"follows from others. MaximumLikelihood(smoothing=…) above {smoothing:g} mends all but a "
+                f"constant feature, and Exact() needs none of this"
+            )
+        return mean, sigma
 
     def log_normalizer(self) -> Tensor:
         """log of the integral of (2 pi)^(-strength d / 2) times the unnormalised density, a scalar."""

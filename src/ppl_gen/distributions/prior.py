@@ -44,6 +44,8 @@ class Prior(PyroModule):
     def __init__(self, family: Any, cells: tuple[int, ...], constants: Any = None, /, **hyperparameters: Any):
         super().__init__()
         self.family, self.constants = family, dict(constants or {})
+        for name, value in self.constants.items():
+            setattr(self, name, value)
         for name, value in hyperparameters.items():
             self.register_buffer(name, hyperparameter(name, value, cells, above_zero=name not in _FREE))
             if name != "log_base":  # it belongs to the data seen
@@ -60,12 +62,6 @@ class Prior(PyroModule):
     def trained(self) -> Any:
         """The family with the guide's hyperparameters."""
         return self._filled("q_")
-
-    def become(self, family: Any) -> None:
-        """Take over the hyperparameters of ``family``."""
-        for name, value in family._asdict().items():
-            if isinstance(value, Tensor):
-                setattr(self, name, value)
 
     def _filled(self, prefix: str) -> Any:
         names = [name for name in self.family._fields if name not in self.constants]
@@ -137,14 +133,12 @@ class ColumnPriors(PyroModule):
         """Let the guide count in units of the rows ``x`` (n, columns)."""
         self.centre, self.spread = centre_and_spread(x)
 
-    def learn(self, weights: Tensor, x: Tensor) -> None:
-        """Bayes' rule, in place, on rows ``x`` (n, columns) with ``weights`` (n, classes)."""
-        for kind, part in self.kinds.items():
-            part.become(part.now().updated(weights, x[:, self.places[kind]]))
-
-    def log_normalizer(self) -> Tensor:
-        """log Z of all columns, a scalar."""
-        return torch.stack([part.now().log_normalizer() for part in self.kinds.values()]).sum()
+    def families(self, place: str) -> dict[str, tuple[Any, tuple[str, ...]]]:
+        """Kind -> its family and the names of its fields, in a model of which this is the part ``place``."""
+        return {
+            kind: (family := KINDS[kind][0], tuple(f"{place}.kinds.{kind}.{name}" for name in family._fields))
+            for kind in self.places
+        }
 
     def rows(self, families: Mapping[str, Any]) -> Columns:
         """Kind -> distributions of its columns, put in the columns' order."""

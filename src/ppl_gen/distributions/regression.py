@@ -7,7 +7,7 @@ import torch
 from pyro import distributions as dist
 from torch import Tensor
 
-from ppl_gen.missing import positive_triangle
+from ppl_gen.missing import positive_triangle, triangle_without
 
 
 class NormalGammaRegression(NamedTuple):
@@ -45,13 +45,47 @@ class NormalGammaRegression(NamedTuple):
         seen = ~targets.isnan()
         residuals = torch.where(seen, targets - self.loc @ design.T, 0.0)[..., None]
         rows = torch.cat([residuals, torch.where(seen[..., None], design, 0.0)], -1)
-        above = torch.cat([torch.zeros_like(self.root[..., :1]), self.root], -1)
-        triangle = positive_triangle(torch.cat([above, rows], -2).flip(-1)).mT.flip(-1, -2)
-        length, step, root = triangle[..., 0, 0], triangle[..., 1:, :1], triangle[..., 1:, 1:]
-        step = torch.linalg.solve_triangular(root, step, upper=False)[..., 0]
-        return NormalGammaRegression(
-            self.loc + step, root, self.shape + seen.sum(-1) / 2, self.rate + length.square() / 2
-        )
+        triangle = positive_triangle(torch.cat([self._about(self.loc), rows], -2).flip(-1))
+        return self._read(triangle, self.shape + seen.sum(-1) / 2)
+
+    def _about(self, centre: Tensor) -> Tensor:
+        """Rows, of a residual about ``centre`` and terms, that say what is known."""
+        step = (self.root @ (self.loc - centre)[..., None])[..., 0]
+        left = torch.cat([(2 * self.rate).sqrt()[..., None], step], -1)[..., None]
+        return torch.cat([left, torch.nn.functional.pad(self.root, (0, 0, 1, 0))], -1)
+
+    def _read(self, triangle: Tensor, shape: Tensor) -> "NormalGammaRegression":
+        """The reverse of `_about` this one's mean: the ``triangle`` holds rows about it, flipped."""
+        triangle = triangle.mT.flip(-1, -2)
+        length, step, root = triangle[..., 0, 0], triangle[..., 1:, 0], triangle[..., 1:, 1:]
+        move = _solved(root, step)
+        left = step - (root @ move[..., None])[..., 0]  # zero where the rows determine w
+        rate = (length.square() + left.square().sum(-1)) / 2
+        return NormalGammaRegression(self.loc + move, root, shape, rate)
+
+    def flat(self) -> "NormalGammaRegression":
+        """The limit of a prior worth no rows."""
+        return NormalGammaRegression(self.loc, *(torch.zeros_like(field) for field in self[1:]))
+
+    def merged(
+        self, other: "NormalGammaRegression", prior: "NormalGammaRegression"
+    ) -> "NormalGammaRegression":
+        """What both say who learned from one ``prior``, each from rows of its own."""
+        mine, theirs, before = (p._about(self.loc).flip(-1) for p in (self, other, prior))
+        both = triangle_without(positive_triangle(torch.cat([mine, theirs], -2)), before)
+        return self._read(both, self.shape + other.shape - prior.shape)
+
+    def point(self, smoothing: float = 1e-9) -> tuple[Tensor, Tensor]:
+        """The weights, by least squares, and the precision of largest likelihood, of a `flat` prior's update.
+
+        The first term must be the constant one. The variance of the targets times ``smoothing`` is added to
+        that of the noise. Where the terms depend on one another, the weights are one solution of many.
+        """
+        fitted = (self.root @ self.loc[..., None])[..., 0]
+        constant = torch.nn.functional.normalize(self.root[..., 0], dim=-1)
+        spread = fitted.square().sum(-1) - (constant * fitted).sum(-1).square()  # about their mean
+        noise = (self.rate + smoothing * (spread / 2 + self.rate)) / self.shape
+        return self.loc.clone(), 1 / noise
 
     def log_normalizer(self) -> Tensor:
         """log of the integral of (2 pi)^(-shape) times the unnormalised density, a scalar."""
@@ -65,3 +99,13 @@ class NormalGammaRegression(NamedTuple):
         leverage = torch.linalg.solve_triangular(self.root.mT, columns, upper=True).square().sum(-2)
         scale = ((self.rate / self.shape)[..., None] * (1 + leverage)).sqrt()
         return dist.StudentT(2 * self.shape[..., None], self.loc @ design.T, scale)
+
+
+def _solved(root: Tensor, step: Tensor) -> Tensor:
+    """``move`` with root move = step; if the triangle is singular, the shortest in units of its columns."""
+    size = root.norm(dim=-2)
+    diagonal = root.diagonal(dim1=-2, dim2=-1)
+    if bool((diagonal > 1e-14 * size).all()):
+        return torch.linalg.solve_triangular(root, step[..., None], upper=False)[..., 0]
+    unit = torch.where(size > 0, size, 1.0)
+    return (torch.linalg.pinv(root / unit[..., None, :], rtol=1e-13) @ step[..., None])[..., 0] / unit

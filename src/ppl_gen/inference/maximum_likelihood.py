@@ -22,7 +22,8 @@ class MaximumLikelihood:
 
     Args:
         smoothing: None is the model's usual one. For Gaussian features, the share of the widest variance
-            that is added to every variance (1e-9); for counts, what is added to each (Laplace's 1).
+            that is added to every variance (1e-9); for full covariances (1e-12) and regressions (1e-9), the
+            share of the variable's own variance; for counts, what is added to each (Laplace's 1).
         chunk: rows that are looked at together.
     """
 
@@ -55,7 +56,7 @@ class MaximumLikelihood:
         for name, value in found.items():
             if not bool(torch.isfinite(value).all()):
                 raise DataError(
-                    f"smoothing: expected more than {self.smoothing!r} here, since a class without rows "
-                    f"leaves {name} undetermined"
+                    f"smoothing: expected more than {self.smoothing!r} here, since a class without rows, or "
+                    f"a constant column, leaves {name} undetermined"
                 )
         return Point(counted, found)

@@ -2,6 +2,7 @@
 
 from ppl_gen.models.bernoulli_naive_bayes import BernoulliNaiveBayes
 from ppl_gen.models.categorical_naive_bayes import CategoricalNaiveBayes
+from ppl_gen.models.discretised_regression import DiscretisedRegression
 from ppl_gen.models.gaussian_mixture import GaussianMixture
 from ppl_gen.models.gaussian_naive_bayes import GaussianNaiveBayes
 from ppl_gen.models.gaussian_regression import GaussianRegression
@@ -19,6 +20,7 @@ __all__ = [
     "VAE",
     "BernoulliNaiveBayes",
     "CategoricalNaiveBayes",
+    "DiscretisedRegression",
     "GaussianMixture",
     "GaussianNaiveBayes",
     "GaussianRegression",

@@ -1,6 +1,5 @@
 """Naive Bayes turned to regression: given a real y, every feature is a Normal of its own."""
 
-import copy
 from typing import Any, Self
 
 import pyro
@@ -9,19 +8,18 @@ import torch
 from torch import Tensor
 
 from ppl_gen.checks import hyperparameter, whole
-from ppl_gen.core import ProbabilisticModel
+from ppl_gen.core import Conjugate
 from ppl_gen.distributions import NormalGamma, NormalGammaRegression
 from ppl_gen.errors import DataError
 
 
-class GaussianRegression(ProbabilisticModel):
+class GaussianRegression(Conjugate):
     """Naive Bayes for a real target (Frank et al. 2000, Naive Bayes for regression, with Normal densities).
 
     ``y`` (n,) is the target, of mean ``mu`` and precision ``tau``; feature j of ``x`` (n, features) is Normal
     about ``w[j, 0] + w[j, 1] y`` with precision ``kappa[j]``, independent of the others given y: correlated
     features are counted twice. Exact, with two Normal-Gamma priors; ``p(y | x)`` has no closed form once the
-    parameters are integrated out, and is importance sampled over the one number y. SVI takes an automatic
-    guide.
+    parameters are integrated out: it is a quadrature over the one number y. SVI takes an automatic guide.
 
     Args:
         features: how many.
@@ -35,6 +33,10 @@ class GaussianRegression(ProbabilisticModel):
 
     joint = "p(tau) p(mu | tau) p(kappa) p(w | kappa) p(y | mu, tau) p(x | y, w, kappa)"
     marginal = "p(y) p(x | y)"
+    families = {
+        "target": (NormalGamma, ("loc", "strength", "shape", "rate")),
+        "features": (NormalGammaRegression, ("w_loc", "w_root", "w_shape", "w_rate")),
+    }
     svi = {"steps": 2000, "learning_rate": 0.05}
 
     def __init__(
@@ -63,7 +65,7 @@ class GaussianRegression(ProbabilisticModel):
         mu = pyro.sample("mu", dist.Normal(self.loc, (self.strength * tau).rsqrt()))
         with pyro.plate("features", self.features):
             kappa = pyro.sample("kappa", dist.Gamma(self.w_shape, self.w_rate))
-            w = pyro.sample("w", self._features().weights(kappa))
+            w = pyro.sample("w", self.family("features").weights(kappa))
         with pyro.plate("data", n):
             y = pyro.sample("y", dist.Normal(mu, tau.rsqrt()))
             return pyro.sample("x", dist.Normal(self.basis(y) @ w.mT, kappa.rsqrt()).to_event(1))
@@ -72,31 +74,24 @@ class GaussianRegression(ProbabilisticModel):
         """The same model with the posterior's hyperparameters. Missing cells of x are left out."""
         if bool(y.isnan().any()):
             raise DataError("y: expected no missing cells, since x depends on it; leave those rows out")
-        after = copy.deepcopy(self)
-        new = self._target().updated(torch.ones_like(y[:, None]), y[:, None])
-        after.loc, after.strength, after.shape, after.rate = (field.reshape(()) for field in new)
-        after.w_loc, after.w_root, after.w_shape, after.w_rate = self._features().updated(self.basis(y), x.mT)
-        return after
+        target = self.family("target").updated(torch.ones_like(y[:, None]), y[:, None])
+        features = self.family("features").updated(self.basis(y), x.mT)
+        return self.having(target=[field.reshape(()) for field in target], features=features)
 
-    def log_normalizer(self) -> Tensor:
-        """log Z of the prior, in nats: after an update minus before it is the log evidence."""
-        return self._target().log_normalizer() + self._features().log_normalizer()
+    def point(self, smoothing: float = 1e-9) -> dict[str, Tensor]:
+        """The parameters of largest likelihood; ``smoothing`` of its variance is added to each noise."""
+        mu, tau = self.family("target").point(smoothing)
+        w, kappa = self.family("features").point(smoothing)
+        return {"tau": tau, "mu": mu, "kappa": kappa, "w": w}
 
     def predictive(self, n: int) -> Tensor:
         """One row with the parameters integrated out: a Student-t naive Bayes."""
-        t = self._target().predictive()
+        t = self.family("target").predictive()
         with pyro.plate("data", n):
-            y = pyro.sample("y", dist.StudentT(t.df.squeeze(), t.loc.squeeze(), t.scale.squeeze()))
-            x = self._features().predictive(self.basis(y))
+            y = pyro.sample("y", t)
+            x = self.family("features").predictive(self.basis(y))
             return pyro.sample("x", dist.StudentT(x.df.mT, x.loc.mT, x.scale.mT).to_event(1))
 
     def basis(self, y: Tensor) -> Tensor:
         """The rows that the features are regressed on: a one, then y."""
         return torch.stack([torch.ones_like(y), y], -1)
-
-    def _target(self) -> NormalGamma:
-        cells = (self.loc, self.strength, self.shape, self.rate)
-        return NormalGamma(*(field.reshape(1, 1) for field in cells))
-
-    def _features(self) -> NormalGammaRegression:
-        return NormalGammaRegression(self.w_loc, self.w_root, self.w_shape, self.w_rate)

@@ -25,9 +25,10 @@ class LinearDiscriminantAnalysis(QuadraticDiscriminantAnalysis):
 
     def model(self, n: int) -> Tensor:
         pi = pyro.sample("pi", dist.Dirichlet(self.concentration))
-        sigma = pyro.sample("sigma", self._features().covariances())
+        features = self.family("features")
+        sigma = pyro.sample("sigma", features.covariances())
         with pyro.plate("classes", self.classes):
-            mu = pyro.sample("mu", self._features().means(sigma))
+            mu = pyro.sample("mu", features.means(sigma))
         with pyro.plate("data", n):
             y = pyro.sample("y", dist.Categorical(pi))
             return pyro.sample("x", dist.MultivariateNormal(mu[y], scale_tril=sigma))

@@ -1,6 +1,5 @@
 """Linear regression: a real target, Normal about a linear function of what is given."""
 
-import copy
 from typing import Any, Self
 
 import pyro
@@ -9,11 +8,11 @@ import torch
 from torch import Tensor
 
 from ppl_gen.checks import hyperparameter, whole
-from ppl_gen.core import ProbabilisticModel
+from ppl_gen.core import Conjugate
 from ppl_gen.distributions import NormalGammaRegression
 
 
-class LinearRegression(ProbabilisticModel):
+class LinearRegression(Conjugate):
     """Bayesian linear regression with a Normal-Gamma prior: exact (Bishop 2006, section 3.3).
 
     ``w`` (1 + features,) are the weights, the intercept first, ``tau`` is the precision of the noise and
@@ -34,6 +33,7 @@ class LinearRegression(ProbabilisticModel):
 
     joint = "p(tau) p(w | tau) p(y | x, w, tau)"
     marginal = "p(y | x)"
+    families = {"weights": (NormalGammaRegression, ("loc", "root", "shape", "rate"))}
     svi = {"steps": 2000, "learning_rate": 0.05}
 
     def __init__(
@@ -49,28 +49,24 @@ class LinearRegression(ProbabilisticModel):
 
     def model(self, x: Tensor) -> Tensor:
         tau = pyro.sample("tau", dist.Gamma(self.shape, self.rate))
-        w = pyro.sample("w", self._family().weights(tau))
+        w = pyro.sample("w", self.family("weights").weights(tau))
         with pyro.plate("data", len(x)):
             return pyro.sample("y", dist.Normal(self.basis(x) @ w, tau.rsqrt()))
 
     def updated(self, x: Tensor, y: Tensor) -> Self:
         """The same model with the posterior's hyperparameters. A missing y (NaN) tells nothing."""
-        after = copy.deepcopy(self)
-        after.loc, after.root, after.shape, after.rate = self._family().updated(self.basis(x), y)
-        return after
+        return self.having(weights=self.family("weights").updated(self.basis(x), y))
 
-    def log_normalizer(self) -> Tensor:
-        """log Z of the prior, in nats: after an update minus before it is the log evidence."""
-        return self._family().log_normalizer()
+    def point(self, smoothing: float = 1e-9) -> dict[str, Tensor]:
+        """Ordinary least squares; ``smoothing`` of the variance of y is added to that of the noise."""
+        w, tau = self.family("weights").point(smoothing)
+        return {"tau": tau, "w": w}
 
     def predictive(self, x: Tensor) -> Tensor:
         """The targets with the parameters integrated out: Student t."""
         with pyro.plate("data", len(x)):
-            return pyro.sample("y", self._family().predictive(self.basis(x)))
+            return pyro.sample("y", self.family("weights").predictive(self.basis(x)))
 
     def basis(self, x: Tensor) -> Tensor:
         """The rows of the design matrix: a one, then the features."""
         return torch.cat([torch.ones_like(x[:, :1]), x], 1)
-
-    def _family(self) -> NormalGammaRegression:
-        return NormalGammaRegression(self.loc, self.root, self.shape, self.rate)

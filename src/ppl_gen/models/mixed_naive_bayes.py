@@ -1,6 +1,5 @@
 """Naive Bayes for tables: given the class, every column has a family of its own."""
 
-import copy
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -9,10 +8,9 @@ import pyro.distributions as dist
 import torch
 from pyro.nn import PyroParam
 from torch import Tensor
-from torch.distributions import constraints
 
 from ppl_gen.checks import hyperparameter, whole
-from ppl_gen.core import ProbabilisticModel
+from ppl_gen.core import Conjugate
 from ppl_gen.distributions import ColumnCategorical, ColumnDirichlet, ColumnPriors, Dirichlet
 
 # Each kind of column: its parameters' factors, and what its cells depend on.
@@ -20,11 +18,11 @@ PRIORS = dict(gaussian="p(tau) p(mu | tau)", bernoulli="p(theta)", poisson="p(la
 PARENTS = dict(gaussian="mu, tau", bernoulli="theta", poisson="lam", categorical="phi")
 
 
-class MixedNaiveBayes(ProbabilisticModel):
+class MixedNaiveBayes(Conjugate):
     """Naive Bayes with a family for each column: Gaussian, Bernoulli, Poisson or categorical.
 
-    Parameters and priors are those of the models of one family (``phi`` are the categories' probabilities);
-    the joint names those that the columns need. The guide has the priors' own families, and trains them.
+    Parameters and priors are those of the models of one family (``phi``: of categories); the joint names
+    those that the columns need. The guide has the priors' own families, and trains them.
 
     Args:
         classes: how many.
@@ -56,8 +54,9 @@ class MixedNaiveBayes(ProbabilisticModel):
         parameters = f"p(pi) {' '.join(PRIORS[kind] for kind in kinds)}"
         self.joint = f"{parameters} p(y | pi) p(x | y, {', '.join(PARENTS[kind] for kind in kinds)})"
         self.approximation = parameters.replace("p(", "q(")
+        self.families = {"classes": (Dirichlet, ("concentration",)), **self.columns.families("columns")}
         self.register_buffer("concentration", hyperparameter("concentration", concentration, (classes,)))
-        self.q_concentration = PyroParam(torch.ones(classes).double(), constraints.positive)
+        self.q_concentration = PyroParam(torch.ones(classes).double(), dist.constraints.positive)
 
     def model(self, n: int) -> Tensor:
         pi = pyro.sample("pi", dist.Dirichlet(self.concentration))
@@ -94,17 +93,18 @@ class MixedNaiveBayes(ProbabilisticModel):
     def updated(self, x: Tensor, y: Tensor) -> Self:
         """The same model with the posterior's hyperparameters, family by family."""
         weights = torch.nn.functional.one_hot(y, self.classes).to(x.dtype)
-        after = copy.deepcopy(self)
-        (after.concentration,) = Dirichlet(self.concentration).updated(weights.sum(0))
-        after.columns.learn(weights, x)
-        return after
+        after = {k: self.family(k).updated(weights, x[:, place]) for k, place in self.columns.places.items()}
+        return self.having(**after, classes=self.family("classes").updated(weights.sum(0)))
 
-    def log_normalizer(self) -> Tensor:
-        """log Z of the prior, in nats: after an update minus before it is the log evidence."""
-        return Dirichlet(self.concentration).log_normalizer() + self.columns.log_normalizer()
+    def point(self, smoothing: float | None = None) -> dict[str, Tensor]:
+        """The parameters of largest likelihood, each with the usual smoothing of its family, or this one."""
+        own = [] if smoothing is None else [smoothing]
+        found = {PARENTS[kind]: family.point(*own) for kind, family in self.columns.now().items()}
+        normal = dict(zip(("mu", "tau"), found.pop("mu, tau", ()), strict=False))
+        return {"pi": self.family("classes").point(), **normal, **found}
 
     def predictive(self, n: int) -> Tensor:
         """One row with the parameters integrated out, each column by its family."""
         with pyro.plate("data", n):
-            y = pyro.sample("y", Dirichlet(self.concentration).predictive())
+            y = pyro.sample("y", self.family("classes").predictive())
             return pyro.sample("x", self.columns.predictive(y).to_event(1))

@@ -75,6 +75,10 @@ class PoissonNaiveBayes(Conjugate):
         classes = self.family("classes").updated(weights.sum(0))
         return self.having(classes=classes, features=self.family("features").updated(weights, x))
 
+    def point(self, smoothing: float = 1.0) -> dict[str, Tensor]:
+        """The parameters of largest likelihood, each total of a cell raised by ``smoothing``."""
+        return {"pi": self.family("classes").point(), "lam": self.family("features").point(smoothing)}
+
     def predictive(self, n: int) -> Tensor:
         """One row with the parameters integrated out: negative binomials."""
         with pyro.plate("data", n):

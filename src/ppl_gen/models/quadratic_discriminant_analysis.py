@@ -1,6 +1,5 @@
 """Quadratic discriminant analysis: classes are multivariate Normals, each with its own covariance."""
 
-import copy
 from typing import Any, Self
 
 import pyro
@@ -10,11 +9,11 @@ from pyro.nn import PyroParam
 from torch import Tensor, nn
 
 from ppl_gen.checks import covariance_factor, hyperparameter, whole
-from ppl_gen.core import ProbabilisticModel
+from ppl_gen.core import Conjugate
 from ppl_gen.distributions import Dirichlet, NormalInverseWishart, centre_and_spread
 
 
-class QuadraticDiscriminantAnalysis(ProbabilisticModel):
+class QuadraticDiscriminantAnalysis(Conjugate):
     """Quadratic discriminant analysis with normal inverse-Wishart priors (Murphy 2012, section 4.2).
 
     ``pi`` (classes,) are the class probabilities, ``sigma`` (classes, features, features) the lower Cholesky
@@ -34,6 +33,10 @@ class QuadraticDiscriminantAnalysis(ProbabilisticModel):
     joint = "p(pi) p(sigma) p(mu | sigma) p(y | pi) p(x | y, mu, sigma)"
     approximation = "q(pi) q(sigma) q(mu | sigma)"
     marginal = "p(y) p(x | y)"
+    families = {
+        "classes": (Dirichlet, ("concentration",)),
+        "features": (NormalInverseWishart, ("loc", "strength", "df", "factor")),
+    }
     svi = {"steps": 2000, "learning_rate": 0.05}
     tied = False
 
@@ -69,8 +72,8 @@ class QuadraticDiscriminantAnalysis(ProbabilisticModel):
     def model(self, n: int) -> Tensor:
         pi = pyro.sample("pi", dist.Dirichlet(self.concentration))
         with pyro.plate("classes", self.classes):
-            sigma = pyro.sample("sigma", self._features().covariances())
-            mu = pyro.sample("mu", self._features().means(sigma))
+            sigma = pyro.sample("sigma", self.family("features").covariances())
+            mu = pyro.sample("mu", self.family("features").means(sigma))
         with pyro.plate("data", n):
             y = pyro.sample("y", dist.Categorical(pi))
             return pyro.sample("x", dist.MultivariateNormal(mu[y], scale_tril=sigma[y]))
@@ -86,24 +89,21 @@ class QuadraticDiscriminantAnalysis(ProbabilisticModel):
 
     def updated(self, x: Tensor, y: Tensor) -> Self:
         """The same model with the posterior's hyperparameters: counts and moments of each class."""
-        weights, after = torch.nn.functional.one_hot(y, self.classes).to(x.dtype), copy.deepcopy(self)
-        (after.concentration,) = Dirichlet(self.concentration).updated(weights.sum(0))
-        after.loc, after.strength, after.df, after.factor = self._features().updated(weights, x)
-        return after
+        weights = torch.nn.functional.one_hot(y, self.classes).to(x.dtype)
+        classes = self.family("classes").updated(weights.sum(0))
+        return self.having(classes=classes, features=self.family("features").updated(weights, x))
 
-    def log_normalizer(self) -> Tensor:
-        """log Z of the prior, in nats: after an update minus before it is the log evidence."""
-        return Dirichlet(self.concentration).log_normalizer() + self._features().log_normalizer()
+    def point(self, smoothing: float = 1e-12) -> dict[str, Tensor]:
+        """The parameters of largest likelihood; ``smoothing`` of each feature's variance is added."""
+        mu, sigma = self.family("features").point(smoothing)
+        return {"pi": self.family("classes").point(), "sigma": sigma, "mu": mu}
 
     def predictive(self, n: int) -> Tensor:
         """One row with the parameters integrated out: multivariate Student t."""
-        t = self._features().predictive()
+        t = self.family("features").predictive()
         with pyro.plate("data", n):
-            y = pyro.sample("y", Dirichlet(self.concentration).predictive())
+            y = pyro.sample("y", self.family("classes").predictive())
             return pyro.sample("x", dist.MultivariateStudentT(t.df[y], t.loc[y], t.scale_tril[y]))
-
-    def _features(self) -> NormalInverseWishart:
-        return NormalInverseWishart(self.loc, self.strength, self.df, self.factor)
 
     def _q_features(self) -> NormalInverseWishart:
         loc, factor = self.centre + self.spread * self.q_loc, self.spread[:, None] * self.q_factor

@@ -1,11 +1,13 @@
-"""Rules about closed forms: an update is Bayes' rule, and a marginal has the parameters integrated out."""
+"""Rules about closed forms: updates, marginals, merged shards and points of maximum likelihood."""
 
+import inspect
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ppl_gen.core import ProbabilisticModel, dtype_of, is_local
+from ppl_gen.errors import DataError
 from ppl_gen.testing.case import Case, first_line, identical, tensors_of
 from ppl_gen.testing.dependencies import compare
 from ppl_gen.testing.programs import check_names, check_shapes, parameter_names
@@ -49,7 +51,8 @@ def conjugate(c: Case) -> None:
     for seed in range(5):
         theta = {k: v["value"] for k, v in c.run("model", seed=seed, p=after).items() if k in globals_}
         prior, posterior = (c.scores("model", c.drawn | theta, p=q) for q in (p, after))
-        used = [name for name in c.joint if name in data or name in globals_]
+        tells = c.joint.ancestors(data)  # what the data tell of: a bin that they lie in
+        used = [name for name in c.joint if name in tells or name in globals_]
         log_joint = sum(prior[k].sum() for k in used)
         candidates.append(float(log_joint - sum(posterior[k].sum() for k in globals_)))
         size = max(size, float(sum(prior[k].abs().sum() for k in used)))
@@ -121,6 +124,101 @@ def predictive(c: Case) -> None:
                 "integrate the parameters out: a Normal-Gamma gives a Student t, a Dirichlet its mean",
                 "predictive",
             )
+
+
+@torch.no_grad()
+def merged(c: Case) -> None:
+    """What two learned from one prior, each from rows of its own, merges into what one learns from all."""
+    p: Any = c.p
+    if not (hasattr(p, "updated") and hasattr(p, "merged")):
+        return
+    data, n = _data(c), c.values["n"]
+    parts = [_updated(c, p, c.rows(index, data)) for index in torch.arange(n).split(n // 2 + 1)]
+    whole = tensors_of(_updated(c, p, data))
+    for one, other in (parts, parts[::-1]):
+        try:
+            found = tensors_of(one.merged(other, p))
+        except Exception as error:
+            c.refuse(
+                f"merged(other, prior) fails: {first_line(error)}",
+                "return the model that has learned what both have, and the prior once",
+                cause=error,
+            )
+        for name, value in whole.items():
+            if not torch.allclose(found[name], value, rtol=_tolerance(p, 0), atol=_tolerance(p, 0)):
+                c.refuse(
+                    f"merged() is wrong: two halves of the rows merge to another {name!r} than all rows give",
+                    "add what both have learned; what the prior says stands in both, and counts once",
+                )
+
+
+@torch.no_grad()
+def point(c: Case) -> None:
+    """``point`` maximises the likelihood of the rows that a ``flat`` model was updated on, and of no others.
+
+    Without smoothing, no step from it towards a draw of the posterior may raise the likelihood. Supports are
+    convex, so that such a step stays inside.
+    """
+    p: Any = c.p
+    if not hasattr(p, "point"):
+        return
+    if not hasattr(p, "flat"):
+        c.refuse("point() has no flat() beside it", "define flat(self): the limit of a prior worth no rows")
+    smoothing = inspect.signature(p.point).parameters.get("smoothing")
+    if smoothing is None or smoothing.default is smoothing.empty:
+        c.refuse("point() takes no smoothing with a default", "write point(self, smoothing=…)")
+    many = c.values | ({} if c.joint.given else {"n": 64 * c.values["n"]})
+    drawn = {name: site["value"] for name, site in c.run("model", many).items()} | c.data
+    data = {name: (many | drawn)[name] for name in _data(c)}
+    after = _updated(c, p, data)
+    found, again = (_point(c, _updated(c, q.flat(), data)) for q in (p, after))
+    if not all(bool(torch.isfinite(v).all()) for v in found.values()):
+        return  # of a class without rows every parameter is as likely as any other
+    globals_ = {name: v for name, v in drawn.items() if not is_local(c.sites[name])}
+    shapes = {name: tuple(value.shape) for name, value in found.items()}
+    if shapes != {name: tuple(value.shape) for name, value in globals_.items()}:
+        expected = ", ".join(f"{name} {tuple(value.shape)}" for name, value in globals_.items())
+        c.refuse(
+            f"point() gives {', '.join(f'{name} {shape}' for name, shape in shapes.items())}; the parameters "
+            f"of the joint are {expected}",
+            "return a value for every parameter, by name",
+        )
+    for name, value in found.items():
+        if not torch.allclose(value, again[name], rtol=_tolerance(p, 0), atol=_tolerance(p, 0)):
+            c.refuse(
+                f"flat() is not flat: {name!r} of largest likelihood depends on what was learned before",
+                "set what counts rows to zero: no prior counts, no prior rate",
+            )
+
+    def likelihood(theta: dict[str, Tensor]) -> float:
+        scores = c.scores("model", drawn | theta, many, p=p)
+        return float(sum(scores[name].sum() for name in data if name in scores))
+
+    best = likelihood(found)
+    for seed in range(16):
+        theta = {k: v["value"] for k, v in c.run("model", many, seed=seed, p=after).items() if k in globals_}
+        for step in (1.0, 0.1, 0.01, 0.001):
+            gain = likelihood({k: v.lerp(theta[k], step) for k, v in found.items()}) - best
+            if not gain <= _tolerance(p, best):
+                c.refuse(
+                    f"point() is not the maximum of the likelihood: elsewhere it is {gain:.3g} nats higher",
+                    "derive the point again: frequencies, means, variances that divide by n",
+                )
+
+
+def _data(c: Case) -> dict[str, Tensor]:
+    names = parameter_names(c, "updated", "updated(self, x, y)")
+    return {name: (c.values | c.drawn)[name] for name in names}
+
+
+def _point(c: Case, counted: Any) -> dict[str, Tensor]:
+    try:
+        found: dict[str, Tensor] = counted.point(smoothing=0.0)
+    except DataError:  # these rows determine no point
+        return {"none": torch.tensor(torch.nan)}
+    except Exception as error:
+        c.refuse(f"point(smoothing=0.0) fails: {first_line(error)}", "return parameters by name", cause=error)
+    return found
 
 
 def _tolerance(p: ProbabilisticModel, size: float) -> float:

@@ -100,7 +100,7 @@ def learning_curves(
     how = {name: learner.how if isinstance(learner, Learner) else "as given" for name, learner in each.items()}
     error, log_loss, confidence = scores
     return LearningCurves(
-        tuple(each), sizes, error, log_loss, confidence, how, data.name, str(regime), held_out, seed
+        tuple(each), sizes, error, log_loss, confidence, how, data.name, str(regime), len(tested), seed
     )
 
 

@@ -33,35 +33,43 @@ class AsIs:
 
 @dataclass(frozen=True)
 class Copies(AsIs):
-    """Every column is repeated ``copies`` times, each with Gaussian noise of ``noise`` standard deviations.
+    """The first ``columns`` (all by default) come ``copies`` times more, plus Gaussian noise.
 
     Features then depend on one another given the class, and naive Bayes counts one piece of evidence as
-    several. The models must have (copies + 1) times the features.
+    several: copies of all columns make it too sure, copies of some turn its decisions as well. The models
+    must have the copies among their features. ``noise`` is in standard deviations of the training rows.
     """
 
     copies: int = 1
+    columns: int | None = None
     noise: float = 0.0
 
     def __post_init__(self) -> None:
         whole("copies", self.copies)
+        if self.columns is not None:
+            whole("columns", self.columns)
         _within("noise", self.noise, float("inf"))
 
     def __call__(self, train: Dataset, test: Dataset, generator: Generator) -> Pair:
-        """Append the copies; the noise is in units of the training rows' spread."""
-        spread = train.x.std(0, correction=0)
+        """Append the copies."""
+        if self.columns is not None and self.columns > len(train.features):
+            raise DataError(f"columns: expected at most the {len(train.features)} there are, got {self.columns}")
+        spread = train.x.std(0, correction=0)[: self.columns]
         return self._wider(train, spread, generator), self._wider(test, spread, generator)
 
     def _wider(self, data: Dataset, spread: Tensor, generator: Generator) -> Dataset:
         columns, names = [data.x], list(data.features)
         for copy in range(1, self.copies + 1):
-            error = torch.randn(data.x.shape, generator=generator, dtype=torch.float64)
-            columns.append(data.x + self.noise * spread * error)
-            names += [f"{name}_copy{copy}" for name in data.features]
+            copied = data.x[:, : self.columns]
+            error = torch.randn(copied.shape, generator=generator, dtype=torch.float64)
+            columns.append(copied + self.noise * spread * error if self.noise else copied)
+            names += [f"{name}_copy{copy}" for name in data.features[: self.columns]]
         return replace(data, x=torch.cat(columns, 1), features=tuple(names))
 
     def __str__(self) -> str:
-        noise = f" with noise {self.noise:g}" if self.noise else ""
-        return f"with {self.copies} cop{'y' if self.copies == 1 else 'ies'} of each feature{noise}"
+        of = "each feature" if self.columns is None else f"the first {self.columns} features"
+        noise = f" plus noise of {self.noise:g} sd" if self.noise else ""
+        return f"with {self.copies} cop{'y' if self.copies == 1 else 'ies'} of {of}{noise}"
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,17 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import argparse  # noqa: E402
-import time  # noqa: E402
-from pathlib import Path  # noqa: E402
+import argparse
+import time
+from pathlib import Path
 
-import pandas  # noqa: E402
-import torch  # noqa: E402
+import pandas
+import torch
 
-from benchmarks.measure import machine  # noqa: E402
-from ppl_gen import LearningCurves, learning_curves, plot  # noqa: E402
-from ppl_gen.data import Dataset  # noqa: E402
-from ppl_gen.models import (  # noqa: E402
+from benchmarks.measure import machine
+from ppl_gen import LearningCurves, learning_curves, plot
+from ppl_gen.data import Dataset
+from ppl_gen.models import (
     BernoulliNaiveBayes,
     LogisticRegression,
     SharedGaussianNaiveBayes,
@@ -76,7 +76,9 @@ def told(title: str, curves: LearningCurves, seconds: float) -> str:
             f"{row['mean']:.4f} ± {row['high'] - row['mean']:.4f}"
             for score in ("error", "log loss")
             for model in curves.models
-            for _, row in table[(table["rows"] == size) & (table.score == score) & (table.model == model)].iterrows()
+            for _, row in table[
+                (table["rows"] == size) & (table.score == score) & (table.model == model)
+            ].iterrows()
         ]
         lines.append(f"| {size} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
@@ -90,10 +92,11 @@ def main() -> None:
     options = parser.parse_args()
     parts = [
         "# Ng and Jordan's two regimes\n",
-        "Written by `python -m benchmarks.ng_and_jordan FOLDER`. Naive Bayes is exact under its default, weak "
-        f"prior; logistic regression is at the mode under a prior of standard deviation {WIDE:g}, near maximum "
-        "likelihood. Naive Bayes sums missing votes out; logistic regression gets the training rows' mean. "
-        "Intervals of the table are 95 % each; who is ahead is told by intervals that hold for all sizes together.\n",
+        "Written by `python -m benchmarks.ng_and_jordan FOLDER`. Naive Bayes is exact under its default, "
+        f"weak prior; logistic regression is at the mode under a prior of standard deviation {WIDE:g}, near "
+        "maximum likelihood. Naive Bayes sums missing votes out; logistic regression gets the training rows' "
+        "mean. Intervals of the table are 95 % each; who is ahead is told by tests of the paired differences "
+        "that hold for all sizes together at 5 %.\n",
         machine(),
     ]
     for title, work in (("Pima", pima), ("Voting records", voting)):

@@ -53,5 +53,7 @@ class MAP:
         target = Unconstrained(start, guide, data, prior, "MAP")
         at, value, _ = mode(target, self.steps, self.newton)
         found = {name: part.detach() for name, part in target.values(at).items()}
-        note = f"log density of data and parameters {value:,.3f} nats at the mode, in unconstrained coordinates"
+        note = (
+            f"log density of data and parameters {value:,.3f} nats at the mode, in unconstrained coordinates"
+        )
         return Fitted(target.p, Mode(target.p, found), torch.zeros(0, dtype=torch.float64), None, note)

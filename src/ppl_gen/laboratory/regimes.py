@@ -53,7 +53,9 @@ class Copies(AsIs):
     def __call__(self, train: Dataset, test: Dataset, generator: Generator) -> Pair:
         """Append the copies."""
         if self.columns is not None and self.columns > len(train.features):
-            raise DataError(f"columns: expected at most the {len(train.features)} there are, got {self.columns}")
+            raise DataError(
+                f"columns: expected at most the {len(train.features)} there are, got {self.columns}"
+            )
         spread = train.x.std(0, correction=0)[: self.columns]
         return self._wider(train, spread, generator), self._wider(test, spread, generator)
 
@@ -94,10 +96,9 @@ class LabelShift(AsIs):
         probs = torch.tensor(self.probs, dtype=torch.float64)
         counts = torch.bincount(test.y, minlength=len(probs))
         total = (counts / probs)[probs > 0].min()
+        wanted = (total * probs + 1e-9).floor().tolist()
         order = torch.randperm(len(test), generator=generator)
-        kept = [
-            order[test.y[order] == k][: int(n)] for k, n in enumerate((total * probs + 1e-9).floor().tolist())
-        ]
+        kept = [order[test.y[order] == k][: int(n)] for k, n in enumerate(wanted)]
         rows = torch.cat(kept).sort().values
         if not len(rows):
             raise DataError(f"probs: expected test rows of every class that is wanted, got {counts.tolist()}")
@@ -116,7 +117,7 @@ class LabelShift(AsIs):
 
 @dataclass(frozen=True)
 class Missing(AsIs):
-    """A ``share`` of the cells is deleted at random, of the test rows and (if ``train``) of the training rows.
+    """A ``share`` of the cells is deleted at random, of test rows and (if ``train``) of training rows.
 
     Generative models sum the missing cells out; for models that are given x, the means of the training
     rows stand in. Functions of the user's get NaN.
@@ -162,4 +163,6 @@ class FewLabels(AsIs):
 
 def _within(name: str, value: Any, most: float) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < most:
-        raise DataError(f"{name}: expected a number from 0 up{f', below {most:g}' if most < 9 else ''}, got {value!r}")
+        raise DataError(
+            f"{name}: expected a number from 0 up{f', below {most:g}' if most < 9 else ''}, got {value!r}"
+        )

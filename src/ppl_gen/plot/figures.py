@@ -189,7 +189,9 @@ def learning_curves(
     return ax
 
 
-def calibration(probs: Any, y: Any, *, bins: int = 10, of: int | None = None, ax: "Axes | None" = None) -> "Axes":
+def calibration(
+    probs: Any, y: Any, *, bins: int = 10, of: int | None = None, ax: "Axes | None" = None
+) -> "Axes":
     """A reliability diagram: how often it came true against the probability it was given.
 
     On the diagonal a model is calibrated; below it is too sure, of what it is sure of. The bars are 95 %

@@ -54,8 +54,8 @@ def twins(w: Workshop) -> Section:
                 ("rows", *curves.models, "ahead"),
                 rows,
                 f"{score.capitalize()}: means of {curves.repeats} repeats with 95 % intervals. A model is "
-                "ahead where the 95 % interval of the paired difference excludes zero; these intervals hold "
-                "for all sizes together.",
+                "ahead where the 95 % interval of the paired difference excludes zero, widened so that all "
+                "sizes hold together.",
                 numbers=(0, 1, 2),
             ),
         ]
@@ -90,11 +90,11 @@ def twins(w: Workshop) -> Section:
             w.card(lr.model, observed=("y",)),
             parts[0],
             parts[1],
-            f"{curves.verdict('log loss')} The thirty measurements repeat one another: within a class their "
-            f"correlation is {number(_correlation(data), 2)} on average, regardless of sign, while naive Bayes "
-            f"counts them as independent evidence. From {sizes[-1]} rows it is {percent(sure[NB])} sure of its "
-            f"decisions on average and right in {percent(right[NB])}; logistic regression is "
-            f"{percent(sure[LR])} sure and right in {percent(right[LR])}.",
+            f"{curves.verdict('log loss')} The thirty measurements repeat one another: within a class "
+            f"their correlation is {number(_correlation(data), 2)} on average, regardless of sign, while "
+            f"naive Bayes counts them as independent evidence. From {sizes[-1]} rows it is "
+            f"{percent(sure[NB])} sure of its decisions on average and right in {percent(right[NB])}; "
+            f"logistic regression is {percent(sure[LR])} sure and right in {percent(right[LR])}.",
             parts[2],
             parts[3],
             w.tree(

@@ -62,7 +62,7 @@ def test_newton_and_l_bfgs_end_at_the_same_place():
         assert target(target.start).item() < value - 1  # where it began
         torch.testing.assert_close(climbed(target, 500), at, rtol=0, atol=1e-4)
         torch.testing.assert_close(
-            precision, -torch.autograd.functional.hessian(target, at), rtol=1e-6, atol=1e-8
+            precision, -torch.autograd.functional.hessian(target, at), rtol=0, atol=1e-5
         )
         torch.testing.assert_close(
             torch.autograd.functional.jacobian(target, at), torch.zeros_like(at), rtol=0, atol=1e-5
@@ -87,8 +87,9 @@ def test_a_plain_sum_is_the_elbo_of_a_point():
 def test_discrete_variables_of_a_row_are_summed_out():
     x = torch.cat([torch.randn(40, 1) - 4, torch.randn(40, 1) + 4]).double()
     posterior = fit(GaussianMixture(2, 1, strength=0.1), MAP(), x=x)
-    assert ask(posterior, "p(z | x)", x=x).how == "exact, at the mode" or posterior.point
-    z = ask(posterior, "p(z | x)", x=x).mode
+    answer = ask(posterior, "p(z | x)", x=x)
+    z = answer.mode
+    assert answer.how == "enumerated, at the mode"
     assert min((z[:40] == z[0]).double().mean(), (z[40:] != z[0]).double().mean()) > 0.95
 
 

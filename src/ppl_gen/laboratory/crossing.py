@@ -34,13 +34,20 @@ class Crossing:
         """Whether there is one."""
         return self.rows is not None
 
-    def __str__(self) -> str:
+    @property
+    def interval(self) -> tuple[float, float, float] | None:
+        """rows, low and high, if there is one."""
         if self.rows is None or self.low is None or self.high is None:
+            return None
+        return self.rows, self.low, self.high
+
+    def __str__(self) -> str:
+        if self.interval is None:
             return "no crossing"
-        least, most = self.sizes
-        low = f"{self.low:,.0f}" if self.low > least else f"{least:,} or fewer"
-        high = f"{self.high:,.0f}" if self.high < most else f"{most:,} or more"
-        return f"the curves cross at about {self.rows:,.0f} rows (95 % interval {low} to {high})"
+        (rows, low, high), (least, most) = self.interval, self.sizes
+        start = f"{low:,.0f}" if low > least else f"{least:,} or fewer"
+        end = f"{high:,.0f}" if high < most else f"{most:,} or more"
+        return f"the curves cross at about {rows:,.0f} rows (95 % interval {start} to {end})"
 
 
 def half_width(values: Tensor) -> Tensor:
@@ -93,8 +100,9 @@ def crossing(
 ) -> Crossing:
     """Where the mean of the paired ``difference`` (repeats, sizes), first name's less second's, changes sign.
 
-    There is a crossing where one model is ahead at some size and the other at another, by `leaders`; so at
-    most 5 in 100 experiments find one where there is none. The crossing's own interval is that of the bootstrap over repeats (percentiles of `DRAWS` resamples).
+    There is a crossing where one model is ahead at some size and the other at another, by `leaders`, so at most
+    5 in 100 experiments find one where there is none. The crossing's own interval is that of the bootstrap
+    over repeats: percentiles of `DRAWS` resamples.
     """
     ends = (sizes[0], sizes[-1])
     held = [int(s) for s in leaders(difference) if s]

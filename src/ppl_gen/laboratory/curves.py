@@ -134,7 +134,7 @@ class LearningCurves:
         with plot.style(dark):
             curves = dict(zip(self.models, self.scores(score), strict=True))
             found = self.crossing(score) if len(self.models) == 2 and score in SCORES else None
-            mark = (found.rows, found.low, found.high) if found else None
+            mark = found.interval if found else None
             drawn: Any = plot.learning_curves(self.sizes, curves, ylabel=UNITS[score], crossing=mark).figure
         figure: Figure = drawn
         return figure

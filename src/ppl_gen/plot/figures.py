@@ -214,7 +214,7 @@ def calibration(
     for i, (name, values) in enumerate(several.items()):
         curve = calibration_curve(values, y, bins=bins, of=of)
         ends = np.stack([curve.observed - curve.low, curve.high - curve.observed])
-        look = {"color": _colour(i), "marker": MARKERS[i % len(MARKERS)], "markersize": 4.5}
+        look: Any = {"color": _colour(i), "marker": MARKERS[i % len(MARKERS)], "markersize": 4.5}
         ax.errorbar(curve.predicted, curve.observed, ends, elinewidth=1.0, capsize=2, **look)
         said = f"{name}: {curve.error:.3f}" if name else f"expected calibration error {curve.error:.3f}"
         ax.annotate(said, (0.03, 0.97 - 0.075 * i), xycoords="axes fraction", va="top", color=_colour(i))

@@ -1,13 +1,15 @@
 """ppl-gen: a probabilistic model is one joint distribution, and every use of it a question to that joint."""
 
 from ppl_gen.ask import Answer, ask
+from ppl_gen.calibration import CalibrationCurve, calibration_curve
 from ppl_gen.core import ProbabilisticModel
 from ppl_gen.diagnostics import summary, to_arviz
 from ppl_gen.engine import Importance, LowerBound
 from ppl_gen.equivalence import logistic_equivalent
 from ppl_gen.explanation import explain
 from ppl_gen.fit import fit
-from ppl_gen.inference import NUTS, SVI, Exact, Laplace, MaximumLikelihood
+from ppl_gen.inference import MAP, NUTS, SVI, Exact, Laplace, MaximumLikelihood
+from ppl_gen.laboratory import LearningCurves, learning_curves
 from ppl_gen.notation import Factorization
 from ppl_gen.posterior import Posterior, merge
 from ppl_gen.storage import load, save
@@ -25,6 +27,8 @@ __all__ = [
     "explain",
     "logistic_equivalent",
     "columns_of",
+    "calibration_curve",
+    "learning_curves",
     "check_model",
     "save",
     "load",
@@ -33,10 +37,13 @@ __all__ = [
     "Posterior",
     "Answer",
     "Factorization",
+    "LearningCurves",
+    "CalibrationCurve",
     # methods of inference, and of answering
     "Exact",
     "MaximumLikelihood",
     "SVI",
+    "MAP",
     "Laplace",
     "NUTS",
     "Importance",

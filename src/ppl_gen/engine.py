@@ -147,8 +147,10 @@ class Engine:
         if self._world.who == "guide":
             return f"guide {self._world.line.line}"
         if any(self._integrable(terms) for terms in found):
-            return f"quadrature (error {self._halved:.0e})" if self._halved is not None else "quadrature"
-        return "enumerated" if any(terms.summed for terms in found) else "exact"
+            name = "quadrature" if self._halved is None else f"quadrature (error {self._halved:.0e})"
+        else:
+            name = "enumerated" if any(terms.summed for terms in found) else "exact"
+        return f"{name}, at the mode" if self._world.who == "mode" else name
 
     def _finish(self, error: Tensor, k: Tensor, exact: bool | None = None, bound: bool = False) -> None:
         """Put the figures of merit into `how`, and warn where they are bad."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ppl_gen.calibration import calibration_curve
 from ppl_gen.errors import DataError
 from ppl_gen.plot.style import MARKERS, PALETTE, style
 
@@ -126,7 +127,12 @@ def images(
 
 
 def learning_curves(
-    sizes: Any, curves: Mapping[str, Any], *, ylabel: str, ax: "Axes | None" = None
+    sizes: Any,
+    curves: Mapping[str, Any],
+    *,
+    ylabel: str,
+    crossing: tuple[float, float, float] | None = None,
+    ax: "Axes | None" = None,
 ) -> "Axes":
     """A score against the number of training rows: means over repeats, with 95 % intervals of the mean.
 
@@ -134,6 +140,7 @@ def learning_curves(
         sizes: training rows, (sizes,).
         curves: name -> scores (repeats, sizes). One repeat has no interval.
         ylabel: the score and its unit.
+        crossing: the rows where two curves cross, and the ends of its interval: a line and a shade.
 
     Raises:
         DataError: a curve does not fit the sizes.
@@ -158,6 +165,19 @@ def learning_curves(
             ax.fill_between(x, mean - half, mean + half, color=_colour(i), alpha=0.2, linewidth=0)
         ax.plot(x, mean, color=_colour(i), marker=MARKERS[i % len(MARKERS)], markersize=4.5)
         ends.append((float(mean[-1]), name, _colour(i)))
+    if crossing is not None:
+        at, low, high = crossing
+        ax.axvspan(low, high, color=PALETTE[-1], alpha=0.15, linewidth=0)
+        ax.axvline(at, color=PALETTE[-1], linewidth=1.2, linestyle=DASHES[2])
+        ax.annotate(
+            f"cross at {at:,.0f}",
+            (at, 1),
+            (4, -2),
+            textcoords="offset points",
+            xycoords=ax.get_xaxis_transform(),
+            va="top",
+            color=PALETTE[-1],
+        )
     ax.set_xscale("log")
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_locator(FixedLocator(list(_apart(x))))
@@ -166,6 +186,46 @@ def learning_curves(
     ax.set_label(f"learning curves of {', '.join(curves)}")
     ax.set_xlabel("training rows")
     ax.set_ylabel(ylabel)
+    return ax
+
+
+def calibration(
+    probs: Any, y: Any, *, bins: int = 10, of: int | None = None, ax: "Axes | None" = None
+) -> "Axes":
+    """A reliability diagram: how often it came true against the probability it was given.
+
+    On the diagonal a model is calibrated; below it is too sure, of what it is sure of. The bars are 95 %
+    intervals of each bin; one in twenty misses the diagonal by chance.
+
+    Args:
+        probs, y, bins, of: as for `ppl_gen.calibration_curve`; or a mapping of names to ``probs``, to compare
+            several models on the same rows.
+
+    Raises:
+        DataError: the shapes or values do not fit.
+
+    >>> ax = calibration([0.2] * 5 + [0.9] * 2, [0, 0, 1, 0, 0, 1, 1], bins=2)
+    >>> ax.get_xlabel(), [text.get_text() for text in ax.texts]
+    ('predicted probability', ['expected calibration error 0.029'])
+    """
+    several = probs if isinstance(probs, Mapping) else {"": probs}
+    ax = _axes(ax, (3.9, 3.6))
+    ax.plot([0, 1], [0, 1], color=PALETTE[-1], linewidth=1.0, linestyle=DASHES[2])
+    for i, (name, values) in enumerate(several.items()):
+        curve = calibration_curve(values, y, bins=bins, of=of)
+        ends = np.stack([curve.observed - curve.low, curve.high - curve.observed])
+        look: Any = {"color": _colour(i), "marker": MARKERS[i % len(MARKERS)], "markersize": 4.5}
+        ax.errorbar(curve.predicted, curve.observed, ends, elinewidth=1.0, capsize=2, **look)
+        said = f"{name}: {curve.error:.3f}" if name else f"expected calibration error {curve.error:.3f}"
+        ax.annotate(said, (0.03, 0.97 - 0.075 * i), xycoords="axes fraction", va="top", color=_colour(i))
+    if "" not in several:
+        ax.set_title("expected calibration error", fontsize="medium", fontweight="normal")
+    ax.set_xlim(-0.02, 1.02)
+    ax.set_ylim(-0.02, 1.02)
+    ax.set_aspect("equal")
+    ax.set_label(f"calibration{' of ' + ', '.join(several) if '' not in several else ''}")
+    ax.set_xlabel("predicted probability")
+    ax.set_ylabel("observed frequency")
     return ax
 
 

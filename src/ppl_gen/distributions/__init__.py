@@ -1,11 +1,13 @@
 """Densities and conjugate families that Pyro lacks."""
 
+from ppl_gen.distributions.bandwidth import leave_one_out, select_bandwidth
 from ppl_gen.distributions.categories import ColumnCategorical, ColumnDirichlet
 from ppl_gen.distributions.columns import Columns
 from ppl_gen.distributions.conjugate import Dirichlet, NormalGamma, SharedNormalGamma
 from ppl_gen.distributions.conjugate_counts import Beta, DirichletGamma, Dirichlets, Gamma
 from ppl_gen.distributions.count_vector import CountVector
 from ppl_gen.distributions.inverse_wishart import InverseWishartCholesky
+from ppl_gen.distributions.kernel_density import KernelDensity, Values
 from ppl_gen.distributions.likelihoods import (
     Bernoulli,
     BetaBinomial,
@@ -38,6 +40,7 @@ __all__ = [
     "Gamma",
     "Gaussian",
     "InverseWishartCholesky",
+    "KernelDensity",
     "Likelihood",
     "Moments",
     "NormalGamma",
@@ -45,8 +48,11 @@ __all__ = [
     "NormalInverseWishart",
     "Prior",
     "SharedNormalGamma",
+    "Values",
     "centre_and_spread",
     "filled",
     "kmeans_plus_plus",
+    "leave_one_out",
     "score_rows",
+    "select_bandwidth",
 ]

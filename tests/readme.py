@@ -56,7 +56,8 @@ def table() -> str:
     for name in sorted(models.__all__):
         model = example(getattr(models, name))
         answers = ", ".join(code(question) for question in questions(model))
-        guide = code(model.approximation) if model.approximation else "automatic"
+        guide = "none" if hasattr(model, "cross_validated") else "automatic"
+        guide = code(model.approximation) if model.approximation else guide
         lines.append(f"| {code(name)} | {code(model.joint)} | {guide} | {answers} |")
     return "\n".join(lines)
 

@@ -8,7 +8,7 @@ from ppl_gen.engine import Importance, LowerBound
 from ppl_gen.equivalence import logistic_equivalent
 from ppl_gen.explanation import explain
 from ppl_gen.fit import fit
-from ppl_gen.inference import MAP, NUTS, SVI, Exact, Laplace, MaximumLikelihood
+from ppl_gen.inference import MAP, NUTS, SVI, CrossValidation, Exact, Laplace, MaximumLikelihood
 from ppl_gen.laboratory import LearningCurves, learning_curves
 from ppl_gen.notation import Factorization
 from ppl_gen.posterior import Posterior, merge
@@ -42,6 +42,7 @@ __all__ = [
     # methods of inference, and of answering
     "Exact",
     "MaximumLikelihood",
+    "CrossValidation",
     "SVI",
     "MAP",
     "Laplace",

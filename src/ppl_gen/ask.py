@@ -102,7 +102,8 @@ class Answer(Engine):
     @property
     def how(self) -> str:
         """How the last numbers were obtained: exact, enumerated, an average, importance sampled, a bound."""
-        return self._how
+        used = self._above.factors | (self._below.factors if self._below else set())
+        return ", at ".join([self._how, *(e for v, e in self._world.p.estimates.items() if v in used)])
 
     @property
     def standard_error(self) -> Tensor | None:
@@ -201,7 +202,7 @@ class Answer(Engine):
 
     def __repr__(self) -> str:
         rows = f" for {self._given.n:,} rows" if self._has_rows else ""
-        return f"{self.question} of {type(self._world.p).__name__}{rows}, {self._how}"
+        return f"{self.question} of {type(self._world.p).__name__}{rows}, {self.how}"
 
     def _repr_html_(self) -> str:
         name = self._targets[0]

@@ -32,12 +32,15 @@ class ProbabilisticModel(PyroModule):
     `model` and `guide`, in this order. Conjugate models add ``updated``, ``log_normalizer``, ``marginal``
     (the line of one row with the parameters integrated out) and ``predictive`` (that line's program; the
     parameters in its signature may also be given, and are then not integrated out).
-    ``svi`` holds the settings of `SVI` that suit the model; ``initialize(**data)`` starts the guide.
+    ``svi`` holds the settings of `SVI` that suit the model; ``initialize(**data)`` starts the guide. A model
+    that keeps its rows adds ``cross_validated(**rows)`` and ``before(prior)``; ``grows`` names the buffers
+    whose last dimension follows the rows.
     """
 
     joint: str = ""
     approximation: str = ""
     marginal: str = ""
+    grows: tuple[str, ...] = ()
     svi: Mapping[str, Any] = {}
 
     def __new__(cls, *args: Any, **kwargs: Any) -> "ProbabilisticModel":
@@ -57,6 +60,11 @@ class ProbabilisticModel(PyroModule):
 
     def initialize(self, *args: Any, **data: Any) -> None:
         """Start the guide near the data, before the first step of SVI. Nothing by default."""
+
+    @property
+    def estimates(self) -> Mapping[str, str]:
+        """What a variable's factor holds fixed at an estimate, in words; answers quote it."""
+        return {}
 
     @property
     def configuration(self) -> dict[str, Any]:

@@ -9,8 +9,8 @@ import torch
 
 from ppl_gen.checks import called
 from ppl_gen.core import ProbabilisticModel
-from ppl_gen.errors import DataError, NonFinite
-from ppl_gen.inference import SVI, Exact, MaximumLikelihood
+from ppl_gen.errors import DataError, NonFinite, Unanswerable
+from ppl_gen.inference import SVI, CrossValidation, Exact, MaximumLikelihood
 from ppl_gen.inference.guides import Point
 from ppl_gen.inference.method import Fitted
 from ppl_gen.inference.nuts import Draws
@@ -36,8 +36,8 @@ def fit(
 
     Args:
         model: the joint, or a posterior to continue.
-        method: `Exact`, `MaximumLikelihood`, `MAP`, `SVI`, `Laplace` or `NUTS`; by default exact where
-            there is a closed form, else SVI.
+        method: `Exact`, `MaximumLikelihood`, `CrossValidation`, `MAP`, `SVI`, `Laplace` or `NUTS`; by default
+            exact where there is a closed form, cross-validation where a model keeps its rows, else SVI.
         batches: for a method that counts (the first two), the data in parts, each a mapping such as
             ``{"x": rows, "y": labels}``: one is looked at, and held, at a time.
         data: by name, rows first, such as x (n, features) and y (n,): NumPy arrays (memory maps too: they
@@ -63,22 +63,36 @@ def fit(
     if unnamed or arrays or isinstance(method, list | tuple):
         raise DataError(f"data are passed by name, as in {start.joint}: fit(model, x=…)")
     if method is None:
-        method = before.method if before else (Exact() if hasattr(start, "updated") else SVI())
+        method = before.method if before else _default(start)
     if isinstance(method, type) or not hasattr(method, "fit"):
         raise DataError(f"method: expected Exact(), SVI(…) or another method, got {called(method)}")
+    if hasattr(start, "cross_validated") and not isinstance(method, CrossValidation):
+        raise Unanswerable(
+            f"{type(start).__name__} keeps the rows themselves, which {type(method).__name__}() cannot give "
+            f"it: use CrossValidation()"
+        )
     counts = isinstance(method, Exact | MaximumLikelihood)
     if not data and batches is None:
         raise DataError(f"fit needs data named like the variables of {start.joint}")
     if batches is not None and (data or not counts):
-        raise DataError("batches: expected no other data beside them, and Exact() or MaximumLikelihood()")
+        raise DataError(
+            "batches: expected no other data beside them, and Exact() or MaximumLikelihood(). A method that "
+            "needs all rows together would not save memory: pass them by name"
+        )
     with isolated(getattr(method, "seed", 0), grad=True):
         if batches is not None:
             return _streamed(start, before, method, batches)
         admitted = _admitted(start, method, data)
-        if counts:
+        if counts or isinstance(method, CrossValidation):
             return _counted(start, before, method, admitted)
         method = method.resolved(start) if isinstance(method, SVI) else method
         return _approximate(start, before, method, admitted, admitted.fingerprint())
+
+
+def _default(start: ProbabilisticModel) -> Any:
+    if hasattr(start, "updated"):
+        return Exact()
+    return CrossValidation() if hasattr(start, "cross_validated") else SVI()
 
 
 def _admitted(start: ProbabilisticModel, method: Any, data: Mapping[str, Any]) -> Data:
@@ -96,7 +110,7 @@ def _refuse_gaps(p: ProbabilisticModel, data: Data, method: Any) -> None:
     line = Factorization(p.joint)
     for name in data.seen:
         children = sorted(child for child, parents in line.items() if name in parents)
-        if children and not isinstance(method, Exact | MaximumLikelihood):
+        if children and not isinstance(method, Exact | MaximumLikelihood | CrossValidation):
             row = torch.nonzero(~data.seen[name])[0].tolist()
             raise DataError(
                 f"{name}: expected no missing cells, since {', '.join(children)} depends on it; got NaN at "

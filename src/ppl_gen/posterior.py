@@ -14,6 +14,8 @@ from torch import Tensor
 from ppl_gen.checks import whole
 from ppl_gen.core import ProbabilisticModel, Site, arguments, run, variables
 from ppl_gen.errors import DataError, NoEvidence
+from ppl_gen.inference.cross_validation import CrossValidation, note
+from ppl_gen.inference.exact import Exact
 from ppl_gen.inference.guides import Point
 from ppl_gen.inference.nuts import Draws
 from ppl_gen.inference.svi import estimate_elbo
@@ -70,6 +72,12 @@ class Posterior:
                 f"{type(self.method).__name__} finds a point, which has neither evidence nor a bound on it. "
                 f"Exact() knows the log evidence, SVI() bounds it."
             )
+        if isinstance(self.method, CrossValidation):
+            raise NoEvidence(
+                f"{type(self.model).__name__} has no evidence: what cross-validation chooses has no prior to "
+                f"integrate over, and each row's density is made of the rows themselves. Its score is "
+                f"posterior.model.leave_one_out, the log likelihood of each row given the others."
+            )
         if self.evidence is None:
             raise NoEvidence(
                 f"the log evidence of {type(self.model).__name__} under {type(self.method).__name__} has no "
@@ -86,6 +94,15 @@ class Posterior:
     def point(self) -> dict[str, Tensor]:
         """The parameters, if the method found a single value of each (as `MAP` does); else empty."""
         return self.guide.values if isinstance(self.guide, Point) else {}
+
+    @property
+    def joint(self) -> ProbabilisticModel:
+        """The joint of the data fitted: the latents as they were before, all else as trained or chosen."""
+        if isinstance(self.method, CrossValidation):
+            model: Any = self.model
+            chosen: ProbabilisticModel = model.before(self.prior)
+            return chosen
+        return self.prior if self.guide is None else self.model
 
     def draw(self, draws: int = 1000, seed: int | None = None) -> dict[str, Tensor]:
         """Draws of the parameters: name -> tensor of shape ``(draws, *shape)``.
@@ -149,10 +166,13 @@ class Posterior:
             )
         if self.point:
             raise NoEvidence("a point has no ELBO: log q of it is infinite. Use SVI().")
+        if isinstance(self.method, CrossValidation):
+            raise NoEvidence(
+                "there is no ELBO, since there is no evidence to bound: see posterior.model.leave_one_out"
+            )
         with isolated(seed):
             values = admit(self.model, data, missing=True) if data else self.fitted_data()
-            joint = self.prior if self.guide is None else self.model
-            return estimate_elbo(joint.model, self.latents, values, draws, self.yesterday)
+            return estimate_elbo(self.joint.model, self.latents, values, draws, self.yesterday)
 
     def fitted_data(self) -> Data:
         """The data of the last fit.
@@ -174,6 +194,8 @@ class Posterior:
             evidence = f"log evidence {self.evidence:,.3f} nats (exact)"
         elif self.point:
             evidence = f"none ({self.guide.what})"
+        elif isinstance(self.method, CrossValidation):
+            evidence = "none (cross-validated)"
         elif isinstance(self.guide, Draws):
             evidence = "none: draws have no density"
         else:
@@ -201,7 +223,9 @@ class Posterior:
         else:
             prior = self.prior
             model = model.merged(other.model, prior)
-            evidence = float(model.log_normalizer() - prior.log_normalizer())
+            if isinstance(self.method, Exact):
+                evidence = float(model.log_normalizer() - prior.log_normalizer())
+        local = {name for name, site in self.sites.items() if site.local}
         n = self.n + other.n
         return replace(
             self,
@@ -213,6 +237,7 @@ class Posterior:
             fingerprints=self.fingerprints + other.fingerprints,
             evidence=evidence,
             data=None,
+            note=note(model) if isinstance(self.method, CrossValidation) else self.note,
             _drawn={},
         )
 

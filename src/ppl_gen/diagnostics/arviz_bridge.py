@@ -196,7 +196,7 @@ class _Bridge:
     def __init__(self, posterior: Posterior, data: Data, draws: int):
         self.posterior, self.data, self.draws = posterior, data, draws
         # As for the ELBO: a trained model is the joint, with its learned parameters; an exact update is not.
-        self.joint = posterior.prior if posterior.guide is None else posterior.model
+        self.joint = posterior.joint
         self.given = {**data.inputs, "n": data.n}
         self.fixed = {name: v for name, v in data.observed.items() if not data.sites[name].local}
         self.plates: int | None = None
@@ -258,7 +258,8 @@ class _Bridge:
         elif "posterior" in groups:
             groups["posterior"].attrs |= {"independent_draws": 1, "how": f"independent draws of {source}"}
         if "log_likelihood" in groups:
-            groups["log_likelihood"].attrs["how"] = how
+            fixed = [f"{name}: at {what}" for name, what in posterior.model.estimates.items()]
+            groups["log_likelihood"].attrs["how"] = "; ".join([how, *fixed])
         return xarray.DataTree.from_dict({"/": xarray.Dataset(attrs=attrs), **groups})
 
     def _draw(self, latents: Callable[..., Any], observed: Named | Mapping[str, Tensor]) -> _Draw:

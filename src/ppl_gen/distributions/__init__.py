@@ -1,5 +1,6 @@
 """Densities and conjugate families that Pyro lacks."""
 
+from ppl_gen.distributions.bandwidth import leave_one_out, select_bandwidth
 from ppl_gen.distributions.bins import Histogram, UniformBin, bin_of
 from ppl_gen.distributions.categories import ColumnCategorical, ColumnDirichlet
 from ppl_gen.distributions.columns import Columns
@@ -7,6 +8,7 @@ from ppl_gen.distributions.conjugate import Dirichlet, NormalGamma, SharedNormal
 from ppl_gen.distributions.conjugate_counts import Beta, DirichletGamma, Dirichlets, Gamma
 from ppl_gen.distributions.count_vector import CountVector
 from ppl_gen.distributions.inverse_wishart import InverseWishartCholesky
+from ppl_gen.distributions.kernel_density import KernelDensity, Values
 from ppl_gen.distributions.likelihoods import (
     Bernoulli,
     BetaBinomial,
@@ -40,6 +42,7 @@ __all__ = [
     "Gaussian",
     "Histogram",
     "InverseWishartCholesky",
+    "KernelDensity",
     "Likelihood",
     "Moments",
     "NormalGamma",
@@ -49,8 +52,11 @@ __all__ = [
     "SharedNormalGamma",
     "UniformBin",
     "bin_of",
+    "Values",
     "centre_and_spread",
     "filled",
     "kmeans_plus_plus",
+    "leave_one_out",
     "score_rows",
+    "select_bandwidth",
 ]

@@ -1,5 +1,6 @@
 """Methods of inference. Nothing here names a model."""
 
+from ppl_gen.inference.cross_validation import CrossValidation
 from ppl_gen.inference.elbo import elbo
 from ppl_gen.inference.exact import Exact
 from ppl_gen.inference.laplace import Laplace
@@ -8,4 +9,4 @@ from ppl_gen.inference.maximum_likelihood import MaximumLikelihood
 from ppl_gen.inference.nuts import NUTS
 from ppl_gen.inference.svi import SVI
 
-__all__ = ["MAP", "NUTS", "SVI", "Exact", "Laplace", "MaximumLikelihood", "elbo"]
+__all__ = ["MAP", "NUTS", "SVI", "CrossValidation", "Exact", "Laplace", "MaximumLikelihood", "elbo"]

@@ -6,6 +6,7 @@ from ppl_gen.models.discretised_regression import DiscretisedRegression
 from ppl_gen.models.gaussian_mixture import GaussianMixture
 from ppl_gen.models.gaussian_naive_bayes import GaussianNaiveBayes
 from ppl_gen.models.gaussian_regression import GaussianRegression
+from ppl_gen.models.kernel_naive_bayes import KernelNaiveBayes
 from ppl_gen.models.linear_discriminant_analysis import LinearDiscriminantAnalysis
 from ppl_gen.models.linear_regression import LinearRegression
 from ppl_gen.models.logistic_regression import LogisticRegression
@@ -24,6 +25,7 @@ __all__ = [
     "GaussianMixture",
     "GaussianNaiveBayes",
     "GaussianRegression",
+    "KernelNaiveBayes",
     "LinearDiscriminantAnalysis",
     "LinearRegression",
     "LogisticRegression",

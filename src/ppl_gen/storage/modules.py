@@ -46,7 +46,11 @@ def filled(parts: Mapping[str, Any], tensors: Mapping[str, Tensor], part: str, f
     inside = dict(module.named_modules())
     file_says = {name: kind for name, (kind, _) in saved["modules"].items()}
     _same("module", part, file_says, {name: type(m).__name__ for name, m in inside.items()})
-    shapes = ({name: tuple(t.shape) for name, t in sorted(ts.items())} for ts in (there, here))
+    grows = getattr(fresh, "grows", ())
+    shapes = (
+        {name: tuple(t.shape[:-1] if name in grows else t.shape) for name, t in sorted(ts.items())}
+        for ts in (there, here)
+    )
     _same("tensor", part, *shapes)
     for name, tensor in there.items():
         order = saved["orders"].get(name, range(tensor.dim()))

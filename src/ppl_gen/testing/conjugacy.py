@@ -9,7 +9,7 @@ from torch import Tensor
 from ppl_gen.core import ProbabilisticModel, dtype_of, is_local
 from ppl_gen.errors import DataError
 from ppl_gen.testing.case import Case, first_line, identical, tensors_of
-from ppl_gen.testing.dependencies import compare
+from ppl_gen.testing.dependencies import compare, with_rows
 from ppl_gen.testing.programs import check_names, check_shapes, parameter_names
 
 
@@ -105,7 +105,8 @@ def predictive(c: Case) -> None:
     check_names(c, "predictive", nodes, line)
     check_shapes(c, "predictive", nodes)
     if not hasattr(p, "updated"):
-        compare(c, "predictive", line, c.values, [c.run("predictive", seed=s) for s in range(4)])
+        own = with_rows(c)
+        compare(c, "predictive", line, c.values, [c.run("predictive", seed=s, p=own) for s in range(4)], own)
         return
     names, n = parameter_names(c, "updated", "updated(self, x, y)"), c.values["n"]
     row_data = {name: (c.values | c.drawn)[name] for name in names}

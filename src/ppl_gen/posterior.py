@@ -225,7 +225,6 @@ class Posterior:
             model = model.merged(other.model, prior)
             if isinstance(self.method, Exact):
                 evidence = float(model.log_normalizer() - prior.log_normalizer())
-        local = {name for name, site in self.sites.items() if site.local}
         n = self.n + other.n
         return replace(
             self,

@@ -7,7 +7,8 @@ from ppl_gen.engine import Importance, LowerBound
 from ppl_gen.equivalence import logistic_equivalent
 from ppl_gen.explanation import explain
 from ppl_gen.fit import fit
-from ppl_gen.inference import NUTS, SVI, Exact, Laplace, MaximumLikelihood
+from ppl_gen.inference import MAP, NUTS, SVI, Exact, Laplace, MaximumLikelihood
+from ppl_gen.laboratory import LearningCurves, learning_curves
 from ppl_gen.notation import Factorization
 from ppl_gen.posterior import Posterior, merge
 from ppl_gen.storage import load, save
@@ -25,6 +26,7 @@ __all__ = [
     "explain",
     "logistic_equivalent",
     "columns_of",
+    "learning_curves",
     "check_model",
     "save",
     "load",
@@ -33,10 +35,12 @@ __all__ = [
     "Posterior",
     "Answer",
     "Factorization",
+    "LearningCurves",
     # methods of inference, and of answering
     "Exact",
     "MaximumLikelihood",
     "SVI",
+    "MAP",
     "Laplace",
     "NUTS",
     "Importance",

@@ -130,7 +130,8 @@ class Engine:
             return f"{self._world.who} average ({draws})"
         if self._world.who == "guide":
             return f"guide {self._world.line.line}"
-        return "enumerated" if any(terms.summed for terms in found) else "exact"
+        name = "enumerated" if any(terms.summed for terms in found) else "exact"
+        return f"{name}, at the mode" if self._world.who == "mode" else name
 
     def _finish(self, error: Tensor, k: Tensor, exact: bool | None = None, bound: bool = False) -> None:
         """Put the figures of merit into `how`, and warn where they are bad."""

@@ -36,7 +36,7 @@ def fit(
 
     Args:
         model: the joint, or a posterior to continue.
-        method: `Exact`, `MaximumLikelihood`, `SVI`, `Laplace` or `NUTS`; by default exact where there is a
+        method: `Exact`, `MaximumLikelihood`, `MAP`, `SVI`, `Laplace` or `NUTS`; by default exact where there is a
             closed form, else SVI.
         batches: for a method that counts (the first two), the data in parts, each a mapping such as
             ``{"x": rows, "y": labels}``: one is looked at, and held, at a time.
@@ -145,7 +145,7 @@ def _approximate(
 ) -> Posterior:
     guide = before.guide if before else None
     if isinstance(guide, Point):
-        raise DataError("this posterior is a point of maximum likelihood; fit its model afresh with SVI()")
+        raise DataError(f"this posterior is {guide.what}; fit its model afresh with SVI()")
     again = before is not None and before.fingerprints[-1:] == (fingerprint,)
     shared = before is not None and bool(before.parameters)
     yesterday = None

@@ -83,7 +83,7 @@ class Posterior:
 
     @property
     def point(self) -> dict[str, Tensor]:
-        """The parameters, if the method found a single value of each (`MaximumLikelihood`); else empty."""
+        """The parameters, if the method found a single value of each (`MaximumLikelihood`, `MAP`); else empty."""
         return self.guide.values if isinstance(self.guide, Point) else {}
 
     def draw(self, draws: int = 1000, seed: int | None = None) -> dict[str, Tensor]:
@@ -140,7 +140,7 @@ class Posterior:
                 f"Exact(), Laplace() or SVI() give one for the same model."
             )
         if self.point:
-            raise NoEvidence("a point of maximum likelihood has no ELBO: log q of it is infinite. Use SVI().")
+            raise NoEvidence("a point has no ELBO: log q of it is infinite. Use SVI().")
         with isolated(seed):
             values = admit(self.model, data, missing=True) if data else self.fitted_data()
             joint = self.prior if self.guide is None else self.model
@@ -165,7 +165,7 @@ class Posterior:
         if self.evidence is not None:
             evidence = f"log evidence {self.evidence:,.3f} nats (exact)"
         elif self.point:
-            evidence = "none (a point of maximum likelihood)"
+            evidence = f"none ({self.guide.what})"
         elif isinstance(self.guide, Draws):
             evidence = "none: draws have no density"
         else:
@@ -212,7 +212,7 @@ class Posterior:
     def _refuse_merging(self, other: "Posterior") -> None:
         mine, theirs = self.prior.state_dict(), other.prior.state_dict()
         same = type(self.model) is type(other.model) and self.method == other.method
-        if not same or not hasattr(self.model, "merged") or not (self.point or self.guide is None):
+        if not same or not hasattr(self.model, "merged") or not (type(self.guide) is Point or self.guide is None):
             raise DataError(
                 f"merge: expected posteriors of one conjugate model by one method, got "
                 f"{type(self.model).__name__} by {self.method} and {type(other.model).__name__} by "

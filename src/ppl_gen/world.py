@@ -12,6 +12,7 @@ from torch import Tensor
 from ppl_gen.checks import did_you_mean
 from ppl_gen.core import ProbabilisticModel, Program, Site, dtype_of, sites
 from ppl_gen.errors import DataError, NoDensity, NoSampler, NotGenerated, Unanswerable, UnknownVariable
+from ppl_gen.inference.guides import Mode
 from ppl_gen.inputs import as_tensor, describe
 from ppl_gen.notation import Factor, Factorization
 from ppl_gen.posterior import Posterior
@@ -80,7 +81,7 @@ def world_of(of: ProbabilisticModel | Posterior, asked: Factor, values: Mapping[
         raise _unnormalised(p, str(error).splitlines()[0]) from error
     world = World(p, p.model, line, p.joint, example, found, "posterior" if posterior else "prior")
     if posterior is not None and posterior.point and not posterior.point.keys() & set(asked.left):
-        return _at_point(world, posterior.point, asked)
+        return _at_point(world, posterior, asked)
     if posterior is not None and posterior.guide is not None:
         world = _under_guide(world, posterior, asked)
     marginal = Factorization(p.marginal)
@@ -113,13 +114,15 @@ def _parameters_of(program: Any) -> set[str]:
     return set() if program is None else set(inspect.signature(program).parameters)
 
 
-def _at_point(world: World, point: Mapping[str, Tensor], asked: Factor) -> World:
+def _at_point(world: World, posterior: Posterior, asked: Factor) -> World:
     """The model with its parameters fixed, less those that are given with the question."""
+    point = posterior.point
     fixed = {name: value for name, value in point.items() if name not in asked.right}
     line = Factorization("")
     line.line = world.joint
     line.update({v: parents - fixed.keys() for v, parents in world.line.items() if v not in point})
-    return replace(world, program=pyro.condition(world.program, data=fixed), line=line)
+    who = "mode" if isinstance(posterior.guide, Mode) else world.who
+    return replace(world, program=pyro.condition(world.program, data=fixed), line=line, who=who)
 
 
 def _under_guide(world: World, posterior: Posterior, asked: Factor) -> World:

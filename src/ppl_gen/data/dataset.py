@@ -112,8 +112,8 @@ class Dataset:
 
         Args:
             like: where means and spreads are taken from, so that test rows are scaled like training rows;
-                these rows themselves by default. Constant columns are only shifted. ``truth`` does not fit
-                the new units and is dropped.
+                these rows themselves by default. Constant columns are only shifted; missing cells (NaN) stay
+                so and do not count. ``truth`` does not fit the new units and is dropped.
 
         Raises:
             ValueError: ``like`` has other features, or no rows.
@@ -133,9 +133,11 @@ class Dataset:
         if len(like) == 0:
             raise ValueError("like: expected at least one row to take the mean of, got none")
         # Found by comparison: the mean of a constant can be off by rounding, which scaling would blow up.
-        constant = (like.x == like.x[0]).all(0)
-        mean = torch.where(constant, like.x[0], like.x.mean(0))
-        spread = torch.where(constant, 1.0, like.x.std(0, correction=0))
+        seen = ~like.x.isnan()
+        least = torch.where(seen, like.x, torch.inf).amin(0)
+        constant = least >= torch.where(seen, like.x, -torch.inf).amax(0)
+        mean = torch.where(constant, least.nan_to_num(posinf=0.0), like.x.nanmean(0))
+        spread = torch.where(constant, 1.0, (like.x - mean).square().nanmean(0).sqrt())
         return replace(self, x=(self.x - mean) / spread, truth={})
 
     def _counts(self) -> list[int]:

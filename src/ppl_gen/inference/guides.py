@@ -103,6 +103,7 @@ class Point(nn.Module):
     """A guide that knows one value of every parameter, and the counted rows that it stands for."""
 
     factorised = True
+    what = "a point of maximum likelihood"
 
     def __init__(self, counted: ProbabilisticModel, values: Mapping[str, Tensor]):
         super().__init__()
@@ -120,6 +121,12 @@ class Point(nn.Module):
         """Draw the point."""
         for name, value in self.values.items():
             pyro.sample(name, Delta(value, event_dim=value.dim()))
+
+
+class Mode(Point):
+    """The point where the posterior density peaks; no rows are counted."""
+
+    what = "the mode, a point"
 
 
 class WithParameters(nn.Module):

@@ -15,8 +15,8 @@ from ppl_gen.checks import whole
 from ppl_gen.core import ProbabilisticModel, Program
 from ppl_gen.errors import Unreliable
 from ppl_gen.inference.guides import point
-from ppl_gen.inference.laplace import climbed
 from ppl_gen.inference.method import Fitted
+from ppl_gen.inference.mode import climbed
 from ppl_gen.inference.unconstrained import Unconstrained
 from ppl_gen.inputs import Data
 from ppl_gen.progress import track

@@ -37,7 +37,7 @@ class Unconstrained:
                 f"{method} finds parameters that rows share; every row of {type(start).__name__} has its own "
                 f"{', '.join(sorted(own))}: {start.joint}. Use SVI()."
             )
-        self.data, self.prior = data, prior
+        self.data, self.prior, self.method = data, prior, method
         if isinstance(guide, Automatic) and isinstance(guide.auto, AutoMultivariateNormal):
             self.p, self.guide = copy.deepcopy((start, guide))
         else:

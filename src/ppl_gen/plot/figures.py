@@ -126,7 +126,12 @@ def images(
 
 
 def learning_curves(
-    sizes: Any, curves: Mapping[str, Any], *, ylabel: str, ax: "Axes | None" = None
+    sizes: Any,
+    curves: Mapping[str, Any],
+    *,
+    ylabel: str,
+    crossing: tuple[float, float, float] | None = None,
+    ax: "Axes | None" = None,
 ) -> "Axes":
     """A score against the number of training rows: means over repeats, with 95 % intervals of the mean.
 
@@ -134,6 +139,7 @@ def learning_curves(
         sizes: training rows, (sizes,).
         curves: name -> scores (repeats, sizes). One repeat has no interval.
         ylabel: the score and its unit.
+        crossing: the rows where two curves cross, and the ends of its interval: a line and a shade.
 
     Raises:
         DataError: a curve does not fit the sizes.
@@ -158,6 +164,19 @@ def learning_curves(
             ax.fill_between(x, mean - half, mean + half, color=_colour(i), alpha=0.2, linewidth=0)
         ax.plot(x, mean, color=_colour(i), marker=MARKERS[i % len(MARKERS)], markersize=4.5)
         ends.append((float(mean[-1]), name, _colour(i)))
+    if crossing is not None:
+        at, low, high = crossing
+        ax.axvspan(low, high, color=PALETTE[-1], alpha=0.15, linewidth=0)
+        ax.axvline(at, color=PALETTE[-1], linewidth=1.2, linestyle=DASHES[2])
+        ax.annotate(
+            f"cross at {at:,.0f}",
+            (at, 1),
+            (4, -2),
+            textcoords="offset points",
+            xycoords=ax.get_xaxis_transform(),
+            va="top",
+            color=PALETTE[-1],
+        )
     ax.set_xscale("log")
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_locator(FixedLocator(list(_apart(x))))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ppl_gen.core import ProbabilisticModel, run
 from ppl_gen.errors import DataError, ForeignFile
-from ppl_gen.inference.guides import Point, WithParameters, make_guide
+from ppl_gen.inference.guides import Mode, Point, WithParameters, make_guide
 from ppl_gen.inference.nuts import Draws
 from ppl_gen.inputs import describe
 from ppl_gen.isolation import isolated
@@ -134,10 +134,10 @@ def _fresh_guide(
         if guide is not None:
             raise ForeignFile("guide: its guide belongs to the model; pass none")
         return posterior.model.guide if kind == "own" else None
-    if kind == "point":
+    if kind in ("point", "mode"):
         at = "guide.at_"
         point = {key.removeprefix(at): t for key, t in tensors.items() if key.startswith(at)}
-        return Point(posterior.model, point)
+        return (Mode if kind == "mode" else Point)(posterior.model, point)
     if kind == "draws" and guide is None:
         opening = "guide.drawn_"
         return Draws({n.removeprefix(opening): t for n, t in tensors.items() if n.startswith(opening)})

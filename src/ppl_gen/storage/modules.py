@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ppl_gen.errors import DataError, ForeignFile
-from ppl_gen.inference.guides import Automatic, Point, WithParameters
+from ppl_gen.inference.guides import Automatic, Mode, Point, WithParameters
 from ppl_gen.inference.nuts import Draws
 from ppl_gen.posterior import Posterior
 from ppl_gen.storage.values import shown
@@ -70,14 +70,15 @@ def _same(what: str, part: str, file_says: Mapping[str, Any], passed: Mapping[st
 
 
 def kind_of(posterior: Posterior) -> str:
-    """Where it comes from: none, the model's own, automatic, a function, a point, draws, or a module."""
+    """Where it comes from: none, the model's own, automatic, a function, a point, a mode, draws, or a module."""
     guide = posterior.guide
     if guide is None:
         return "none"
     if isinstance(guide, MethodType) and guide.__self__ is posterior.model and guide.__name__ == "guide":
         return "own"
     if isinstance(guide, nn.Module):
-        known = {Automatic: "automatic", WithParameters: "function", Point: "point", Draws: "draws"}
+        known: dict[type, str] = {Automatic: "automatic", WithParameters: "function", Point: "point"}
+        known |= {Mode: "mode", Draws: "draws"}
         return known.get(type(guide), "module")
     raise DataError(f"posterior: save knows no guide such as {guide!r}")
 

@@ -1,0 +1,57 @@
+"""The mode of the posterior, as one point: penalised maximum likelihood."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ppl_gen.checks import whole
+from ppl_gen.core import ProbabilisticModel, Program
+from ppl_gen.inference.guides import Mode
+from ppl_gen.inference.method import Fitted
+from ppl_gen.inference.mode import mode
+from ppl_gen.inference.unconstrained import Unconstrained
+from ppl_gen.inputs import Data
+
+
+@dataclass(frozen=True)
+class MAP:
+    """The parameters where the posterior density peaks: maximum a posteriori (Murphy 2012, section 5.2).
+
+    As for `Laplace`, the peak is that of the density in unconstrained coordinates (logarithms of scales, and
+    so on); real parameters, such as weights, have no others. A wide prior makes it the point of maximum
+    likelihood, where that exists: the log evidence is lost either way, and so is what is not known.
+
+    Args:
+        steps: of L-BFGS, at most. newton: of Newton, at most.
+        seed: decides the start, where the model's guide leaves it open.
+
+    >>> from ppl_gen import ask, fit
+    >>> from ppl_gen.models import LogisticRegression
+    >>> lr = LogisticRegression(classes=2, features=1, scale=100.0)
+    >>> posterior = fit(lr, MAP(), x=[[-1.], [0.], [1.], [2.]], y=[0, 1, 0, 1])
+    >>> answer = ask(posterior, "p(y | x)", x=[[0.5]])
+    >>> answer.probs, answer.how
+    (tensor([[0.5000, 0.5000]], dtype=torch.float64), 'exact, at the mode')
+    """
+
+    steps: int = 500
+    newton: int = 30
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        whole("steps", self.steps)
+        whole("newton", self.newton)
+        whole("seed", self.seed, least=0)
+
+    def fit(self, start: ProbabilisticModel, guide: Any, data: Data, prior: Program | None = None) -> Fitted:
+        """The point, in the place of a guide. Arguments are as in `SVI.fit`.
+
+        Raises:
+            Unanswerable: no mode was found, or the log density is flat there.
+        """
+        target = Unconstrained(start, guide, data, prior, "MAP")
+        at, value, _ = mode(target, self.steps, self.newton)
+        found = {name: part.detach() for name, part in target.values(at).items()}
+        note = f"log density of data and parameters {value:,.3f} nats at the mode, in unconstrained coordinates"
+        return Fitted(target.p, Mode(target.p, found), torch.zeros(0, dtype=torch.float64), None, note)

@@ -1,0 +1,162 @@
+"""What the laboratory measured: scores against training rows, who is ahead where, and in plain words."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from ppl_gen import plot
+from ppl_gen.checks import did_you_mean
+from ppl_gen.errors import DataError
+from ppl_gen.laboratory.crossing import Crossing, crossing, half_width
+from ppl_gen.laboratory.words import lead
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+
+UNITS = {
+    "error": "share of held-out rows misclassified",
+    "log loss": "log loss on held-out rows (nats)",
+    "confidence": "mean probability of the class decided for",
+}
+SCORES = ("error", "log loss")  # both better when lower
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LearningCurves:
+    """Scores on held-out rows against the number of training rows; made by `learning_curves`.
+
+    All models saw the same rows, so they are compared by paired differences. Intervals are of the mean over
+    repeats, that is, over random splits of these data.
+
+    Attributes:
+        models: their names.
+        sizes: training rows, increasing.
+        error: share of held-out rows misclassified, (models, repeats, sizes).
+        log_loss: minus the mean log probability of the true class, in nats, alike.
+        confidence: mean probability of the class decided for, alike; with 1 - error it tells overconfidence.
+        how: how each model's probabilities were obtained.
+        data: the name of the data. regime: what was done to them.
+        held_out: the rows that were scored. seed: decided all.
+    """
+
+    models: tuple[str, ...]
+    sizes: tuple[int, ...]
+    error: Tensor
+    log_loss: Tensor
+    confidence: Tensor
+    how: dict[str, str]
+    data: str
+    regime: str
+    held_out: int
+    seed: int
+
+    @property
+    def repeats(self) -> int:
+        """How many random splits."""
+        return int(self.error.shape[1])
+
+    def scores(self, score: str = "error") -> Tensor:
+        """One score of all: "error", "log loss" or "confidence", (models, repeats, sizes)."""
+        if score not in UNITS:
+            raise DataError(f"score: expected {', '.join(UNITS)}, got {score!r}{did_you_mean(str(score), UNITS)}")
+        found: Tensor = getattr(self, score.replace(" ", "_"))
+        return found
+
+    def table(self) -> "DataFrame":
+        """One row for each model, size and score: its mean, and the 95 % interval of the mean."""
+        from pandas import DataFrame
+
+        rows = []
+        for score in UNITS:
+            values = self.scores(score).transpose(0, 1)
+            mean, half = values.mean(0), half_width(values)
+            for i, model in enumerate(self.models):
+                for j, size in enumerate(self.sizes):
+                    m, h = float(mean[i, j]), float(half[i, j])
+                    rows.append((model, size, score, m, m - h, m + h, self.repeats))
+        return DataFrame(rows, columns=["model", "rows", "score", "mean", "low", "high", "repeats"])
+
+    def ahead(self, score: str = "error", models: Sequence[str] | None = None) -> tuple[str, ...]:
+        """The model that is ahead of all others at each size; "" where they are too close to call.
+
+        One is ahead of another where the 95 % interval of their paired difference excludes zero; the
+        intervals hold for all sizes and pairs together (Bonferroni).
+
+        Args:
+            score: "error" or "log loss". models: some of the names; all by default.
+        """
+        names = self._names(models)
+        values = self._better_low(score)[[self.models.index(name) for name in names]]
+        pairs = len(self.sizes) * (len(names) * (len(names) - 1) // 2)
+        found = []
+        for j in range(len(self.sizes)):
+            at = values[..., j]
+            best = int(at.mean(1).argmin())
+            gaps = [(at[i] - at[best], i) for i in range(len(names)) if i != best]
+            beaten = all(float(gap.mean()) > float(half_width(gap, pairs)) for gap, _ in gaps)
+            found.append(names[best] if beaten else "")
+        return tuple(found)
+
+    def crossing(self, score: str = "error", models: Sequence[str] | None = None) -> Crossing:
+        """Where the mean curves of two models cross, with a 95 % interval; false where they do not.
+
+        Args:
+            score: "error" or "log loss". models: two of the names; needed where there are more.
+        """
+        names = self._names(models)
+        if len(names) != 2:
+            raise DataError(f"models: expected two of {', '.join(self.models)}, got {', '.join(names)}")
+        first, second = (self._better_low(score)[self.models.index(name)] for name in names)
+        return crossing(score, (names[0], names[1]), self.sizes, first - second, self.seed)
+
+    def verdict(self, score: str = "error") -> str:
+        """Who is ahead where, and where the curves cross, in plain words."""
+        said = []
+        for pair in combinations(self.models, 2):
+            found = self.crossing(score, pair)
+            versus = f" ({pair[0]} against {pair[1]})" if len(self.models) > 2 else ""
+            said.append(f"{lead(score, self.sizes, self.ahead(score, pair))}{versus}; {found}.")
+        return "\n".join(said) or f"There is one model: {self.models[0]}."
+
+    def figure(self, score: str = "error", dark: bool = False) -> "Figure":
+        """The curves with their 95 % bands, and the crossing where two models have one."""
+        with plot.style(dark):
+            curves = dict(zip(self.models, self.scores(score), strict=True))
+            found = self.crossing(score) if len(self.models) == 2 and score in SCORES else None
+            mark = (found.rows, found.low, found.high) if found else None
+            drawn: Any = plot.learning_curves(self.sizes, curves, ylabel=UNITS[score], crossing=mark).figure
+        figure: Figure = drawn
+        return figure
+
+    def __str__(self) -> str:
+        head = (
+            f"{self.data}, {self.regime}: {', '.join(self.models)} from {self.sizes[0]:,} to "
+            f"{self.sizes[-1]:,} training rows, {self.repeats} repeats, {self.held_out:,} rows held out"
+        )
+        return "\n".join([head, *(self.verdict(score) for score in SCORES)])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        drawings = "".join(plot.svg(self.figure(score), alt=self.verdict(score)) for score in SCORES)
+        return f"<p>{escape(str(self)).replace(chr(10), '<br>')}</p>{drawings}"
+
+    def _names(self, models: Sequence[str] | None) -> tuple[str, ...]:
+        if isinstance(models, str):
+            raise DataError(f"models: expected some of {', '.join(self.models)}, got {models!r}")
+        names = self.models if models is None else tuple(models)
+        for name in names:
+            if name not in self.models:
+                hint = did_you_mean(str(name), self.models)
+                raise DataError(f"models: expected some of {', '.join(self.models)}, got {name!r}.{hint}")
+        return names
+
+    def _better_low(self, score: str) -> Tensor:
+        if score not in SCORES:
+            raise DataError(f"score: expected {' or '.join(SCORES)}, got {score!r}")
+        return self.scores(score)

@@ -1,6 +1,7 @@
 """ppl-gen: a probabilistic model is one joint distribution, and every use of it a question to that joint."""
 
 from ppl_gen.ask import Answer, ask
+from ppl_gen.calibration import CalibrationCurve, calibration_curve
 from ppl_gen.core import ProbabilisticModel
 from ppl_gen.diagnostics import summary, to_arviz
 from ppl_gen.engine import Importance, LowerBound
@@ -26,6 +27,7 @@ __all__ = [
     "explain",
     "logistic_equivalent",
     "columns_of",
+    "calibration_curve",
     "learning_curves",
     "check_model",
     "save",
@@ -36,6 +38,7 @@ __all__ = [
     "Answer",
     "Factorization",
     "LearningCurves",
+    "CalibrationCurve",
     # methods of inference, and of answering
     "Exact",
     "MaximumLikelihood",

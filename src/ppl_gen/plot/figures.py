@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ppl_gen.calibration import calibration_curve
 from ppl_gen.errors import DataError
 from ppl_gen.plot.style import MARKERS, PALETTE, style
 
@@ -185,6 +186,44 @@ def learning_curves(
     ax.set_label(f"learning curves of {', '.join(curves)}")
     ax.set_xlabel("training rows")
     ax.set_ylabel(ylabel)
+    return ax
+
+
+def calibration(probs: Any, y: Any, *, bins: int = 10, of: int | None = None, ax: "Axes | None" = None) -> "Axes":
+    """A reliability diagram: how often it came true against the probability it was given.
+
+    On the diagonal a model is calibrated; below it is too sure, of what it is sure of. The bars are 95 %
+    intervals of each bin; one in twenty misses the diagonal by chance.
+
+    Args:
+        probs, y, bins, of: as for `ppl_gen.calibration_curve`; or a mapping of names to ``probs``, to compare
+            several models on the same rows.
+
+    Raises:
+        DataError: the shapes or values do not fit.
+
+    >>> ax = calibration([0.2] * 5 + [0.9] * 2, [0, 0, 1, 0, 0, 1, 1], bins=2)
+    >>> ax.get_xlabel(), [text.get_text() for text in ax.texts]
+    ('predicted probability', ['expected calibration error 0.029'])
+    """
+    several = probs if isinstance(probs, Mapping) else {"": probs}
+    ax = _axes(ax, (3.9, 3.6))
+    ax.plot([0, 1], [0, 1], color=PALETTE[-1], linewidth=1.0, linestyle=DASHES[2])
+    for i, (name, values) in enumerate(several.items()):
+        curve = calibration_curve(values, y, bins=bins, of=of)
+        ends = np.stack([curve.observed - curve.low, curve.high - curve.observed])
+        look = {"color": _colour(i), "marker": MARKERS[i % len(MARKERS)], "markersize": 4.5}
+        ax.errorbar(curve.predicted, curve.observed, ends, elinewidth=1.0, capsize=2, **look)
+        said = f"{name}: {curve.error:.3f}" if name else f"expected calibration error {curve.error:.3f}"
+        ax.annotate(said, (0.03, 0.97 - 0.075 * i), xycoords="axes fraction", va="top", color=_colour(i))
+    if "" not in several:
+        ax.set_title("expected calibration error", fontsize="medium", fontweight="normal")
+    ax.set_xlim(-0.02, 1.02)
+    ax.set_ylim(-0.02, 1.02)
+    ax.set_aspect("equal")
+    ax.set_label(f"calibration{' of ' + ', '.join(several) if '' not in several else ''}")
+    ax.set_xlabel("predicted probability")
+    ax.set_ylabel("observed frequency")
     return ax
 
 

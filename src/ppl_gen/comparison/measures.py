@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ppl_gen.calibration import calibration_curve
 from ppl_gen.data import Dataset
 from ppl_gen.progress import track
 
-BINS = 10  # of a calibration curve
-RESAMPLES = 400  # of the bootstrap
+RESAMPLES = 200  # of the bootstrap
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,6 @@ class HeldOut:
         rows: (n,) which rows of the data; y: (n,) their classes.
         log_probs: name -> log p(y | x), (n, classes), each row by a fit that had not seen it.
         training: rows that each fit learned from; folds: how many fits.
-        seconds: name -> of all fits and predictions.
-        last: name -> the last fit.
     """
 
     rows: Tensor
@@ -61,34 +59,23 @@ class HeldOut:
         """Confidence less correctness, (n,): its mean is the over-confidence."""
         return self.confidence(name) - 1 + self.wrong(name)
 
-    def reliability(self, name: str) -> tuple[Tensor, Tensor, Tensor]:
-        """Mean confidence, share right and number of rows in each bin of confidence that holds rows."""
-        confidence, right = self.confidence(name), 1 - self.wrong(name)
-        bins = _bins(confidence)
-        count = torch.bincount(bins, minlength=BINS).double()
-        sums = (torch.bincount(bins, weights=values, minlength=BINS) for values in (confidence, right))
-        mean, share = (total[count > 0] / count[count > 0] for total in sums)
-        return mean, share, count[count > 0]
-
     def calibration_errors(self, seed: int = 0) -> tuple[dict[str, Estimate], Estimate]:
-        """The expected calibration error of each side, and the first less the second.
+        """The expected calibration error of each side, and the first's less the second's.
 
-        It is the mean over rows of |share right - mean confidence| of the row's bin (Naeini, Cooper &
-        Hauskrecht 2015). Intervals: basic bootstrap over rows, the same rows for both sides.
+        Intervals: percentiles of a bootstrap over rows, the same rows for both sides, widened where need be
+        to hold the value itself, which resampling moves away from zero.
         """
         generator = torch.Generator().manual_seed(seed)
-        n = len(self.y)
-        found = []
-        for name in self.log_probs:
-            bins, gap = _bins(self.confidence(name)), self.excess(name)
-            found.append((bins, gap))
-        value = [float(_calibration(bins, gap)) for bins, gap in found]
-        drawn = torch.empty(RESAMPLES, len(found), dtype=torch.float64)
-        for r in range(RESAMPLES):
-            rows = torch.randint(n, (n,), generator=generator)
-            drawn[r] = torch.stack([_calibration(bins[rows], gap[rows]) for bins, gap in found])
-        each = {name: _basic(value[i], drawn[:, i], floor=0.0) for i, name in enumerate(self.log_probs)}
-        return each, _basic(value[0] - value[1], drawn[:, 0] - drawn[:, 1])
+        n, probs = len(self.y), [said.exp() for said in self.log_probs.values()]
+
+        def errors(rows: Tensor) -> list[float]:
+            return [calibration_curve(p[rows], self.y[rows]).error for p in probs]
+
+        value = torch.tensor(errors(torch.arange(n)), dtype=torch.float64)
+        draws = [errors(torch.randint(n, (n,), generator=generator)) for _ in range(RESAMPLES)]
+        drawn = torch.tensor(draws, dtype=torch.float64)
+        each = {name: _between(value[i], drawn[:, i]) for i, name in enumerate(self.log_probs)}
+        return each, _between(value[0] - value[1], drawn[:, 0] - drawn[:, 1])
 
 
 def mean_of(values: Tensor) -> Estimate:
@@ -139,14 +126,6 @@ def _parts(y: Tensor, folds: int, seed: int) -> Tensor:
     return parts
 
 
-def _bins(confidence: Tensor) -> Tensor:
-    return (confidence * BINS).long().clamp(0, BINS - 1)
-
-
-def _calibration(bins: Tensor, gap: Tensor) -> Tensor:
-    return torch.bincount(bins, weights=gap, minlength=BINS).abs().sum() / len(gap)
-
-
-def _basic(value: float, drawn: Tensor, floor: float = -torch.inf) -> Estimate:
+def _between(value: Tensor, drawn: Tensor) -> Estimate:
     low, high = torch.quantile(drawn, torch.tensor([0.025, 0.975]).double()).tolist()
-    return Estimate(value, max(2 * value - high, floor), max(2 * value - low, floor))
+    return Estimate(float(value), min(low, float(value)), max(high, float(value)))

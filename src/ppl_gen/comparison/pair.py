@@ -11,12 +11,14 @@ from ppl_gen.data import Dataset
 from ppl_gen.distributions import Categorical
 from ppl_gen.distributions.starts import centre_and_spread
 from ppl_gen.fit import fit
-from ppl_gen.inference import Laplace
+from ppl_gen.inference import MAP
 from ppl_gen.models import LogisticRegression, MixedNaiveBayes
 from ppl_gen.posterior import Posterior
 from ppl_gen.tables import Encoder
 
 NB, LR = "naive Bayes", "logistic regression"
+MANY, WIDE = 2000, 200  # training rows and weights from which on Newton's matrices cost more than L-BFGS
+AT_ONCE = 4_000_000  # cells held at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,10 +56,13 @@ class NaiveBayes(Learned):
     def cells(self, x: Tensor) -> Tensor:
         """log p(x_j | y) of every cell, (rows, features, classes): the others are missing, so summed out."""
         rows, features = x.shape
-        alone = torch.where(torch.eye(features, dtype=torch.bool), self.units(x)[:, None], torch.nan)
         given = [ask(self.posterior, "p(x | y)", y=k) for k in range(self.classes)]
-        scores = [answer.log_prob(x=alone.reshape(-1, features)) for answer in given]
-        return torch.stack(scores, 1).reshape(rows, features, self.classes)
+        scores = []
+        for part in self.units(x).split(max(1, AT_ONCE // features**2)):
+            alone = torch.where(torch.eye(features, dtype=torch.bool), part[:, None], torch.nan)
+            said = [answer.log_prob(x=alone.reshape(-1, features)) for answer in given]
+            scores.append(torch.stack(said, 1).reshape(len(part), features, self.classes))
+        return torch.cat(scores)
 
     def log_prior(self) -> Tensor:
         """log p(y), (classes,)."""
@@ -86,10 +91,11 @@ class Pair:
         return NaiveBayes(posterior, lambda x: (x - centre) / spread, classes)
 
     def logistic_regression(self, train: Dataset) -> Learned:
-        """`LogisticRegression` of the encoded rows."""
+        """`LogisticRegression` of the encoded rows, at the mode of its posterior."""
         design, classes = Design.of(self.encoder, train.x), len(train.classes)
         x = design(train.x)
-        posterior = fit(LogisticRegression(classes, x.shape[1]), Laplace(), x=x, y=train.y)
+        method = MAP(newton=0) if len(train) > MANY or classes * x.shape[1] > WIDE else MAP()
+        posterior = fit(LogisticRegression(classes, x.shape[1]), method, x=x, y=train.y)
         return Learned(posterior, design, classes)
 
     @property

@@ -43,6 +43,7 @@ class Study:
         left_out: (column, why).
         notes: what was decided about the table as a whole.
         shown: the columns of x as the user knows them, row by row.
+        numbers: of the rows in the file, from 1 below the names.
     """
 
     data: Dataset
@@ -52,6 +53,7 @@ class Study:
     left_out: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
     shown: "pd.DataFrame"
+    numbers: tuple[int, ...]
 
 
 def prepare(
@@ -76,7 +78,7 @@ def prepare(
     Raises:
         DataError: a name is no column, the target is no column of classes, or too little is left.
     """
-    types = dict(types or {})
+    types, frame = dict(types or {}), frame.reset_index(drop=True)
     names = [str(column) for column in frame.columns]
     for option, wanted in (("--target", [target]), ("--types", types), ("--drop", drop)):
         for column in wanted:
@@ -89,6 +91,7 @@ def prepare(
         if kind not in KINDS:
             raise DataError(f"--types {column}: expected {', '.join(KINDS)}, got {kind!r}")
     frame, labels, said = _labelled(frame, target)
+    numbers, frame = tuple(int(i) + 1 for i in frame.index), frame.reset_index(drop=True)
     parts: dict[str, object] = {}
     families: dict[str, str] = {}
     columns: list[Column] = []
@@ -124,7 +127,7 @@ def prepare(
     )  # fmt: skip
     return Study(
         data, target, encoder, tuple(_described(c, shown[c.name], encoder) for c in columns),
-        tuple(left_out), (*notes, *said), shown,
+        tuple(left_out), (*notes, *said), shown, numbers,
     )  # fmt: skip
 
 
@@ -147,7 +150,7 @@ def _labelled(frame: "pd.DataFrame", target: str) -> tuple["pd.DataFrame", list[
     if len(rare):
         which = _listed([f"{name} ({count})" for name, count in rare.items()])
         said.append(f"classes of fewer than {FEWEST_OF_A_CLASS} rows left out: {which}")
-    return frame[kept].reset_index(drop=True), list(labels[kept]), said
+    return frame[kept], list(labels[kept]), said
 
 
 def _frame(parts: Mapping[str, object]) -> "pd.DataFrame":

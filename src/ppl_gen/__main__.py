@@ -25,7 +25,7 @@ Probabilistic models as joint distributions: generative against discriminative.
   ppl-gen tour            fit four models to real data and ask them (about a minute)
   ppl-gen tour --quick    the same with fits cut short (seconds)
   ppl-gen compare FILE.csv --target COLUMN
-                          naive Bayes or logistic regression for your own table? (up to a minute)
+                          naive Bayes or logistic regression for a table of yours?
 """
 
 
@@ -158,9 +158,14 @@ def _add_compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         default=[],
         help="kinds that the cells do not show: gaussian, bernoulli, poisson or categorical",
     )
-    compare.add_argument("--drop", metavar="COLUMN,…", action="append", default=[], help="columns to leave out")
     compare.add_argument(
-        "--repeats", type=_repeats, metavar="N", help="random splits of the learning curves (default: 20, or 10)"
+        "--drop", metavar="COLUMN,…", action="append", default=[], help="columns to leave out"
+    )
+    compare.add_argument(
+        "--repeats",
+        type=_repeats,
+        metavar="N",
+        help="splits of the learning curves (default: 20, or 10)",
     )
     compare.add_argument(
         "--seed",
@@ -169,7 +174,9 @@ def _add_compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         metavar="N",
         help="a whole number that decides every draw (default: %(default)s)",
     )
-    compare.add_argument("--quick", action="store_true", help="few repeats and sizes: wide intervals in seconds")
+    compare.add_argument(
+        "--quick", action="store_true", help="few repeats and sizes: wide intervals in seconds"
+    )
 
 
 def _kinds(text: str) -> list[tuple[str, str]]:

@@ -71,7 +71,7 @@ def columns_of(frame: Any, /, **families: Any) -> Encoder:
 
     Booleans and numbers that are all 0 or 1 are Bernoulli; text and categories are categorical; whole numbers
     from 0 up whose mean is below 30, and whose variance is 1/4 to 4 times their mean, are Poisson counts
-    (larger counts are near to Gaussian, and lengths in millimetres are no counts); other numbers are Gaussian.
+    (larger counts are near to Gaussian, and lengths in millimetres are none); other numbers are Gaussian.
     Missing cells (NaN, None, NA) do not count.
 
     Args:

@@ -7,6 +7,7 @@ from typing import Any
 from ppl_gen.errors import DataError
 
 NUMBERS = 0.9  # from this share of numbers on, the other cells of a column count as bad cells, not as levels
+HUGE = 1e100  # squares of larger numbers are no longer finite
 LEVELS = 20  # of a category; the rarer ones become one
 OTHER = "(other)"
 IDENTIFIER = re.compile(r"(.*[\W_])?(id|uuid|guid|key|index|idx|rownum|row)", re.IGNORECASE)
@@ -35,21 +36,27 @@ def read_cells(column: Any, kind: str | None = None) -> Cells:
     import pandas as pd
 
     if pd.api.types.is_bool_dtype(column.dtype):
-        return Cells(_named(column), "boolean")
+        return Cells(named(column), "boolean")
     if pd.api.types.is_datetime64_any_dtype(column.dtype) and kind != "text":
         return Cells(_days(column), "date")
     if pd.api.types.is_numeric_dtype(column.dtype) and kind != "text":
-        return _finite(column.astype("Float64").to_numpy(dtype="float64", na_value=float("nan")), column.index)
-    text = _named(column)
+        return _finite(
+            column.astype("Float64").to_numpy(dtype="float64", na_value=float("nan")), column.index
+        )
+    text = named(column)
     return Cells(text, "text") if kind == "text" else _parsed(text, kind)
 
 
-def _named(column: Any) -> Any:
+def named(column: Any) -> Any:
     """The cells as text, None where missing; 1.0 and 1 are the same."""
     import numpy as np
     import pandas as pd
 
-    codes, different = pd.factorize(column.astype(object))
+    try:
+        codes, different = pd.factorize(column.astype(object))
+    except TypeError:  # lists and the like, of a Parquet file
+        got = type(column.dropna().iloc[0]).__name__
+        raise DataError(f"{column.name}: expected numbers, texts or dates, got {got}; use --drop") from None
     names = np.array([*map(_name, different), None], dtype=object)  # the code of a missing cell is -1
     return pd.Series(names[codes], index=column.index)
 
@@ -72,7 +79,9 @@ def _parsed(text: Any, kind: str | None) -> Cells:
     if kind != "number" and (days := _dates(seen)) is not None:
         return Cells(pd.Series(np.append(days, np.nan)[codes], index=text.index), "date")
     plain = seen.str.replace(",", ".") if seen.str.fullmatch(DECIMAL_COMMA).all() else seen
-    numbers = np.append(pd.to_numeric(plain, errors="coerce").to_numpy(dtype="float64", na_value=np.nan), np.nan)
+    numbers = np.append(
+        pd.to_numeric(plain, errors="coerce").to_numpy(dtype="float64", na_value=np.nan), np.nan
+    )
     good, missing = ~np.isnan(numbers[codes]), codes < 0
     if not good.any() or (kind != "number" and good.sum() < NUMBERS * (~missing).sum()):
         return Cells(text, "text")
@@ -80,7 +89,8 @@ def _parsed(text: Any, kind: str | None) -> Cells:
     bad = text[~good & ~missing]
     if not len(bad):
         return cells
-    note = f"{_cells(len(bad))} no number and missing, such as {bad.iloc[0][:30]!r} in row {bad.index[0] + 1}"
+    example = f"{bad.iloc[0][:30]!r} in row {bad.index[0] + 1}"
+    note = f"{_cells(len(bad))} no number and missing, such as {example}"
     return Cells(cells.values, "number", (*cells.notes, note))
 
 
@@ -99,9 +109,9 @@ def _finite(numbers: Any, index: Any) -> Cells:
     import numpy as np
     import pandas as pd
 
-    infinite = np.isinf(numbers)
-    notes = (f"{_cells(int(infinite.sum()))} infinite, and missing",) if infinite.any() else ()
-    return Cells(pd.Series(np.where(infinite, np.nan, numbers), index=index), "number", notes)
+    huge = np.abs(numbers) > HUGE
+    notes = (f"{_cells(int(huge.sum()))} infinite (beyond {HUGE:.0e}), and missing",) if huge.any() else ()
+    return Cells(pd.Series(np.where(huge, np.nan, numbers), index=index), "number", notes)
 
 
 def _cells(count: int) -> str:
@@ -114,6 +124,16 @@ def _days(column: Any) -> Any:
 
     naive = column.dt.tz_localize(None) if column.dt.tz is not None else column
     return (naive - pd.Timestamp("1970-01-01")) / pd.Timedelta(days=1)
+
+
+def in_words(value: float) -> str:
+    """A number of four digits or more, with thousands apart.
+
+    >>> in_words(-629600.4), in_words(0.01234), in_words(12.5)
+    ('−629,600', '0.01234', '12.5')
+    """
+    plain = f"{value:,.0f}" if 1000 <= abs(value) < 1e12 else f"{value:.4g}"
+    return plain.replace("-", "−")
 
 
 def useless(name: str, cells: Cells) -> str:
@@ -155,18 +175,21 @@ def classes_of(target: str, column: Any) -> Any:
     different = seen.nunique()
     advice = (
         "This command tells classes apart: name a column of a few classes, or cut this one into classes "
-        "first and save them as a column, as with pandas.qcut(frame[column], 3, labels=['low', 'middle', 'high'])."
+        "first and save them as a column, as with pandas.qcut(frame[column], 3, labels=['low', 'middle', "
+        "'high'])."
     )
     if cells.kind == "date":
         raise DataError(f"--target {target}: holds dates, {different:,} different ones. {advice}")
     if cells.kind == "number" and (different > LEVELS or bool((seen % 1 != 0).any())):
         low, high = seen.min(), seen.max()
         raise DataError(
-            f"--target {target}: is a quantity, {different:,} different numbers from {low:g} to {high:g}. {advice}"
+            f"--target {target}: is a quantity, {different:,} different numbers from {in_words(low)} to "
+            f"{in_words(high)}. {advice}"
         )
     if different > LEVELS:
         raise DataError(
             f"--target {target}: holds {different:,} different texts in {len(seen):,} rows, more than the "
-            f"{LEVELS} classes that this command compares. Name another column, or merge its rare classes first."
+            f"{LEVELS} classes that this command compares. Name another column, or merge its rare classes "
+            "first."
         )
-    return _named(cells.values)
+    return named(cells.values)

@@ -10,7 +10,7 @@ from ppl_gen.calibration import calibration_curve
 from ppl_gen.data import Dataset
 from ppl_gen.progress import track
 
-RESAMPLES = 200  # of the bootstrap
+RESAMPLES = 100  # of the bootstrap
 
 
 @dataclass(frozen=True)
@@ -66,10 +66,14 @@ class HeldOut:
         to hold the value itself, which resampling moves away from zero.
         """
         generator = torch.Generator().manual_seed(seed)
-        n, probs = len(self.y), [said.exp() for said in self.log_probs.values()]
+        n, said = len(self.y), self.log_probs.values()
+        if next(iter(said)).shape[1] == 2:
+            events = [(each[:, 1].exp(), self.y) for each in said]
+        else:
+            events = [(self.confidence(name), (1 - self.wrong(name)).long()) for name in self.log_probs]
 
         def errors(rows: Tensor) -> list[float]:
-            return [calibration_curve(p[rows], self.y[rows]).error for p in probs]
+            return [calibration_curve(p[rows], came[rows]).error for p, came in events]
 
         value = torch.tensor(errors(torch.arange(n)), dtype=torch.float64)
         draws = [errors(torch.randint(n, (n,), generator=generator)) for _ in range(RESAMPLES)]
@@ -82,7 +86,10 @@ def mean_of(values: Tensor) -> Estimate:
     """The mean of independent values with its 95 % interval, by Student's t."""
     from scipy.stats import t
 
-    value, half = float(values.mean()), float(t.ppf(0.975, len(values) - 1) * values.std() / len(values) ** 0.5)
+    value, half = (
+        float(values.mean()),
+        float(t.ppf(0.975, len(values) - 1) * values.std() / len(values) ** 0.5),
+    )
     return Estimate(value, value - half, value + half)
 
 

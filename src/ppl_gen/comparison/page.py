@@ -1,40 +1,19 @@
 """The report: the verdict, what it rests on, and how the table was read."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from ppl_gen import plot
+from ppl_gen.comparison.findings import Findings, capital, figure
 from ppl_gen.comparison.measures import Estimate
-from ppl_gen.comparison.pair import LR, NB, Learned, NaiveBayes
-from ppl_gen.comparison.reasons import Disagreement
+from ppl_gen.comparison.pair import LR, NB
 from ppl_gen.comparison.study import Study
-from ppl_gen.comparison.verdict import SCORES, Measured, Verdict, nats, percent, shown, span
-from ppl_gen.explanation import Explanation
-from ppl_gen.laboratory import LearningCurves
-from ppl_gen.report import Card, Figure, Report, Section, Table
+from ppl_gen.comparison.verdict import SCORES, Measured, nats, percent, shown
+from ppl_gen.comparison.why import apart, reasons
+from ppl_gen.report import Card, Report, Section, Table
 
 UNITS = {"error": percent, "log loss": nats, "over-confidence": percent, "calibration error": nats}
-SHOWN = 12  # columns in a figure, and pairs in a table
-
-
-@dataclass(frozen=True, eq=False)
-class Findings:
-    """All that was measured, which the page only puts into words and pictures."""
-
-    study: Study
-    verdict: Verdict
-    measured: Measured
-    curves: LearningCurves
-    sides: tuple[NaiveBayes, Learned]
-    evidence: Sequence[tuple[str, Estimate]]
-    correlations: Sequence[tuple[str, str, float, int]]
-    disagreement: Disagreement
-    example: Explanation | None
-    how: str
-    quick: bool
 
 
 def report(f: Findings) -> Report:
@@ -53,7 +32,7 @@ def report(f: Findings) -> Report:
     sections = [scores(f), sizes(f), reasons(f), apart(f), table(f), joints(f)]
     return Report(
         title=f"{verdict.headline}: `{f.study.target}` of {f.study.data.name}",
-        lead=f"{verdict.evidence} {verdict.change}",
+        lead=f"{verdict.evidence}\n{verdict.change}",
         glance=glance,
         sections=sections,
         notice=notice,
@@ -84,7 +63,8 @@ def scores(f: Findings) -> Section:
     """At full size."""
     held = f.measured.held
     how = (
-        f"By {held.folds}-fold cross-validation: each row was predicted by fits that had not seen it, learned from "
+        f"By {held.folds}-fold cross-validation: each row was predicted by fits that had not seen it, "
+        "learned from "
         f"{held.training:,} rows."
         if held.folds > 1
         else f"{len(held.y):,} rows were held out; both sides learned from the other {held.training:,}."
@@ -103,10 +83,10 @@ def scores(f: Findings) -> Section:
         [
             f"{how} Both saw the same rows.",
             score_table(f.measured),
-            f"{_capital(said)}.",
-            _figure(drawing, f"Reliability: how often it came true, against the predicted probability of {of}. "
-                    "On the diagonal, probabilities mean what they say; below it, a side is too sure. Bars: "
-                    "95 % intervals."),
+            f"{capital(said)}.",
+            figure(drawing, "Reliability: how often it came true, against the predicted probability of "
+                   f"{of}. On the diagonal, probabilities mean what they say; below it, a side is too sure. "
+                   "Bars: 95 % intervals."),
         ],
     )  # fmt: skip
 
@@ -115,8 +95,14 @@ def _who(measured: Measured) -> str:
     ahead = {score: measured.ahead(score) for score in SCORES}
     if len(set(ahead.values())) == 1:
         side = ahead["error"]
-        return f"{side} is ahead in error and log loss" if side else "neither error nor log loss can tell them apart"
-    said = [f"in {score} {side} is ahead" if side else f"{score} cannot tell" for score, side in ahead.items()]
+        return (
+            f"{side} is ahead in error and log loss"
+            if side
+            else "neither error nor log loss can tell them apart"
+        )
+    said = [
+        f"in {score} {side} is ahead" if side else f"{score} cannot tell" for score, side in ahead.items()
+    ]
     return ", ".join(said)
 
 
@@ -129,8 +115,10 @@ def sizes(f: Findings) -> Section:
     ]
     frame = curves.table()
     for score in SCORES:
-        parts.append(_figure(curves.figure(score), f"{curves.verdict(score)} Bands: 95 % intervals of the mean over "
-                             f"{curves.repeats} random splits. Lower is better."))  # fmt: skip
+        caption = (
+            f"{curves.verdict(score)} Bands: 95 % intervals of the mean over {curves.repeats} random splits."
+        )
+        parts.append(figure(curves.figure(score), f"{caption} Lower is better."))  # fmt: skip
     unit = {"error": percent, "log loss": nats}
     rows = []
     for size in curves.sizes:
@@ -141,84 +129,10 @@ def sizes(f: Findings) -> Section:
                 cells.append(shown(Estimate(here["mean"], here["low"], here["high"]), unit[score]))
         rows.append(cells)
     head = ("rows", *(f"{score}, {side}" for score in SCORES for side in (NB, LR)))
-    parts.append(Table(head, rows, "Means with 95 % intervals.", (0, 1, 2, 3, 4), fold="The curves in numbers"))
-    return Section(curves.verdict("error").split(";")[0].rstrip("."), parts)
-
-
-def reasons(f: Findings) -> Section:
-    """What naive Bayes goes by, and what it counts twice."""
-    best = f.evidence[:SHOWN]
-    with plot.style():
-        drawing = plot.log_odds(
-            [_short(name) for name, _ in best], [e.value for _, e in best], label="evidence for the true class (nats a row)"
-        ).figure
-    strongest = f.correlations[:SHOWN]
-    pairs = Table(
-        ("column", "and", "correlation", "rows"),
-        [(a, b, f"{r:.2f}", f"{n:,}") for a, b, r, n in strongest],
-        "The strongest correlations within a class (first canonical correlation: |r| of two numbers; levels of "
-        "categories as indicators). 0 is what naive Bayes assumes.",
-        numbers=(2, 3),
+    parts.append(
+        Table(head, rows, "Means with 95 % intervals.", (0, 1, 2, 3, 4), fold="The curves in numbers")
     )
-    parts: list[Any] = [
-        "Naive Bayes adds up what every column says by itself: log p(x_j | y) less log p(x_j), averaged over unseen "
-        "rows for their true class. A column near zero does not help; one below zero misleads.",
-        _figure(drawing, "What each column tells naive Bayes of the true class, on average over unseen rows."),
-        Table(
-            ("column", "nats a row", "95 % interval"),
-            [(name, nats(e.value), span(e, nats)) for name, e in f.evidence],
-            numbers=(1, 2), fold="Every column in numbers",
-        ),
-    ]  # fmt: skip
-    if strongest:
-        a, b, r, _ = strongest[0]
-        parts += [
-            "What it adds up it takes to be independent given the class. Columns that go together within a class are "
-            "counted more than once, which makes it too sure; logistic regression weighs them together.",
-            pairs,
-        ]
-        claim = f"{f.evidence[0][0]} tells most; {a} and {b} overlap most (correlation {r:.2f} in a class)"
-    else:
-        claim = f"{f.evidence[0][0]} tells most"
-    return Section(claim, parts)
-
-
-def apart(f: Findings) -> Section:
-    """Where the two decide differently."""
-    d, held, data = f.disagreement, f.measured.held, f.study.data
-    share = percent(d.differ / d.rows)
-    rows = []
-    for place in d.strongest:
-        row = int(held.rows[place])
-        said = [
-            f"{data.classes[int(held.log_probs[s][place].argmax())]} ({percent(float(held.confidence(s)[place]))})"
-            for s in (NB, LR)
-        ]
-        rows.append((f"{f.study.numbers[row]:,}", data.classes[int(held.y[place])], *said))
-    neither = d.differ - d.first - d.second
-    parts: list[Any] = [
-        f"Of {d.rows:,} unseen rows the two decide {d.differ:,} differently ({share}). There, naive Bayes is right "
-        f"{d.first:,} times, logistic regression {d.second:,} times, neither {neither:,} times."
-    ]
-    if rows:
-        parts.append(Table(
-            ("row", "true class", NB, LR), rows,
-            "Where both are surest of different classes: the row of the file below the names, and each side's "
-            "decision with its probability.", numbers=(0,),
-        ))  # fmt: skip
-    if f.example is not None:
-        place = d.strongest[0]
-        shown = f.study.shown.iloc[int(held.rows[place])]
-        known = {name: _cell(shown[name]) if name in shown else "" for name in f.example.features}
-        odds = zip(f.example.features, f.example.log_odds.tolist(), strict=True)
-        parts.append(Table(
-            ("column", "value", "log odds"),
-            [*((name, known[name], f"{v:+.2f}".replace("-", "−")) for name, v in odds),
-             ("total", "", f"{f.example.total:+.2f}".replace("-", "−"))],
-            f"Why naive Bayes takes row {f.study.numbers[int(held.rows[place])]:,} for {f.example.chosen} rather than "
-            f"{f.example.rival}: log odds of each column, in nats.", numbers=(1, 2),
-        ))  # fmt: skip
-    return Section(f"They decide {share} of the rows differently", parts)
+    return Section(curves.verdict("error").split(";")[0].rstrip("."), parts)
 
 
 def columns_table(study: Study) -> Table:
@@ -231,7 +145,7 @@ def decisions(study: Study) -> list[str]:
     """What had to be decided about the table, a sentence each."""
     said = [f"{c.name}: {note}." for c in study.columns for note in c.notes]
     said += [f"{name} is left out: it {why}." for name, why in study.left_out]
-    return [*(f"{_capital(note)}." for note in study.notes), *said]
+    return [*(f"{capital(note)}." for note in study.notes), *said]
 
 
 def table(f: Findings) -> Section:
@@ -263,8 +177,16 @@ def joints(f: Findings) -> Section:
         )
         for i, (model, observed, legend) in enumerate(
             (
-                (nb, ("x", "y"), "Generative: it generates x, so a missing cell is summed out. Fitted exactly."),
-                (lr, ("y",), "Discriminative: it is given x (a square), and needs every cell. Fitted at the mode."),
+                (
+                    nb,
+                    ("x", "y"),
+                    "Generative: it generates x, so a missing cell is summed out. Fitted exactly.",
+                ),
+                (
+                    lr,
+                    ("y",),
+                    "Discriminative: it is given x (a square), and needs every cell. Fitted at the mode.",
+                ),
             )
         )
     ]
@@ -272,32 +194,13 @@ def joints(f: Findings) -> Section:
         "One generates x, the other is given it",
         [
             *cards,
-            "Circle: a variable; shaded: observed; square: given, not generated; box: repeated for each row, class or "
-            "component. Naive Bayes takes the columns as they are, numbers in standard deviations. Logistic regression "
-            "has an indicator for each level, the training mean in place of a missing number, and an indicator of what "
+            "Circle: a variable; shaded: observed; square: given, not generated; box: repeated for each "
+            "row, class or "
+            "component. Naive Bayes takes the columns as they are, numbers in standard deviations. "
+            "Logistic regression "
+            "has an indicator for each level, the training mean in place of a missing number, and an "
+            "indicator of what "
             "was missing; every mean and spread is of the training rows only.",
             f.how,
         ],
     )
-
-
-def _figure(drawing: Any, caption: str) -> Figure:
-    import matplotlib.pyplot as plt
-
-    picture = plot.svg(drawing, alt=caption.replace("`", ""))
-    plt.close(drawing)
-    return Figure(picture, caption)
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 24 else f"{name[:23]}…"
-
-
-def _cell(value: Any) -> str:
-    if value is None or value != value:
-        return "missing"
-    return f"{value:.4g}".replace("-", "−") if isinstance(value, float) else str(value)

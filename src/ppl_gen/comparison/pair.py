@@ -17,7 +17,7 @@ from ppl_gen.posterior import Posterior
 from ppl_gen.tables import Encoder
 
 NB, LR = "naive Bayes", "logistic regression"
-MANY, WIDE = 2000, 200  # training rows and weights from which on Newton's matrices cost more than L-BFGS
+MANY, WIDE = 500, 200  # training rows and weights from which on Newton's matrices cost more than L-BFGS
 AT_ONCE = 4_000_000  # cells held at a time
 
 
@@ -55,7 +55,7 @@ class NaiveBayes(Learned):
 
     def cells(self, x: Tensor) -> Tensor:
         """log p(x_j | y) of every cell, (rows, features, classes): the others are missing, so summed out."""
-        rows, features = x.shape
+        features = x.shape[1]
         given = [ask(self.posterior, "p(x | y)", y=k) for k in range(self.classes)]
         scores = []
         for part in self.units(x).split(max(1, AT_ONCE // features**2)):

@@ -11,7 +11,7 @@ from ppl_gen.errors import DataError
 if TYPE_CHECKING:
     import pandas as pd
 
-SEPARATORS = ",;\t|"
+SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 MISSING = frozenset({"", "?", "na", "n/a", "#n/a", "nan", "none", "null", "<na>"})  # in lower case
 PREVIEW = 50  # rows that the separator is told from
 csv.field_size_limit(10_000_000)  # characters of a cell
@@ -57,7 +57,7 @@ def _csv(path: Path, content: bytes) -> tuple["pd.DataFrame", list[str]]:
             if rows and len(row) != len(rows[0]):
                 raise DataError(
                     f"{path}: line {reader.line_num} has {len(row)} cells, the first line {len(rows[0])}. "
-                    f"Quote cells that hold a {separator!r}."
+                    f"Quote cells that hold a {SEPARATORS[separator]}."
                 )
             rows.append(row)
     except csv.Error as error:
@@ -72,7 +72,7 @@ def _csv(path: Path, content: bytes) -> tuple["pd.DataFrame", list[str]]:
         raise DataError(f"{path}: expected rows below the column names, got none")
     cells = {name: _cells(column) for name, column in zip(head, zip(*body, strict=True), strict=True)}
     if separator != ",":
-        notes.append(f"cells are separated by {'a tab' if separator == chr(9) else repr(separator)}")
+        notes.append(f"cells are separated by a {SEPARATORS[separator]}")
     return pd.DataFrame(cells, dtype=object), notes
 
 

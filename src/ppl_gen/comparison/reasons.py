@@ -97,7 +97,7 @@ def disagreement(held: HeldOut, most: int = 5) -> Disagreement:
     """Where the two sides decide differently, and who is right there."""
     said = {name: held.log_probs[name].argmax(1) for name in (NB, LR)}
     differ = said[NB] != said[LR]
-    right = [int((differ & (said[name] == held.y)).sum()) for name in (NB, LR)]
+    first, second = (int((differ & (said[name] == held.y)).sum()) for name in (NB, LR))
     surer = torch.minimum(held.confidence(NB), held.confidence(LR)).masked_fill(~differ, -1)
     strongest = surer.argsort(descending=True, stable=True)[: min(most, int(differ.sum()))].tolist()
-    return Disagreement(len(held.y), int(differ.sum()), *right, strongest)
+    return Disagreement(len(held.y), int(differ.sum()), first, second, strongest)

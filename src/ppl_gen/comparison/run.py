@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from ppl_gen.comparison.findings import Findings
 from ppl_gen.comparison.measures import hold_out
-from ppl_gen.comparison.page import Findings, columns_table, decisions, report, score_table
+from ppl_gen.comparison.page import columns_table, decisions, report, score_table
 from ppl_gen.comparison.pair import NaiveBayes, Pair
 from ppl_gen.comparison.reading import read_table
 from ppl_gen.comparison.reasons import correlations, disagreement, evidence
@@ -19,12 +20,12 @@ from ppl_gen.data import Dataset
 from ppl_gen.explanation import Explanation, explain
 from ppl_gen.files import replace_file
 from ppl_gen.laboratory import LearningCurves, learning_curves
-from ppl_gen.report import print_table
+from ppl_gen.report import Table, print_table
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-MOST_LEARNED, MOST_SCORED = 16_000, 5_000  # rows of the learning curves
+MOST_LEARNED, MOST_SCORED = 10_000, 3_000  # rows of the learning curves
 SMALL = 5_000  # rows up to which repeats and cross-validation are cheap
 CELLS = 2e7  # that the evidence may look at
 
@@ -65,7 +66,7 @@ def compare(
     measured = Measured.of(held, seed)
     apart = disagreement(held)
     some, rest = _kept_apart(data, [int(held.rows[place]) for place in apart.strongest], seed)
-    sides = pair.naive_bayes(rest), pair.logistic_regression(rest[: 1000])
+    sides = pair.naive_bayes(rest), pair.logistic_regression(rest[:1000])
     gains = evidence(sides[0], some)
     told = [name for name, _ in gains[:30]]
     seconds = perf_counter() - started
@@ -84,9 +85,9 @@ def sizes_of(rows: int, classes: int, quick: bool = False) -> tuple[tuple[int, .
     """Training sizes of the learning curves, each about as many times the one before, and rows held out.
 
     >>> sizes_of(344, 3)
-    ((10, 19, 36, 68, 128, 241), 103)
+    ((10, 19, 36, 67, 128, 241), 103)
     >>> sizes_of(200_000, 2)[0][-1]
-    16000
+    10000
     """
     held_out = min(max(round(0.3 * rows), 1), MOST_SCORED)
     first, last, count = max(10, 2 * classes), min(rows - held_out, MOST_LEARNED), 3 if quick else 6
@@ -96,8 +97,8 @@ def sizes_of(rows: int, classes: int, quick: bool = False) -> tuple[tuple[int, .
 
 def _curves(pair: Pair, data: Dataset, repeats: int, seed: int, quick: bool) -> LearningCurves:
     sizes, held_out = sizes_of(len(data), len(data.classes), quick)
-    return learning_curves(
-        pair.learners, data, sizes, repeats, seed, test=held_out, standardize=False  # each side has its own units
+    return learning_curves(  # each side has its own units
+        pair.learners, data, sizes, repeats, seed, test=held_out, standardize=False
     )  # fmt: skip
 
 
@@ -131,17 +132,20 @@ def _how(path: Path, target: str, seed: int, repeats: int, seconds: float) -> st
     packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "pyro-ppl", "numpy", "pandas"))
     return (
         f"Measured in {seconds:,.0f} seconds by `ppl-gen compare {path.name} --target {target} --seed {seed} "
-        f"--repeats {repeats}`, ppl-gen {__version__} on Python {platform.python_version()} ({packages}). The same "
+        f"--repeats {repeats}`, ppl-gen {__version__} on Python {platform.python_version()} ({packages}). "
+        "The same "
         "seed and versions on the same machine give the same numbers, but for seconds."
     )
 
 
 def _say_table(study: Study, console: "Console") -> None:
     data = study.data
-    console.print(f"{data.name}: {len(data):,} rows, {study.target} is one of {', '.join(data.classes)}", style="bold")
+    console.print(
+        f"{data.name}: {len(data):,} rows, {study.target} is one of {', '.join(data.classes)}", style="bold"
+    )
     print_table(console, columns_table(study))
     for line in decisions(study):
-        console.print(line, style="dim")
+        console.print(line, style="dim", markup=False)
 
 
 def _say_verdict(f: Findings, console: "Console", out: Path, seconds: float) -> None:
@@ -151,5 +155,5 @@ def _say_verdict(f: Findings, console: "Console", out: Path, seconds: float) -> 
     console.print(f.verdict.change)
     console.print()
     table = score_table(f.measured)
-    print_table(console, type(table)(table.head, table.rows, "", table.numbers))
-    console.print(f"Read [bold]{out}[/]. {seconds:,.1f} seconds.", soft_wrap=True)
+    print_table(console, Table(table.head[:-1], [row[:-1] for row in table.rows], "", table.numbers))
+    console.print(f"Read {out}. {seconds:,.1f} seconds.", soft_wrap=True, markup=False)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ppl_gen.checks import did_you_mean
-from ppl_gen.comparison.cells import classes_of, lumped, read_cells, useless
+from ppl_gen.comparison.cells import classes_of, in_words, lumped, named, read_cells, useless
 from ppl_gen.data import Dataset
 from ppl_gen.distributions import Categorical
 from ppl_gen.errors import DataError
@@ -87,6 +87,8 @@ def prepare(
                 raise DataError(f"{option}: no column {column!r}; there are {_listed(names)}.{hint}")
             if option != "--target" and column == target:
                 raise DataError(f"{option}: {column!r} is the target")
+    if any(note.startswith(f"two columns are called {target!r}") for note in notes):
+        raise DataError(f"--target: two columns are called {target!r}; give one of them another name")
     for column, kind in types.items():
         if kind not in KINDS:
             raise DataError(f"--types {column}: expected {', '.join(KINDS)}, got {kind!r}")
@@ -95,27 +97,16 @@ def prepare(
     parts: dict[str, object] = {}
     families: dict[str, str] = {}
     columns: list[Column] = []
-    left_out = [(column, "was asked to be left out") for column in drop]
+    left_out = [(column, "was named by --drop") for column in drop]
     for column in (c for c in names if c != target and c not in drop):
-        kind = types.get(column)
-        cells = read_cells(frame[column], {"gaussian": "number", "poisson": "number", "categorical": "text"}.get(kind or ""))
-        why = "" if kind and len(cells.values.dropna()) else useless(column, cells)
-        if why:
-            left_out.append((column, why))
+        read = _read(column, frame[column], types.get(column))
+        if isinstance(read, str):
+            left_out.append((column, read))
             continue
-        values, more = cells.values, cells.notes
-        if kind in ("gaussian", "poisson") and cells.kind == "text":
-            raise DataError(f"--types {column}={kind}: expected numbers, got {values.dropna().iloc[0]!r}")
-        if kind == "poisson" and bool(((values < 0) | (values % 1 > 0)).any()):
-            raise DataError(f"--types {column}=poisson: expected whole numbers from 0 up, got {values.min():g} "
-                            f"to {values.max():g}")  # fmt: skip
-        if cells.kind in ("text", "boolean") and kind != "bernoulli":
-            kind, (values, lumps) = "categorical", lumped(column, values)
-            more += lumps
-        parts[column] = values
-        if kind or cells.kind == "date":
-            families[column] = kind or "gaussian"
-        columns.append(Column(column, cells.kind, "", float(values.isna().mean()), more))
+        parts[column], family, described = read
+        columns.append(described)
+        if family:
+            families[column] = family
     if not parts:
         raise DataError(f"nothing to learn from: besides {target!r}, " + _reasons(left_out))
     shown = _frame(parts)
@@ -131,6 +122,31 @@ def prepare(
     )  # fmt: skip
 
 
+def _read(name: str, column: "pd.Series", kind: str | None) -> tuple["pd.Series", str | None, Column] | str:
+    """The column's values, the family that is known for them, and what it is like; or why it is left out."""
+    as_what = {"gaussian": "number", "poisson": "number", "categorical": "text"}
+    cells = read_cells(column, as_what.get(kind or ""))
+    values, notes, family = cells.values, cells.notes, kind
+    why = useless(name, cells)
+    if why and not (kind and values.notna().any()):
+        return why
+    if kind in ("gaussian", "poisson") and cells.kind == "text":
+        raise DataError(f"--types {name}={kind}: expected numbers, got {values.dropna().iloc[0]!r}")
+    if kind == "poisson" and bool(((values < 0) | (values % 1 > 0)).any()):
+        got = f"{values.min():g} to {values.max():g}"
+        raise DataError(f"--types {name}=poisson: expected whole numbers from 0 up, got {got}")
+    if kind == "bernoulli":
+        values = named(values)
+        if (found := values.nunique()) != 2:
+            raise DataError(f"--types {name}=bernoulli: expected two values, got {found:,}")
+    elif cells.kind in ("text", "boolean"):
+        family, (values, lumps) = "categorical", lumped(name, values)
+        notes += lumps
+    elif cells.kind == "date":
+        family = family or "gaussian"
+    return values, family, Column(name, cells.kind, "", float(values.isna().mean()), notes)
+
+
 def _labelled(frame: "pd.DataFrame", target: str) -> tuple["pd.DataFrame", list[str], list[str]]:
     """The rows that have a class which is no rarity, their classes, and what was left out."""
     labels, said = classes_of(target, frame[target]), []
@@ -144,7 +160,8 @@ def _labelled(frame: "pd.DataFrame", target: str) -> tuple["pd.DataFrame", list[
     kept = labels.notna() & ~labels.isin(rare.index)
     if int(kept.sum()) < FEWEST_ROWS or labels[kept].nunique() < 2:
         raise DataError(
-            f"--target {target}: too few rows: {int(kept.sum())} have one of {labels[kept].nunique()} classes of "
+            f"--target {target}: too few rows: {int(kept.sum())} have one of {labels[kept].nunique()} "
+            "classes of "
             f"{FEWEST_OF_A_CLASS} rows or more; expected {FEWEST_ROWS} rows of two such classes at least"
         )
     if len(rare):
@@ -171,7 +188,7 @@ def _described(column: Column, values: "pd.Series", encoder: Encoder) -> Column:
         first, last = (pd.Timestamp(0) + pd.Timedelta(days=v) for v in (values.min(), values.max()))
         holds = f"{first:%Y-%m-%d} to {last:%Y-%m-%d}, in days"
     else:
-        holds = f"{values.min():.4g} to {values.max():.4g}".replace("-", "−")
+        holds = f"{in_words(values.min())} to {in_words(values.max())}"
     return Column(column.name, kind, holds, column.missing, column.notes)
 
 

@@ -13,7 +13,7 @@ SCORES = ("error", "log loss")
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """Scores of both sides on the same unseen rows, and their paired differences, naive Bayes' less the other's.
+    """Scores of both sides on the same unseen rows, and their paired differences (naive Bayes' comes first).
 
     Attributes:
         held: what they were measured on.
@@ -31,7 +31,9 @@ class Measured:
         each = {score: {side: mean_of(of(side)) for side in (NB, LR)} for score, of in rows.items()}
         difference = {score: mean_of(of(NB) - of(LR)) for score, of in rows.items()}
         calibration, apart = held.calibration_errors(seed)
-        return cls(held, {**each, "calibration error": calibration}, {**difference, "calibration error": apart})
+        return cls(
+            held, {**each, "calibration error": calibration}, {**difference, "calibration error": apart}
+        )
 
     def ahead(self, score: str) -> str:
         """The side whose score is lower, if the paired 95 % interval leaves zero out; else ""."""
@@ -76,7 +78,9 @@ def _evidence(measured: Measured) -> str:
             "log loss": f"their log losses are {nats(nb)} and {nats(lr)} nats",
         }[score]
         level = "" if ahead else ", which leaves it open who is ahead"
-        said.append(f"{what} (difference {unit(difference.value)}, 95 % interval {span(difference, unit)}{level})")
+        said.append(
+            f"{what} (difference {unit(difference.value)}, 95 % interval {span(difference, unit)}{level})"
+        )
     rows = f"{len(held.y):,} unseen rows, learned from {held.training:,}"
     return f"Of {rows}, {said[0]}; {said[1]}."
 
@@ -90,13 +94,16 @@ def _change(curves: LearningCurves, training: int) -> str:
         if found:
             said = f"{found.first} is ahead with few rows and {found.then} with more: {found}"
         elif found.first:
-            said = f"{found.first} is ahead wherever one is, from {low:,} to {high:,} training rows: no crossing"
+            said = (
+                f"{found.first} is ahead wherever one is, from {low:,} to {high:,} training rows: no crossing"
+            )
         else:
             said = f"nobody is clearly ahead from {low:,} to {high:,} training rows"
         told.setdefault(said, []).append(score)
     curve = "; ".join(f"in {' and '.join(names)}, {said}" for said, names in told.items())
     return (
-        f"Over random splits of these rows, {curve}. More than {max(training, high):,} training rows were not "
+        f"Over random splits of these rows, {curve}. More than {max(training, high):,} training rows were "
+        "not "
         "measured."
     )
 
@@ -108,9 +115,9 @@ def percent(share: float) -> str:
     """A share in per cent, not broken over lines.
 
     >>> percent(-0.0123).replace(chr(160), " ")
-    '−1.23 %'
+    '−1.2 %'
     """
-    return f"{100 * share:.{2 if abs(share) < 0.1 else 1}f}\u00a0%".replace("-", "−")
+    return f"{100 * share:.1f}\u00a0%".replace("-", "−")
 
 
 def nats(value: float) -> str:
@@ -121,8 +128,10 @@ def nats(value: float) -> str:
 def shown(estimate: Estimate, unit: Any) -> str:
     """The value with its interval: behind ± where it lies in the middle, else below.
 
-    >>> shown(Estimate(1.0, 0.5, 1.5), nats), shown(Estimate(1.0, 0.5, 3.0), nats)
-    ('1.000 ± 0.500', '1.000\\n0.500 to 3.000')
+    >>> shown(Estimate(1.0, 0.5, 1.5), nats).replace(chr(160), " ")
+    '1.000 ± 0.500'
+    >>> shown(Estimate(1.0, 0.5, 3.0), nats).splitlines()
+    ['1.000', '0.500 to 3.000']
     """
     half = (estimate.high - estimate.low) / 2
     if abs(estimate.value - half - estimate.low) < 1e-9 * (1 + half):

@@ -17,7 +17,6 @@ from ppl_gen import __version__
 from ppl_gen.__main__ import main
 from ppl_gen.files import replace_file
 from ppl_gen.report import Card, Figure, Report, Section, Table
-from ppl_gen.tour.twins import _lead
 
 TREES = {
     "naive-bayes-exact",
@@ -202,29 +201,6 @@ def test_report_escapes_and_typesets():
     assert "circle &amp; box" in page
     assert '<div class="picture by-day"><svg>light</svg></div>' in page
     assert '<div class="picture by-night"><svg>dark</svg></div>' in page
-
-
-@pytest.mark.parametrize(
-    ("ahead", "said"),
-    [
-        ("....", "it is too close to call at every size"),
-        ("nnnn", "naive Bayes is ahead at every size"),
-        ("..ll", "logistic regression is ahead from 32 rows on; with fewer it is too close to call"),
-        ("nn..", "naive Bayes is ahead up to 16 rows; with more it is too close to call"),
-        ("nnll", "naive Bayes is ahead up to 16 rows, logistic regression from 32 rows on"),
-        (
-            "n.ll",
-            "naive Bayes is ahead at 8 rows, logistic regression from 32 rows on; in between it is too close "
-            "to call",
-        ),
-        (".nn.", "naive Bayes is ahead from 16 to 32 rows; elsewhere it is too close to call"),
-        ("n.n.", "naive Bayes is ahead at 8 rows and at 32 rows; elsewhere it is too close to call"),
-        ("...l", "logistic regression is ahead at 64 rows; with fewer it is too close to call"),
-    ],
-)
-def test_who_is_ahead_is_told_from_the_numbers(ahead, said):
-    names = {".": "", "n": "naive Bayes", "l": "logistic regression"}
-    assert _lead("accuracy", (8, 16, 32, 64), [names[c] for c in ahead]) == f"In accuracy, {said}"
 
 
 def test_replacing_a_file_is_all_or_nothing(tmp_path, monkeypatch):

@@ -36,8 +36,8 @@ def fit(
 
     Args:
         model: the joint, or a posterior to continue.
-        method: `Exact`, `MaximumLikelihood`, `MAP`, `SVI`, `Laplace` or `NUTS`; by default exact where there is a
-            closed form, else SVI.
+        method: `Exact`, `MaximumLikelihood`, `MAP`, `SVI`, `Laplace` or `NUTS`; by default exact where
+            there is a closed form, else SVI.
         batches: for a method that counts (the first two), the data in parts, each a mapping such as
             ``{"x": rows, "y": labels}``: one is looked at, and held, at a time.
         data: by name, rows first, such as x (n, features) and y (n,): NumPy arrays (memory maps too: they

@@ -83,7 +83,7 @@ class Posterior:
 
     @property
     def point(self) -> dict[str, Tensor]:
-        """The parameters, if the method found a single value of each (`MaximumLikelihood`, `MAP`); else empty."""
+        """The parameters, if the method found a single value of each (as `MAP` does); else empty."""
         return self.guide.values if isinstance(self.guide, Point) else {}
 
     def draw(self, draws: int = 1000, seed: int | None = None) -> dict[str, Tensor]:
@@ -212,7 +212,11 @@ class Posterior:
     def _refuse_merging(self, other: "Posterior") -> None:
         mine, theirs = self.prior.state_dict(), other.prior.state_dict()
         same = type(self.model) is type(other.model) and self.method == other.method
-        if not same or not hasattr(self.model, "merged") or not (type(self.guide) is Point or self.guide is None):
+        if (
+            not same
+            or not hasattr(self.model, "merged")
+            or not (type(self.guide) is Point or self.guide is None)
+        ):
             raise DataError(
                 f"merge: expected posteriors of one conjugate model by one method, got "
                 f"{type(self.model).__name__} by {self.method} and {type(other.model).__name__} by "

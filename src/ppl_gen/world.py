@@ -7,7 +7,6 @@ from typing import Any
 
 import pyro
 import torch
-from torch import Tensor
 
 from ppl_gen.checks import did_you_mean
 from ppl_gen.core import ProbabilisticModel, Program, Site, dtype_of, sites

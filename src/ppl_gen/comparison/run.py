@@ -140,9 +140,8 @@ def _how(path: Path, target: str, seed: int, repeats: int, seconds: float) -> st
 
 def _say_table(study: Study, console: "Console") -> None:
     data = study.data
-    console.print(
-        f"{data.name}: {len(data):,} rows, {study.target} is one of {', '.join(data.classes)}", style="bold"
-    )
+    head = f"{data.name}: {len(data):,} rows, {study.target} is one of {', '.join(data.classes)}"
+    console.print(head, style="bold", markup=False)
     print_table(console, columns_table(study))
     for line in decisions(study):
         console.print(line, style="dim", markup=False)

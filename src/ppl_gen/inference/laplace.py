@@ -19,8 +19,8 @@ class Laplace:
     """Find the posterior's mode and put a Gaussian there (MacKay 2003, chapter 27; Bishop 2006, section 4.4).
 
     The mode is that of the parameters in unconstrained coordinates (logarithms of scales, and so on);
-    Newton's steps end there, and where they cannot start L-BFGS comes near it. The guide's ELBO is the posterior's ``elbo``; Laplace's
-    own estimate of the log evidence, which is no bound, stands in its note.
+    Newton's steps end there, and L-BFGS comes near it where they cannot start. The guide's ELBO is the
+    posterior's ``elbo``; Laplace's own estimate of the log evidence, which is no bound, stands in its note.
 
     Args:
         steps: of L-BFGS, at most. newton: of Newton, at most.

@@ -55,5 +55,8 @@ class MAP:
         target = Unconstrained(start, guide, data, prior, "MAP")
         at = mode(target, self.steps, self.newton)[0] if self.newton else climbed(target, self.steps)
         found = {name: part.detach() for name, part in target.values(at).items()}
-        note = f"log density of data and parameters {target(at).item():,.3f} nats at the mode, in unconstrained coordinates"
+        value = target(at).item()
+        note = (
+            f"log density of data and parameters {value:,.3f} nats at the mode, in unconstrained coordinates"
+        )
         return Fitted(target.p, Mode(target.p, found), torch.zeros(0, dtype=torch.float64), None, note)

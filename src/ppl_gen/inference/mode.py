@@ -44,8 +44,8 @@ def _newton(target: Unconstrained, u: Tensor, steps: int) -> tuple[Tensor, float
             value, slope, precision = _curvature(target, u + length * step)
         u = u + length * step
     raise Unanswerable(
-        f"{who} did not reach the mode of {p}: after {steps} Newton steps one more could gain {gain:.2g} nats. "
-        f"Take more steps, or standardise the data."
+        f"{who} did not reach the mode of {p}: after {steps} Newton steps one more could gain {gain:.2g} "
+        f"nats. Take more steps, or standardise the data."
     )
 
 

@@ -5,11 +5,11 @@ from typing import Any
 
 from pyro.infer.autoguide import AutoMultivariateNormal
 from torch import Tensor
-from torch.distributions import biject_to
+from torch.distributions import biject_to, identity_transform
 
 from ppl_gen.core import ProbabilisticModel, Program, run, variables
 from ppl_gen.errors import Unanswerable
-from ppl_gen.inference.elbo import elbo, terms
+from ppl_gen.inference.elbo import elbo, enumerates, log_prob, terms
 from ppl_gen.inference.guides import Automatic, make_guide, point
 from ppl_gen.inputs import Data
 
@@ -54,17 +54,28 @@ class Unconstrained:
             if name not in data.observed and not site["fn"].has_enumerate_support
         }
         self.shapes = {name: to.inv(found[name]["value"]).shape for name, to in self.maps.items()}
-        self.plates = terms(self.p.model, self.guide, data.values, data.observed).plates
+        drawn = terms(self.p.model, self.guide, data.values, data.observed)
+        self.plates, sites = drawn.plates, drawn.p.values()
+        self.plain = prior is None and not any(map(enumerates, sites))  # nothing to sum out: a plain sum
 
     def __call__(self, u: Tensor) -> Tensor:
         """The log density in nats at ``u`` (parameters,), a scalar."""
-        free, values, data = self._parts(u), self.values(u), self.data
+        free, data = self._parts(u), self.data
+        values = {name: self.maps[name](part) for name, part in free.items()}
+        jacobian = sum(
+            to.log_abs_det_jacobian(free[name], values[name]).sum()
+            for name, to in self.maps.items()
+            if to is not identity_transform
+        )
+        if self.plain:
+            sites = variables(run(self.p.model, data.values, {**data.observed, **values}))
+            return sum((log_prob(s, data.seen.get(name)).sum() for name, s in sites.items()), jacobian)
         # Yesterday's guide, if Pyro made it, draws these and maps them to the parameters.
         drawn = {"_auto_latent": u} | {f"{name}_unconstrained": part for name, part in free.items()}
         here = point(values | (drawn if self.prior else {}))
-        bound = elbo(self.p.model, here, data.values, data.observed, 1.0, self.plates, self.prior, data.seen)
-        each = (to.log_abs_det_jacobian(free[name], values[name]).sum() for name, to in self.maps.items())
-        return sum(each, bound)
+        return jacobian + elbo(
+            self.p.model, here, data.values, data.observed, 1.0, self.plates, self.prior, data.seen
+        )
 
     def values(self, u: Tensor) -> dict[str, Tensor]:
         """The parameters by name, each in its own support."""

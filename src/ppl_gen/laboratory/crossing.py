@@ -1,6 +1,5 @@
 """Where two learning curves cross: the statistics of paired differences."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -35,24 +34,43 @@ class Crossing:
         """Whether there is one."""
         return self.rows is not None
 
-    def __str__(self) -> str:
+    @property
+    def interval(self) -> tuple[float, float, float] | None:
+        """rows, low and high, if there is one."""
         if self.rows is None or self.low is None or self.high is None:
+            return None
+        return self.rows, self.low, self.high
+
+    def __str__(self) -> str:
+        if self.interval is None:
             return "no crossing"
-        least, most = self.sizes
-        low = f"{self.low:,.0f}" if self.low > least else f"{least:,} or fewer"
-        high = f"{self.high:,.0f}" if self.high < most else f"{most:,} or more"
-        return f"the curves cross at about {self.rows:,.0f} rows (95 % interval {low} to {high})"
+        (rows, low, high), (least, most) = self.interval, self.sizes
+        start = f"{low:,.0f}" if low > least else f"{least:,} or fewer"
+        end = f"{high:,.0f}" if high < most else f"{most:,} or more"
+        return f"the curves cross at about {rows:,.0f} rows (95 % interval {start} to {end})"
 
 
-def half_width(values: Tensor, intervals: int = 1) -> Tensor:
-    """Half the 95 % t interval of the mean over ``values`` (repeats, …).
+def half_width(values: Tensor) -> Tensor:
+    """Half the 95 % t interval of the mean over ``values`` (repeats, …)."""
+    from scipy.stats import t
 
-    Of several ``intervals``, all hold together in at least 95 of 100 experiments (Bonferroni).
+    return float(t.ppf(0.975, len(values) - 1)) * values.std(0) / len(values) ** 0.5
+
+
+def leaders(difference: Tensor) -> Tensor:
+    """The sign of each mean of paired differences (repeats, cells); 0 where it may be zero, (cells,).
+
+    By t tests that all hold together: in at most 5 of 100 experiments any sign is made up (Holm 1979). One
+    cell alone has a sign where its 95 % interval excludes zero.
     """
     from scipy.stats import t
 
-    quantile = float(t.ppf(1 - 0.025 / intervals, len(values) - 1))
-    return quantile * values.std(0) / len(values) ** 0.5
+    mean, error = difference.mean(0), difference.std(0) / len(difference) ** 0.5
+    ratio = torch.where(mean == 0, 0.0, mean.abs() / error)
+    p = 2 * torch.from_numpy(t.sf(ratio.numpy(), len(difference) - 1))
+    order, cells = p.argsort(), len(p)
+    passed = (p[order] <= 0.05 / torch.arange(cells, 0, -1)).cumprod(0).bool()
+    return torch.zeros(cells).index_put((order[passed],), mean.sign().float()[order[passed]])
 
 
 def parted(sizes: Sequence[int], difference: Tensor) -> Tensor:
@@ -82,13 +100,12 @@ def crossing(
 ) -> Crossing:
     """Where the mean of the paired ``difference`` (repeats, sizes), first name's less second's, changes sign.
 
-    There is a crossing where one model is ahead at some size and the other at a larger one, each by an interval
-    that holds for all sizes together; so at most 5 in 100 experiments find one where there is none. Its
-    interval is that of the bootstrap over repeats (percentiles of `DRAWS` resamples).
+    There is a crossing where one model is ahead at some size and the other at another, by `leaders`, so at most
+    5 in 100 experiments find one where there is none. The crossing's own interval is that of the bootstrap
+    over repeats: percentiles of `DRAWS` resamples.
     """
     ends = (sizes[0], sizes[-1])
-    signs = leaders(difference)
-    held = [s for s in signs if s]
+    held = [int(s) for s in leaders(difference) if s]
     if len(set(held)) < 2:
         return Crossing(score, names[held[0] > 0] if held else "", "", None, None, None, ends)
     direction = -held[0]  # so that who is ahead first lies below
@@ -101,9 +118,3 @@ def crossing(
     low, high = parted(sizes, weights @ oriented).quantile(torch.tensor([0.025, 0.975]).double()).tolist()
     first, then = names if direction > 0 else names[::-1]
     return Crossing(score, first, then, float(parted(sizes, oriented.mean(0))), low, high, ends)
-
-
-def leaders(difference: Tensor) -> list[int]:
-    """The sign of each size's mean ``difference`` (repeats, sizes), 0 where its interval holds zero."""
-    mean, half = difference.mean(0), half_width(difference, difference.shape[1])
-    return [int(math.copysign(1, m)) if abs(m) > h else 0 for m, h in zip(mean.tolist(), half.tolist(), strict=True)]

@@ -75,7 +75,9 @@ def learning_curves(
     whole("seed", seed, least=0)
     regime = AsIs() if regime is None else regime
     if not isinstance(regime, AsIs):
-        raise DataError(f"regime: expected Copies(…), LabelShift(…), Missing(…) or FewLabels(), got {called(regime)}")
+        raise DataError(
+            f"regime: expected Copies(…), LabelShift(…), Missing(…) or FewLabels(), got {called(regime)}"
+        )
     held_out = _held_out(test, data)
     sizes = _sizes(sizes, data, held_out)
     generator = Generator().manual_seed(seed)
@@ -85,7 +87,9 @@ def learning_curves(
         each |= regime.variants(name, learner)
     scores = torch.zeros(3, len(each), repeats, len(sizes), dtype=torch.float64)
     splits: list[tuple[Dataset, Dataset]] = []
-    for r, s in track([(r, s) for r in range(repeats) for s in range(len(sizes))], "Learning curves", progress):
+    for r, s in track(
+        [(r, s) for r in range(repeats) for s in range(len(sizes))], "Learning curves", progress
+    ):
         if s == 0:
             order = _order(data, sizes[0], stratify, generator)
             pair = data[order[: len(data) - held_out]], data[order[len(data) - held_out :]]
@@ -97,10 +101,12 @@ def learning_curves(
             train = train.standardized()
         for m, (name, learner) in enumerate(each.items()):
             scores[:, m, r, s] = _scored(name, learner, train, rest.x, tested, seed * repeats + r)
-    how = {name: learner.how if isinstance(learner, Learner) else "as given" for name, learner in each.items()}
+    how = {
+        name: learner.how if isinstance(learner, Learner) else "as given" for name, learner in each.items()
+    }
     error, log_loss, confidence = scores
     return LearningCurves(
-        tuple(each), sizes, error, log_loss, confidence, how, data.name, str(regime), held_out, seed
+        tuple(each), sizes, error, log_loss, confidence, how, data.name, str(regime), len(tested), seed
     )
 
 
@@ -120,7 +126,9 @@ def _held_out(test: float | int, data: Dataset) -> int:
     number = isinstance(test, int | float) and not isinstance(test, bool)
     rows = (round(test * len(data)) if isinstance(test, float) else test) if number else 0
     if not number or not 0 < rows < len(data) or (isinstance(test, float) and not 0 < test < 1):
-        raise DataError(f"test: expected a share between 0 and 1 or a number of the {len(data)} rows, got {test!r}")
+        raise DataError(
+            f"test: expected a share between 0 and 1 or a number of the {len(data)} rows, got {test!r}"
+        )
     return rows
 
 
@@ -132,8 +140,8 @@ def _sizes(sizes: Sequence[int], data: Dataset, held_out: int) -> tuple[int, ...
     classes, most = len(data.y.unique()), len(data) - held_out
     if not found or found[0] < classes or found[-1] > most:
         raise DataError(
-            f"sizes: expected numbers from {classes}, one row of each class, to {most}, the rows not held out; "
-            f"got {', '.join(map(str, found)) or 'none'}"
+            f"sizes: expected numbers from {classes}, one row of each class, to {most}, the rows not held "
+            f"out; got {', '.join(map(str, found)) or 'none'}"
         )
     return found
 

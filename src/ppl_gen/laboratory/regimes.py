@@ -33,35 +33,45 @@ class AsIs:
 
 @dataclass(frozen=True)
 class Copies(AsIs):
-    """Every column is repeated ``copies`` times, each with Gaussian noise of ``noise`` standard deviations.
+    """The first ``columns`` (all by default) come ``copies`` times more, plus Gaussian noise.
 
     Features then depend on one another given the class, and naive Bayes counts one piece of evidence as
-    several. The models must have (copies + 1) times the features.
+    several: copies of all columns make it too sure, copies of some turn its decisions as well. The models
+    must have the copies among their features. ``noise`` is in standard deviations of the training rows.
     """
 
     copies: int = 1
+    columns: int | None = None
     noise: float = 0.0
 
     def __post_init__(self) -> None:
         whole("copies", self.copies)
+        if self.columns is not None:
+            whole("columns", self.columns)
         _within("noise", self.noise, float("inf"))
 
     def __call__(self, train: Dataset, test: Dataset, generator: Generator) -> Pair:
-        """Append the copies; the noise is in units of the training rows' spread."""
-        spread = train.x.std(0, correction=0)
+        """Append the copies."""
+        if self.columns is not None and self.columns > len(train.features):
+            raise DataError(
+                f"columns: expected at most the {len(train.features)} there are, got {self.columns}"
+            )
+        spread = train.x.std(0, correction=0)[: self.columns]
         return self._wider(train, spread, generator), self._wider(test, spread, generator)
 
     def _wider(self, data: Dataset, spread: Tensor, generator: Generator) -> Dataset:
         columns, names = [data.x], list(data.features)
         for copy in range(1, self.copies + 1):
-            error = torch.randn(data.x.shape, generator=generator, dtype=torch.float64)
-            columns.append(data.x + self.noise * spread * error)
-            names += [f"{name}_copy{copy}" for name in data.features]
+            copied = data.x[:, : self.columns]
+            error = torch.randn(copied.shape, generator=generator, dtype=torch.float64)
+            columns.append(copied + self.noise * spread * error if self.noise else copied)
+            names += [f"{name}_copy{copy}" for name in data.features[: self.columns]]
         return replace(data, x=torch.cat(columns, 1), features=tuple(names))
 
     def __str__(self) -> str:
-        noise = f" with noise {self.noise:g}" if self.noise else ""
-        return f"with {self.copies} cop{'y' if self.copies == 1 else 'ies'} of each feature{noise}"
+        of = "each feature" if self.columns is None else f"the first {self.columns} features"
+        noise = f" plus noise of {self.noise:g} sd" if self.noise else ""
+        return f"with {self.copies} cop{'y' if self.copies == 1 else 'ies'} of {of}{noise}"
 
 
 @dataclass(frozen=True)
@@ -86,10 +96,9 @@ class LabelShift(AsIs):
         probs = torch.tensor(self.probs, dtype=torch.float64)
         counts = torch.bincount(test.y, minlength=len(probs))
         total = (counts / probs)[probs > 0].min()
+        wanted = (total * probs + 1e-9).floor().tolist()
         order = torch.randperm(len(test), generator=generator)
-        kept = [
-            order[test.y[order] == k][: int(n)] for k, n in enumerate((total * probs + 1e-9).floor().tolist())
-        ]
+        kept = [order[test.y[order] == k][: int(n)] for k, n in enumerate(wanted)]
         rows = torch.cat(kept).sort().values
         if not len(rows):
             raise DataError(f"probs: expected test rows of every class that is wanted, got {counts.tolist()}")
@@ -108,7 +117,7 @@ class LabelShift(AsIs):
 
 @dataclass(frozen=True)
 class Missing(AsIs):
-    """A ``share`` of the cells is deleted at random, of the test rows and (if ``train``) of the training rows.
+    """A ``share`` of the cells is deleted at random, of test rows and (if ``train``) of training rows.
 
     Generative models sum the missing cells out; for models that are given x, the means of the training
     rows stand in. Functions of the user's get NaN.
@@ -154,4 +163,6 @@ class FewLabels(AsIs):
 
 def _within(name: str, value: Any, most: float) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < most:
-        raise DataError(f"{name}: expected a number from 0 up{f', below {most:g}' if most < 9 else ''}, got {value!r}")
+        raise DataError(
+            f"{name}: expected a number from 0 up{f', below {most:g}' if most < 9 else ''}, got {value!r}"
+        )

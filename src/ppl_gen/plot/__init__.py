@@ -3,4 +3,14 @@
 from ppl_gen.plot.figures import calibration, densities, elbo, images, latent, learning_curves, log_odds
 from ppl_gen.plot.style import style, svg
 
-__all__ = ["calibration", "densities", "elbo", "images", "latent", "learning_curves", "log_odds", "style", "svg"]
+__all__ = [
+    "calibration",
+    "densities",
+    "elbo",
+    "images",
+    "latent",
+    "learning_curves",
+    "log_odds",
+    "style",
+    "svg",
+]

@@ -189,7 +189,9 @@ def learning_curves(
     return ax
 
 
-def calibration(probs: Any, y: Any, *, bins: int = 10, of: int | None = None, ax: "Axes | None" = None) -> "Axes":
+def calibration(
+    probs: Any, y: Any, *, bins: int = 10, of: int | None = None, ax: "Axes | None" = None
+) -> "Axes":
     """A reliability diagram: how often it came true against the probability it was given.
 
     On the diagonal a model is calibrated; below it is too sure, of what it is sure of. The bars are 95 %
@@ -212,7 +214,7 @@ def calibration(probs: Any, y: Any, *, bins: int = 10, of: int | None = None, ax
     for i, (name, values) in enumerate(several.items()):
         curve = calibration_curve(values, y, bins=bins, of=of)
         ends = np.stack([curve.observed - curve.low, curve.high - curve.observed])
-        look = {"color": _colour(i), "marker": MARKERS[i % len(MARKERS)], "markersize": 4.5}
+        look: Any = {"color": _colour(i), "marker": MARKERS[i % len(MARKERS)], "markersize": 4.5}
         ax.errorbar(curve.predicted, curve.observed, ends, elinewidth=1.0, capsize=2, **look)
         said = f"{name}: {curve.error:.3f}" if name else f"expected calibration error {curve.error:.3f}"
         ax.annotate(said, (0.03, 0.97 - 0.075 * i), xycoords="axes fraction", va="top", color=_colour(i))

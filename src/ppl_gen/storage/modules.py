@@ -70,7 +70,7 @@ def _same(what: str, part: str, file_says: Mapping[str, Any], passed: Mapping[st
 
 
 def kind_of(posterior: Posterior) -> str:
-    """Where it comes from: none, the model's own, automatic, a function, a point, a mode, draws, or a module."""
+    """Where it comes from: none, the model's own, automatic, a function, point, mode, draws, or a module."""
     guide = posterior.guide
     if guide is None:
         return "none"

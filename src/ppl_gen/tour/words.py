@@ -4,6 +4,8 @@ from typing import Any
 
 from torch import Tensor
 
+from ppl_gen.laboratory.crossing import half_width
+
 
 def number(value: Any, digits: int) -> str:
     """With a true minus sign, and thousands apart."""
@@ -20,16 +22,9 @@ def average(values: Tensor) -> str:
     return f"{number(values.mean(), 1)} ± {number(values.std() / len(values) ** 0.5, 1)}"
 
 
-def half_width(values: Tensor) -> float:
-    """Half the 95 % interval of the mean over repeats."""
-    from scipy.stats import t
-
-    return float(t.ppf(0.975, len(values) - 1) * values.std() / len(values) ** 0.5)
-
-
 def interval(values: Tensor) -> str:
     """The mean over repeats, with its 95 % interval."""
-    return f"{number(values.mean(), 3)} ± {number(half_width(values), 3)}"
+    return f"{number(values.mean(), 3)} ± {number(float(half_width(values)), 3)}"
 
 
 def short(name: str) -> str:

@@ -127,12 +127,12 @@ def _days(column: Any) -> Any:
 
 
 def in_words(value: float) -> str:
-    """A number of four digits or more, with thousands apart.
+    """A number to four digits, or to one with thousands apart.
 
     >>> in_words(-629600.4), in_words(0.01234), in_words(12.5)
     ('−629,600', '0.01234', '12.5')
     """
-    plain = f"{value:,.0f}" if 1000 <= abs(value) < 1e12 else f"{value:.4g}"
+    plain = f"{value:,.0f}" if 10_000 <= abs(value) < 1e12 else f"{value:.4g}"
     return plain.replace("-", "−")
 
 

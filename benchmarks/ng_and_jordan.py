@@ -28,10 +28,10 @@ HERE = Path(__file__).parent
 SCALES = (10.0, 1.0)  # of the weights' prior: near maximum likelihood where that exists, and the default
 HEAD = """# Ng and Jordan's two regimes
 
-Written by `python -m benchmarks.ng_and_jordan FOLDER`. Naive Bayes is exact under its default, weak prior; logistic
-regression is at the mode, under a prior that is nearly flat and under the default one. Naive Bayes sums missing votes
-out; logistic regression gets the mean of the training rows. Intervals of the tables are 95 % each; who is ahead is told
-by tests of the paired differences that hold for all sizes together at 5 %.
+Written by `python -m benchmarks.ng_and_jordan FOLDER`. Naive Bayes is exact under its default, weak prior;
+logistic regression is at the mode, under a prior that is nearly flat and under the default one. Naive Bayes
+sums missing votes out; logistic regression gets the mean of the training rows. Intervals of the tables are
+95 % each; who is ahead is told by tests of the paired differences that hold for all sizes together at 5 %.
 """
 
 

@@ -29,7 +29,7 @@ TREES = {
 FIGURES = {
     "elbo",
     "marginals",
-    "learning-curve-accuracy",
+    "learning-curve-error",
     "learning-curve-log-loss",
     "mixture",
     "digits",

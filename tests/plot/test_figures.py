@@ -16,7 +16,7 @@ import matplotlib.pyplot as plt
 import xarray
 
 from ppl_gen.errors import DataError
-from ppl_gen.plot import densities, elbo, images, latent, learning_curves, log_odds, style, svg
+from ppl_gen.plot import calibration, densities, elbo, images, latent, learning_curves, log_odds, style, svg
 from ppl_gen.plot.style import INK, PAPER
 
 RNG = np.random.default_rng(0)
@@ -24,6 +24,15 @@ STEPS = np.arange(3000)
 HISTORY = -100 - 1e6 * np.exp(-STEPS / 20) + RNG.normal(size=3000)
 DRAWS = {k: {"mu": RNG.normal(size=(200, 2)), "tau": RNG.gamma(3.0, size=200)} for k in ("exact", "SVI")}
 FIGURES: dict[str, Callable[[], Any]] = {
+    "calibration": lambda: calibration(RNG.random(200), RNG.integers(0, 2, 200)).figure,
+    "calibration of two": lambda: (
+        calibration({"a": torch.rand(90), "b": RNG.random(90)}, RNG.integers(0, 2, 90)).figure
+    ),
+    "a crossing": lambda: (
+        learning_curves(
+            [8, 99], {"a": [[2.0, 0.0]], "b": [[1.0, 1.0]]}, ylabel="error", crossing=(30, 8, 60)
+        ).figure
+    ),
     "elbo": lambda: elbo(HISTORY, log_evidence=-98.0).figure,
     "one step": lambda: elbo(torch.tensor([-5.0]), log_evidence=-5.0).figure,
     "images": lambda: images(torch.rand(10, 64), columns=4).figure,
@@ -153,3 +162,21 @@ def test_densities_read_trees_and_choose() -> None:
 def test_what_cannot_be_drawn_is_refused(draw: Callable[[], Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
         draw()
+
+
+def test_a_crossing_is_marked_where_it_is() -> None:
+    curves = {"a": [[2.0, 0.0]], "b": [[1.0, 1.0]]}
+    ax = learning_curves([8, 99], curves, ylabel="error", crossing=(30.0, 20.0, 60.0))
+    assert ax.lines[-1].get_xdata()[0] == 30
+    assert "cross at 30" in {text.get_text() for text in ax.texts}
+    plt.close(ax.figure)
+
+
+def test_calibration_draws_its_numbers() -> None:
+    ax = calibration([0.2] * 5 + [0.9] * 2, [0, 0, 1, 0, 0, 1, 1], bins=2)
+    line = ax.containers[0].lines[0]
+    np.testing.assert_allclose(line.get_xdata(), [0.2, 0.9])
+    np.testing.assert_allclose(line.get_ydata(), [0.2, 1.0])
+    plt.close(ax.figure)
+    with pytest.raises(DataError, match="probs"):
+        calibration([2.0], [1])

@@ -100,9 +100,9 @@ def crossing(
 ) -> Crossing:
     """Where the mean of the paired ``difference`` (repeats, sizes), first name's less second's, changes sign.
 
-    There is a crossing where one model is ahead at some size and the other at another, by `leaders`, so at most
-    5 in 100 experiments find one where there is none. The crossing's own interval is that of the bootstrap
-    over repeats: percentiles of `DRAWS` resamples.
+    There is a crossing where one model is ahead at some size and the other at another, by `leaders`, so at
+    most 5 in 100 experiments find one where there is none. The crossing's own interval is that of the
+    bootstrap over repeats: percentiles of `DRAWS` resamples.
     """
     ends = (sizes[0], sizes[-1])
     held = [int(s) for s in leaders(difference) if s]

@@ -27,7 +27,7 @@ LEVELS = {
     "engine": 6, "fit": 7, "ask": 7, "storage": 7, "testing": 7,
     "diagnostics": 8, "equivalence": 8, "explanation": 8,
     "report": 8, "laboratory": 8,
-    "tour": 9,
+    "tour": 9, "comparison": 9,
     "__init__": 10,
     "__main__": 11,
 }  # fmt: skip

@@ -3,7 +3,9 @@
 import re
 
 import pytest
+from sklearn.datasets import load_wine
 
+from ppl_gen.__main__ import main
 from ppl_gen.errors import NotGenerated
 from tests.readme import README, updated
 
@@ -29,6 +31,17 @@ def test_the_tour_of_the_verbs_runs(tmp_path, monkeypatch, capsys):
 
 def test_a_model_of_ones_own_runs():
     exec(BLOCKS[2], {})
+
+
+def test_the_comparison_of_the_shell_block_runs(tmp_path, monkeypatch, capsys):
+    (command,) = (line for line in README.read_text().splitlines() if line.startswith("ppl-gen compare"))
+    monkeypatch.chdir(tmp_path)
+    _, _, name, option, target = command.split()
+    frame = load_wine(as_frame=True).frame.rename(columns={"target": target})
+    frame.iloc[:, -4:].to_csv(name, index=False)
+    assert main(["compare", name, option, target, "--quick"]) == 0
+    assert "ppl-gen-compare.html" in capsys.readouterr().out
+    assert (tmp_path / "ppl-gen-compare.html").exists()
 
 
 def test_every_python_block_is_run():

@@ -1,14 +1,21 @@
 """The command line: ``ppl-gen tour``, or ``python -m ppl_gen tour``."""
 
 import argparse
+import errno
+import os
 import sys
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ppl_gen import __version__
-from ppl_gen.errors import Interrupted
+from ppl_gen.errors import DataError, Interrupted
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 __all__ = ["main"]
 
@@ -17,6 +24,8 @@ Probabilistic models as joint distributions: generative against discriminative.
 
   ppl-gen tour            fit four models to real data and ask them (about a minute)
   ppl-gen tour --quick    the same with fits cut short (seconds)
+  ppl-gen compare FILE.csv --target COLUMN
+                          naive Bayes or logistic regression for a table of yours?
 """
 
 
@@ -29,10 +38,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Interrupted)  # Ctrl-C ends the tour, not only the fit at hand
-            return _tour(options)
+            return _tour(options) if options.command == "tour" else _compare(options)
     except (KeyboardInterrupt, Interrupted):
         print("ppl-gen: stopped by Ctrl-C", file=sys.stderr)
         return 130
+    except DataError as error:
+        print(f"ppl-gen: {error}", file=sys.stderr)
+        return 2
     except OSError as error:
         print(f"ppl-gen: cannot write to {options.out}: {error.strerror or error}", file=sys.stderr)
         return 2
@@ -43,20 +55,55 @@ def _tour(options: argparse.Namespace) -> int:
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=out):  # find out before the work whether files can be made here
         pass
-    import torch  # heavy imports wait until they are needed
-    from rich.console import Console
+    from ppl_gen.tour import FULL, QUICK, Tour  # heavy imports wait until they are needed
 
-    from ppl_gen.tour import FULL, QUICK, Tour
+    with _one_thread():
+        Tour(out, _console(), seed=options.seed, budget=QUICK if options.quick else FULL).run()
+    return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    out = Path(options.out)
+    if out.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    with tempfile.TemporaryFile(dir=out.parent):
+        pass
+    from ppl_gen.comparison import compare
+
+    with _one_thread():
+        compare(
+            Path(options.file),
+            options.target,
+            _console(),
+            out=out,
+            types=dict(options.types),
+            drop=[name for names in options.drop for name in names.split(",")],
+            repeats=options.repeats,
+            seed=options.seed,
+            quick=options.quick,
+        )
+    return 0
+
+
+def _console() -> "Console":
+    from rich.console import Console
 
     console = Console(highlight=False, emoji=False)
     console.width = min(console.width, 88)
+    return console
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """The tensors are small: more threads only wait for one another."""
+    import torch
+
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the tensors are small: more threads only wait for one another
+    torch.set_num_threads(1)
     try:
-        Tour(out, console, seed=options.seed, budget=QUICK if options.quick else FULL).run()
+        yield
     finally:
         torch.set_num_threads(threads)
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -86,7 +133,64 @@ def _parser() -> argparse.ArgumentParser:
         help="a whole number that decides every draw (default: %(default)s)",
     )
     tour.add_argument("--quick", action="store_true", help="cut every fit short: seconds instead of a minute")
+    _add_compare(commands)
     return parser
+
+
+def _add_compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    compare = commands.add_parser(
+        "compare",
+        help="naive Bayes or logistic regression for a table of yours",
+        description="Read a table, learn one of its columns from the others by naive Bayes (generative) "
+        "and by logistic regression (discriminative), and tell from unseen rows which to pick at this "
+        "size, and when that would change. Missing cells: empty, NA, NaN, None, null, ?.",
+    )
+    compare.add_argument("file", metavar="FILE", help="a CSV (any separator) or Parquet file")
+    compare.add_argument("--target", metavar="COLUMN", required=True, help="the column of the classes")
+    compare.add_argument(
+        "--out", metavar="FILE.html", default="ppl-gen-compare.html", help="the report (default: %(default)s)"
+    )
+    compare.add_argument(
+        "--types",
+        metavar="COLUMN=KIND,…",
+        type=_kinds,
+        action="extend",
+        default=[],
+        help="kinds that the cells do not show: gaussian, bernoulli, poisson or categorical",
+    )
+    compare.add_argument(
+        "--drop", metavar="COLUMN,…", action="append", default=[], help="columns to leave out"
+    )
+    compare.add_argument(
+        "--repeats",
+        type=_repeats,
+        metavar="N",
+        help="splits of the learning curves (default: 20, or 10)",
+    )
+    compare.add_argument(
+        "--seed",
+        type=_seed,
+        default=0,
+        metavar="N",
+        help="a whole number that decides every draw (default: %(default)s)",
+    )
+    compare.add_argument(
+        "--quick", action="store_true", help="few repeats and sizes: wide intervals in seconds"
+    )
+
+
+def _kinds(text: str) -> list[tuple[str, str]]:
+    """Pairs (column, kind) from "a=gaussian,b=categorical"."""
+    pairs = [pair.rpartition("=") for pair in text.split(",")]
+    if any(not name or not kind for name, _, kind in pairs):
+        raise argparse.ArgumentTypeError(f"expected COLUMN=KIND, such as age=gaussian, got {text!r}")
+    return [(name, kind) for name, _, kind in pairs]
+
+
+def _repeats(text: str) -> int:
+    if not text.isdecimal() or not 2 <= int(text) <= 10_000:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 2 to 10,000, got {text!r}")
+    return int(text)
 
 
 def _seed(text: str) -> int:

@@ -12,6 +12,7 @@ from ppl_gen.distributions import Categorical
 from ppl_gen.errors import DataError
 
 Family = str | Categorical
+LARGE_COUNT = 30  # from this mean on, a Poisson distribution is near to a Gaussian
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ def columns_of(frame: Any, /, **families: Any) -> Encoder:
     """Read a family for each column off a pandas data frame's dtypes.
 
     Booleans and numbers that are all 0 or 1 are Bernoulli; text and categories are categorical; whole numbers
-    from 0 up whose variance is 1/4 to 4 times their mean are Poisson counts; other numbers are Gaussian.
+    from 0 up whose mean is below 30, and whose variance is 1/4 to 4 times their mean, are Poisson counts
+    (larger counts are near to Gaussian, and lengths in millimetres are none); other numbers are Gaussian.
     Missing cells (NaN, None, NA) do not count.
 
     Args:
@@ -146,4 +148,4 @@ def _family(name: Any, column: Any) -> str:
         return "bernoulli"
     mean, variance = float(numbers.mean()), float(numbers.var(correction=0))
     whole = bool((numbers == numbers.round()).all()) and bool((numbers >= 0).all())
-    return "poisson" if whole and mean / 4 <= variance <= 4 * mean else "gaussian"
+    return "poisson" if whole and mean < LARGE_COUNT and mean / 4 <= variance <= 4 * mean else "gaussian"

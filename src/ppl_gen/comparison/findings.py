@@ -1,0 +1,46 @@
+"""All that a comparison measures, and how a figure of it gets onto the page."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ppl_gen import plot
+from ppl_gen.comparison.measures import Estimate
+from ppl_gen.comparison.pair import Learned, NaiveBayes
+from ppl_gen.comparison.reasons import Disagreement
+from ppl_gen.comparison.study import Study
+from ppl_gen.comparison.verdict import Measured, Verdict
+from ppl_gen.explanation import Explanation
+from ppl_gen.laboratory import LearningCurves
+from ppl_gen.report import Figure
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """All that was measured, which the page only puts into words and pictures."""
+
+    study: Study
+    verdict: Verdict
+    measured: Measured
+    curves: LearningCurves
+    sides: tuple[NaiveBayes, Learned]
+    evidence: Sequence[tuple[str, Estimate]]
+    correlations: Sequence[tuple[str, str, float, int]]
+    disagreement: Disagreement
+    example: Explanation | None
+    how: str
+    quick: bool
+
+
+def figure(drawing: Any, caption: str) -> Figure:
+    """A drawing as a figure of the page, its caption also for those who cannot see it."""
+    import matplotlib.pyplot as plt
+
+    picture = plot.svg(drawing, alt=caption.replace("`", ""))
+    plt.close(drawing)
+    return Figure(picture, caption)
+
+
+def capital(text: str) -> str:
+    """The text with a large first letter."""
+    return text[:1].upper() + text[1:]

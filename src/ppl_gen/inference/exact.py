@@ -59,7 +59,8 @@ class Exact:
 
 def refuse_hidden(method: Any, p: ProbabilisticModel, data: Data) -> None:
     """Counting needs every variable of every row, and the class of each."""
-    asked = inspect.signature(getattr(p, "updated", p.model)).parameters
+    update: Any = getattr(p, "cross_validated", None) or getattr(p, "updated", p.model)
+    asked = inspect.signature(update).parameters
     hidden = sorted(
         n for n, site in data.sites.items() if site.local and n in asked and n not in data.observed
     )

@@ -7,7 +7,7 @@ from ppl_gen.engine import Importance, LowerBound
 from ppl_gen.equivalence import logistic_equivalent
 from ppl_gen.explanation import explain
 from ppl_gen.fit import fit
-from ppl_gen.inference import NUTS, SVI, Exact, Laplace, MaximumLikelihood
+from ppl_gen.inference import EM, NUTS, SVI, Exact, Laplace, MaximumLikelihood
 from ppl_gen.notation import Factorization
 from ppl_gen.posterior import Posterior, merge
 from ppl_gen.storage import load, save
@@ -36,6 +36,7 @@ __all__ = [
     # methods of inference, and of answering
     "Exact",
     "MaximumLikelihood",
+    "EM",
     "SVI",
     "Laplace",
     "NUTS",

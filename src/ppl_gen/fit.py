@@ -10,7 +10,7 @@ import torch
 from ppl_gen.checks import called
 from ppl_gen.core import ProbabilisticModel
 from ppl_gen.errors import DataError, NonFinite
-from ppl_gen.inference import SVI, Exact, MaximumLikelihood
+from ppl_gen.inference import EM, SVI, Exact, MaximumLikelihood
 from ppl_gen.inference.guides import Point
 from ppl_gen.inference.method import Fitted
 from ppl_gen.inference.nuts import Draws
@@ -63,7 +63,9 @@ def fit(
     if unnamed or arrays or isinstance(method, list | tuple):
         raise DataError(f"data are passed by name, as in {start.joint}: fit(model, x=…)")
     if method is None:
-        method = before.method if before else (Exact() if hasattr(start, "updated") else SVI())
+        hidden = getattr(start, "hidden", "")
+        known = hasattr(start, "updated") and (not hidden or hidden in data)
+        method = before.method if before else (Exact() if known else SVI())
     if isinstance(method, type) or not hasattr(method, "fit"):
         raise DataError(f"method: expected Exact(), SVI(…) or another method, got {called(method)}")
     counts = isinstance(method, Exact | MaximumLikelihood)
@@ -96,7 +98,7 @@ def _refuse_gaps(p: ProbabilisticModel, data: Data, method: Any) -> None:
     line = Factorization(p.joint)
     for name in data.seen:
         children = sorted(child for child, parents in line.items() if name in parents)
-        if children and not isinstance(method, Exact | MaximumLikelihood):
+        if children and not isinstance(method, Exact | MaximumLikelihood | EM):
             row = torch.nonzero(~data.seen[name])[0].tolist()
             raise DataError(
                 f"{name}: expected no missing cells, since {', '.join(children)} depends on it; got NaN at "
@@ -142,9 +144,12 @@ def _approximate(
     start: ProbabilisticModel, before: Posterior | None, method: Any, data: Data, fingerprint: str
 ) -> Posterior:
     guide = before.guide if before else None
-    if isinstance(guide, Point):
-        raise DataError("this posterior is a point of maximum likelihood; fit its model afresh with SVI()")
     again = before is not None and before.fingerprints[-1:] == (fingerprint,)
+    if isinstance(guide, Point) and not (again and isinstance(method, EM)):
+        raise DataError(
+            f"this posterior is a point of {type(before.method).__name__}; fit its model afresh with "
+            f"{type(method).__name__}()"
+        )
     shared = before is not None and bool(before.parameters)
     yesterday = None
     if isinstance(guide, Draws):

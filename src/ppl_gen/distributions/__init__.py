@@ -14,11 +14,12 @@ from ppl_gen.distributions.likelihoods import (
     Gaussian,
     Likelihood,
 )
-from ppl_gen.distributions.moments import Moments
+from ppl_gen.distributions.moments import Moments, memberships
 from ppl_gen.distributions.normal_wishart import NormalInverseWishart
 from ppl_gen.distributions.prior import ColumnPriors, Prior
 from ppl_gen.distributions.regression import NormalGammaRegression
 from ppl_gen.distributions.rows import score_rows
+from ppl_gen.distributions.spherical import SphericalNormalGamma
 from ppl_gen.distributions.starts import centre_and_spread, filled, kmeans_plus_plus
 
 __all__ = [
@@ -45,8 +46,10 @@ __all__ = [
     "NormalInverseWishart",
     "Prior",
     "SharedNormalGamma",
+    "SphericalNormalGamma",
     "centre_and_spread",
     "filled",
     "kmeans_plus_plus",
+    "memberships",
     "score_rows",
 ]

@@ -1,10 +1,11 @@
 """Methods of inference. Nothing here names a model."""
 
 from ppl_gen.inference.elbo import elbo
+from ppl_gen.inference.em import EM
 from ppl_gen.inference.exact import Exact
 from ppl_gen.inference.laplace import Laplace
 from ppl_gen.inference.maximum_likelihood import MaximumLikelihood
 from ppl_gen.inference.nuts import NUTS
 from ppl_gen.inference.svi import SVI
 
-__all__ = ["NUTS", "SVI", "Exact", "Laplace", "MaximumLikelihood", "elbo"]
+__all__ = ["EM", "NUTS", "SVI", "Exact", "Laplace", "MaximumLikelihood", "elbo"]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ppl_gen.checks import hyperparameter, whole
 from ppl_gen.core import Conjugate
-from ppl_gen.distributions import ColumnCategorical, ColumnDirichlet, ColumnPriors, Dirichlet
+from ppl_gen.distributions import ColumnCategorical, ColumnDirichlet, ColumnPriors, Dirichlet, memberships
 
 # Each kind of column: its parameters' factors, and what its cells depend on.
 PRIORS = dict(gaussian="p(tau) p(mu | tau)", bernoulli="p(theta)", poisson="p(lam)", categorical="p(phi)")
@@ -92,7 +92,7 @@ class MixedNaiveBayes(Conjugate):
 
     def updated(self, x: Tensor, y: Tensor) -> Self:
         """The same model with the posterior's hyperparameters, family by family."""
-        weights = torch.nn.functional.one_hot(y, self.classes).to(x.dtype)
+        weights = memberships(y, self.classes).to(x.dtype)
         after = {k: self.family(k).updated(weights, x[:, place]) for k, place in self.columns.places.items()}
         return self.having(**after, classes=self.family("classes").updated(weights.sum(0)))
 

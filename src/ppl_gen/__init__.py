@@ -7,7 +7,7 @@ from ppl_gen.engine import Importance, LowerBound
 from ppl_gen.equivalence import logistic_equivalent
 from ppl_gen.explanation import explain
 from ppl_gen.fit import fit
-from ppl_gen.inference import EM, NUTS, SVI, Exact, Laplace, MaximumLikelihood
+from ppl_gen.inference import EM, NUTS, SVI, Exact, Laplace, MaximumLikelihood, VariationalBayes
 from ppl_gen.notation import Factorization
 from ppl_gen.posterior import Posterior, merge
 from ppl_gen.storage import load, save
@@ -37,6 +37,7 @@ __all__ = [
     "Exact",
     "MaximumLikelihood",
     "EM",
+    "VariationalBayes",
     "SVI",
     "Laplace",
     "NUTS",

@@ -10,7 +10,7 @@ import torch
 from ppl_gen.checks import called
 from ppl_gen.core import ProbabilisticModel
 from ppl_gen.errors import DataError, NonFinite
-from ppl_gen.inference import EM, SVI, Exact, MaximumLikelihood
+from ppl_gen.inference import EM, SVI, Exact, MaximumLikelihood, VariationalBayes
 from ppl_gen.inference.guides import Point
 from ppl_gen.inference.method import Fitted
 from ppl_gen.inference.nuts import Draws
@@ -36,8 +36,8 @@ def fit(
 
     Args:
         model: the joint, or a posterior to continue.
-        method: `Exact`, `MaximumLikelihood`, `SVI`, `Laplace` or `NUTS`; by default exact where there is a
-            closed form, else SVI.
+        method: `Exact`, `MaximumLikelihood`, `EM`, `VariationalBayes`, `SVI`, `Laplace` or `NUTS`; by default
+            exact where there is a closed form, else SVI.
         batches: for a method that counts (the first two), the data in parts, each a mapping such as
             ``{"x": rows, "y": labels}``: one is looked at, and held, at a time.
         data: by name, rows first, such as x (n, features) and y (n,): NumPy arrays (memory maps too: they
@@ -98,7 +98,7 @@ def _refuse_gaps(p: ProbabilisticModel, data: Data, method: Any) -> None:
     line = Factorization(p.joint)
     for name in data.seen:
         children = sorted(child for child, parents in line.items() if name in parents)
-        if children and not isinstance(method, Exact | MaximumLikelihood | EM):
+        if children and not isinstance(method, Exact | MaximumLikelihood | EM | VariationalBayes):
             row = torch.nonzero(~data.seen[name])[0].tolist()
             raise DataError(
                 f"{name}: expected no missing cells, since {', '.join(children)} depends on it; got NaN at "
@@ -145,6 +145,8 @@ def _approximate(
 ) -> Posterior:
     guide = before.guide if before else None
     again = before is not None and before.fingerprints[-1:] == (fingerprint,)
+    if before is not None and again and isinstance(method, VariationalBayes):
+        raise DataError("these very rows are in this posterior already; they would be counted twice")
     if isinstance(guide, Point) and not (again and isinstance(method, EM)):
         raise DataError(
             f"this posterior is a point of {type(before.method).__name__}; fit its model afresh with "

@@ -173,7 +173,8 @@ class Posterior:
         if self.evidence is not None:
             evidence = f"log evidence {self.evidence:,.3f} nats (exact)"
         elif self.point:
-            evidence = "none (a point of maximum likelihood)"
+            height = f", log density {self.elbo[-1]:,.3f} nats" if len(self.elbo) else ""
+            evidence = f"none (a point of maximum likelihood{height})"
         elif isinstance(self.guide, Draws):
             evidence = "none: draws have no density"
         else:
@@ -219,7 +220,7 @@ class Posterior:
     def _refuse_merging(self, other: "Posterior") -> None:
         mine, theirs = self.prior.state_dict(), other.prior.state_dict()
         same = type(self.model) is type(other.model) and self.method == other.method
-        if not same or not hasattr(self.model, "merged") or not (self.point or self.guide is None):
+        if not same or not hasattr(self.model, "merged") or not (hasattr(self.method, "point") or self.evidence is not None):
             raise DataError(
                 f"merge: expected posteriors of one conjugate model by one method, got "
                 f"{type(self.model).__name__} by {self.method} and {type(other.model).__name__} by "

@@ -7,5 +7,6 @@ from ppl_gen.inference.laplace import Laplace
 from ppl_gen.inference.maximum_likelihood import MaximumLikelihood
 from ppl_gen.inference.nuts import NUTS
 from ppl_gen.inference.svi import SVI
+from ppl_gen.inference.variational_bayes import VariationalBayes
 
-__all__ = ["EM", "NUTS", "SVI", "Exact", "Laplace", "MaximumLikelihood", "elbo"]
+__all__ = ["EM", "NUTS", "SVI", "Exact", "Laplace", "MaximumLikelihood", "VariationalBayes", "elbo"]

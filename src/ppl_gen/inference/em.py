@@ -133,7 +133,8 @@ class _Climb:
             return found
         found = counted.mode()
         for name, value in found.items():
-            if not bool(torch.isfinite(value).all()) or (name != "mu" and bool((value < 0).any())):
+            inside = self.labels.data.sites[name].support.check(value)
+            if not bool(torch.isfinite(value).all() and inside.all()):
                 raise DataError(
                     f"prior: expected one whose density of {name} has a peak inside its range, for EM to find; "
                     f"raise its shape or pseudo-counts, or use EM(prior=False) or VariationalBayes()"
@@ -189,7 +190,7 @@ class _Climb:
         return here._replace(reason=reason)
 
     def shrunk(self, ascent: _Ascent) -> list[int]:
-        """Components that only the smoothing keeps from a point: without it their parameters would be others."""
+        """Components that only the smoothing keeps from a point: without it they would be half as wide, or less."""
         if self.method.prior:
             return []
         try:
@@ -198,9 +199,9 @@ class _Climb:
             return list(range(len(self.labels.values)))
         found = torch.zeros(len(self.labels.values), dtype=torch.bool)
         for name, value in ascent.values.items():
-            apart = ~torch.isclose(value, bare[name], rtol=0.1, atol=1e-6, equal_nan=True)
             if value.dim() and len(value) == len(found):
-                found |= apart.reshape(len(found), -1).any(1) & (ascent.rows >= 0.5)
+                one, other = (_narrowness(cells) for cells in (value, bare[name]))
+                found |= ~(other <= 2 * one.abs()).reshape(len(found), -1).all(1) & (ascent.rows >= 0.5)
         return found.nonzero().flatten().tolist()
 
     def warn(self, ascent: _Ascent) -> None:
@@ -219,3 +220,8 @@ class _Climb:
         found += [f"{name} = {k} has shrunk to a point, which smoothing alone keeps wide" for k in self.shrunk(ascent)]
         if found:
             warnings.warn(f"EM: {'; '.join(found)}. Take fewer components, or EM(prior=True)", Unreliable, stacklevel=5)
+
+
+def _narrowness(value: Tensor) -> Tensor:
+    """What grows without bound as a component shrinks: a precision, or one over the diagonal of a factor."""
+    return 1 / value.diagonal(dim1=-2, dim2=-1) if value.dim() == 3 else value

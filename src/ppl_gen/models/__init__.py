@@ -11,6 +11,7 @@ from ppl_gen.models.gaussian_regression import GaussianRegression
 from ppl_gen.models.linear_discriminant_analysis import LinearDiscriminantAnalysis
 from ppl_gen.models.linear_regression import LinearRegression
 from ppl_gen.models.logistic_regression import LogisticRegression
+from ppl_gen.models.mixed_mixture import MixedMixture
 from ppl_gen.models.mixed_naive_bayes import MixedNaiveBayes
 from ppl_gen.models.multinomial_naive_bayes import MultinomialNaiveBayes
 from ppl_gen.models.poisson_mixture import PoissonMixture
@@ -18,6 +19,7 @@ from ppl_gen.models.poisson_naive_bayes import PoissonNaiveBayes
 from ppl_gen.models.quadratic_discriminant_analysis import QuadraticDiscriminantAnalysis
 from ppl_gen.models.shared_gaussian_naive_bayes import SharedGaussianNaiveBayes
 from ppl_gen.models.spherical_gaussian_mixture import SphericalGaussianMixture
+from ppl_gen.models.spherical_naive_bayes import SphericalNaiveBayes
 from ppl_gen.models.vae import VAE
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "LinearDiscriminantAnalysis",
     "LinearRegression",
     "LogisticRegression",
+    "MixedMixture",
     "MixedNaiveBayes",
     "MultinomialNaiveBayes",
     "PoissonMixture",
@@ -40,5 +43,6 @@ __all__ = [
     "QuadraticDiscriminantAnalysis",
     "SharedGaussianNaiveBayes",
     "SphericalGaussianMixture",
+    "SphericalNaiveBayes",
     "TiedGaussianMixture",
 ]

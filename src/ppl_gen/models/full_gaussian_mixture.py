@@ -2,7 +2,7 @@
 
 from typing import Any, Self
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from ppl_gen.models.linear_discriminant_analysis import LinearDiscriminantAnalysis
 from ppl_gen.models.mixture import Mixture
@@ -32,7 +32,7 @@ class FullGaussianMixture(Mixture, QuadraticDiscriminantAnalysis):
         super().__init__(components, features, **kwargs)
 
     def _start(self, after: Self) -> dict[str, Tensor]:
-        loc = nn.Parameter((after.loc - self.centre) / self.spread)
+        loc = (after.loc - self.centre) / self.spread
         return super()._start(after) | {"loc": loc, "factor": after.factor / self.spread[:, None]}
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any, Self
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from ppl_gen.errors import DataError
 from ppl_gen.models.full_gaussian_mixture import FullGaussianMixture, TiedGaussianMixture
@@ -54,5 +54,5 @@ class GaussianMixture(Mixture, GaussianNaiveBayes):
 
     def _start(self, after: Self) -> dict[str, Tensor]:
         scale = (after.rate / (after.shape * after.strength)).sqrt() / self.spread
-        loc = nn.Parameter((after.loc - self.centre) / self.spread)
+        loc = (after.loc - self.centre) / self.spread
         return super()._start(after) | {"rate": after.rate / self.spread**2, "loc": loc, "scale": scale}

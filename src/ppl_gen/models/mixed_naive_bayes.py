@@ -103,6 +103,10 @@ class MixedNaiveBayes(Conjugate):
         normal = dict(zip(("mu", "tau"), found.pop("mu, tau", ()), strict=False))
         return {"pi": self.family("classes").point(), **normal, **found}
 
+    def expected(self) -> tuple[dict[str, Tensor], list[Tensor]]:
+        values, (classes, *columns) = super().expected()
+        return values, [classes, self.columns.together(columns)]
+
     def predictive(self, n: int) -> Tensor:
         """One row with the parameters integrated out, each column by its family."""
         with pyro.plate("data", n):

@@ -1,10 +1,11 @@
 """What makes a mixture of a naive Bayes: its labels are hidden, and are called components."""
 
+from operator import attrgetter
 from typing import Any, Self
 
 import torch
 from pyro.poutine.messenger import Messenger
-from torch import Tensor
+from torch import Tensor, nn
 
 from ppl_gen.core import Conjugate
 from ppl_gen.distributions import centre_and_spread, filled, kmeans_plus_plus
@@ -55,15 +56,17 @@ class Mixture(Conjugate):
         nearest = torch.cdist(u, kmeans_plus_plus(u, self.components)).argmin(1)
         with torch.no_grad():
             for name, value in self._start(self.updated(rows, nearest)).items():
-                setattr(self, f"q_{name}", value)
+                place, _, own = name.rpartition(".")
+                owner, q = self.get_submodule(place), f"q_{own}"
+                setattr(owner, q, nn.Parameter(value) if q in owner._parameters else value)
 
     def _start(self, after: Self) -> dict[str, Tensor]:
         """The guide's parameters that stand for the hyperparameters of ``after``, in the guide's units."""
         return {
-            name: getattr(after, name)
+            name: attrgetter(name)(after)
             for _, names in self.families.values()
             for name in names
-            if hasattr(self, f"q_{name}")
+            if hasattr(self.get_submodule(name.rpartition(".")[0]), f"q_{name.rpartition('.')[2]}")
         }
 
 

@@ -1,4 +1,4 @@
-"""EM for Gaussian mixtures against scikit-learn's: 20 steps from the same start, to the same log likelihood."""
+"""EM for Gaussian mixtures against scikit-learn's: 20 steps from one start to one log likelihood."""
 
 import warnings
 from collections.abc import Iterator

@@ -1,6 +1,7 @@
 """ppl-gen: a probabilistic model is one joint distribution, and every use of it a question to that joint."""
 
 from ppl_gen.ask import Answer, ask
+from ppl_gen.clusters import Assignments, assignments, relabelled, together
 from ppl_gen.core import ProbabilisticModel
 from ppl_gen.diagnostics import summary, to_arviz
 from ppl_gen.engine import Importance, LowerBound
@@ -25,6 +26,9 @@ __all__ = [
     "explain",
     "logistic_equivalent",
     "columns_of",
+    "assignments",
+    "together",
+    "relabelled",
     "check_model",
     "save",
     "load",
@@ -32,6 +36,7 @@ __all__ = [
     "ProbabilisticModel",
     "Posterior",
     "Answer",
+    "Assignments",
     "Factorization",
     # methods of inference, and of answering
     "Exact",

@@ -132,7 +132,7 @@ class Conjugate(ProbabilisticModel):
         return self.named(values), list(constants)
 
     def named(self, values: Iterable[tuple[Tensor, ...]]) -> dict[str, Tensor]:
-        """The ``values`` of one family after the other, with the parameters' names in the order of the joint."""
+        """The ``values`` of one family after the other, by the parameters' names in the joint's order."""
         rows = Factorization(self.marginal)
         names = [name for name in Factorization(self.joint) if name not in rows]
         return dict(zip(names, itertools.chain(*values), strict=True))

@@ -147,7 +147,7 @@ def _approximate(
     again = before is not None and before.fingerprints[-1:] == (fingerprint,)
     if before is not None and again and isinstance(method, VariationalBayes):
         raise DataError("these very rows are in this posterior already; they would be counted twice")
-    if isinstance(guide, Point) and not (again and isinstance(method, EM)):
+    if before is not None and isinstance(guide, Point) and not (again and isinstance(method, EM)):
         raise DataError(
             f"this posterior is a point of {type(before.method).__name__}; fit its model afresh with "
             f"{type(method).__name__}()"

@@ -220,7 +220,11 @@ class Posterior:
     def _refuse_merging(self, other: "Posterior") -> None:
         mine, theirs = self.prior.state_dict(), other.prior.state_dict()
         same = type(self.model) is type(other.model) and self.method == other.method
-        if not same or not hasattr(self.model, "merged") or not (hasattr(self.method, "point") or self.evidence is not None):
+        if (
+            not same
+            or not hasattr(self.model, "merged")
+            or not (hasattr(self.method, "point") or self.evidence is not None)
+        ):
             raise DataError(
                 f"merge: expected posteriors of one conjugate model by one method, got "
                 f"{type(self.model).__name__} by {self.method} and {type(other.model).__name__} by "

@@ -57,7 +57,9 @@ def with_gaps(x: torch.Tensor) -> torch.Tensor:
     return torch.where(torch.rand(x.shape, generator=torch.Generator().manual_seed(1)) < 0.2, torch.nan, x)
 
 
-@pytest.mark.parametrize("method", [EM(smoothing=0.0, restarts=2), EM(prior=True, restarts=2)], ids=["ml", "map"])
+@pytest.mark.parametrize(
+    "method", [EM(smoothing=0.0, restarts=2), EM(prior=True, restarts=2)], ids=["ml", "map"]
+)
 @pytest.mark.parametrize("gaps", [False, True], ids=["whole", "gaps"])
 @pytest.mark.parametrize("name", KINDS)
 def test_no_step_lowers_the_objective(name, gaps, method):
@@ -106,7 +108,11 @@ def test_map_is_a_peak_of_the_programs_own_density(name):
             continue  # simplexes and unit intervals, whose peaks may lie on the border
         for _ in range(5):
             noise = torch.randn(value.shape, generator=generator, dtype=value.dtype)
-            step = 1e-3 * (noise.tril() if key == "sigma" else noise) * value.abs().clamp(min=0.1 * (key in ("mu", "sigma")))
+            step = (
+                1e-3
+                * (noise.tril() if key == "sigma" else noise)
+                * value.abs().clamp(min=0.1 * (key in ("mu", "sigma")))
+            )
             for moved in (value + step, value - step):
                 assert height(posterior.point | {key: moved}) < top + 1e-9 * top.abs()
 
@@ -119,7 +125,6 @@ def test_components_may_change_their_names(name):
     labels = torch.arange(len(x)) % 3
     order = torch.tensor([2, 0, 1])
     one, two = (fit(model, MaximumLikelihood(smoothing=0.01), x=x, z=z) for z in (labels, order[labels]))
-
 
     climbed = []
     for start in (one, two):  # go on from the labelled rows' own maximum, the labels now hidden
@@ -160,7 +165,7 @@ def test_equals_scikit_learns_steps(covariance):
 
 @pytest.mark.parametrize("cls", [TiedGaussianMixture, FullGaussianMixture])
 def test_soft_updates_are_those_of_repeated_rows(cls):
-    """Weights of 1/4, 1/2 and 3/4 count as one, two and three of four copies of a row, far offsets or near."""
+    """Weights of 1/4, 1/2 and 3/4 count as one, two and three of four copies of a row, at any offset."""
     x = rows("gaussian", n=64) + torch.tensor([0.0, 1e3, -1e6, 0.0])
     quarters = torch.randint(0, 5, (64,), generator=torch.Generator().manual_seed(0))
     weights = torch.stack([quarters, 4 - quarters], 1).double() / 4
@@ -168,7 +173,10 @@ def test_soft_updates_are_those_of_repeated_rows(cls):
     soft = model.updated(x, weights)
     copies = [torch.repeat_interleave(x, count, 0) for count in (quarters, 4 - quarters)]
     whole = model.family("features").updated(
-        torch.nn.functional.one_hot(torch.arange(2).repeat_interleave(torch.tensor([*map(len, copies)])), 2).double() / 4,
+        torch.nn.functional.one_hot(
+            torch.arange(2).repeat_interleave(torch.tensor([*map(len, copies)])), 2
+        ).double()
+        / 4,
         torch.cat(copies),
     )
     for found, expected in zip(soft.family("features"), whole, strict=True):
@@ -177,7 +185,7 @@ def test_soft_updates_are_those_of_repeated_rows(cls):
 
 @pytest.mark.skipif(not FAITHFUL.exists(), reason="the reference data are not here")
 @pytest.mark.parametrize(
-    "covariance, components, best, within, first",
+    ("covariance", "components", "best", "within", "first"),
     [("full", 2, -1130.264, 1e-3, 0), ("tied", 3, -1126.32, 0.02, 0)],
 )
 def test_old_faithful(covariance, components, best, within, first):
@@ -295,7 +303,7 @@ def test_a_point_is_saved(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options, message",
+    ("options", "message"),
     [
         ({"steps": 0}, "steps: expected a whole number from 1 up, got 0"),
         ({"tolerance": -1.0}, "tolerance: expected a number from 0 up"),

@@ -50,7 +50,7 @@ class Dirichlet(NamedTuple):
         return (torch.where(total > 0, counts / total, 1 / counts.shape[-1]),)
 
     def expected(self) -> tuple[tuple[Tensor], Tensor]:
-        """``pi`` such that E[log pi] is log pi and a constant, and that constant, the same for each category."""
+        """``pi`` such that E[log pi] is log pi and a constant, and that constant for each category."""
         logs = self.concentration.digamma() - self.concentration.sum(-1, keepdim=True).digamma()
         return (logs.softmax(-1),), logs.logsumexp(-1, keepdim=True).expand_as(logs)
 
@@ -134,7 +134,7 @@ class NormalGamma(NamedTuple):
         return (self.shape - 0.5) / self.rate, self.loc
 
     def expected(self) -> tuple[tuple[Tensor, Tensor], Tensor]:
-        """``tau`` and ``mu`` whose log density of a cell is the expected one less a constant; the constants."""
+        """``tau`` and ``mu`` whose log density of a cell is the expected one less a constant; these."""
         constant = self.shape.digamma() - self.shape.log() - 1 / self.strength
         return (self.shape / self.rate, self.loc), 0.5 * constant
 

@@ -62,7 +62,7 @@ class Beta(NamedTuple):
         return (torch.where(ones + zeros > 0, ones / (ones + zeros), 0.5),)
 
     def expected(self) -> tuple[tuple[Tensor], Tensor]:
-        """``theta`` whose log density of a cell is the expected one less a constant; the constants."""
+        """``theta`` whose log density of a cell is the expected one less a constant; these."""
         total = (self.ones + self.zeros).digamma()
         one, zero = self.ones.digamma() - total, self.zeros.digamma() - total
         return ((one - zero).sigmoid(),), torch.logaddexp(one, zero)
@@ -119,7 +119,7 @@ class Gamma(NamedTuple):
         return ((self.shape - 1).clamp(min=0) / self.rate,)
 
     def expected(self) -> tuple[tuple[Tensor], Tensor]:
-        """``lam`` whose log density of a cell is the expected one less a constant; the constants."""
+        """``lam`` whose log density of a cell is the expected one less a constant; these."""
         lam = self.shape.digamma().exp() / self.rate
         return (lam,), lam - self.shape / self.rate
 
@@ -176,7 +176,7 @@ class Dirichlets(NamedTuple):
         return (torch.cat([part / part.sum(-1, keepdim=True) for part in even], -1),)
 
     def expected(self) -> tuple[tuple[Tensor], Tensor]:
-        """``theta`` whose log density of a cell is the expected one less a constant; the constants."""
+        """``theta`` whose log density of a cell is the expected one less a constant; these."""
         parts = self.pseudocount.split(self.levels, -1)
         logs = [part.digamma() - part.sum(-1, keepdim=True).digamma() for part in parts]
         theta = torch.cat([each.softmax(-1) for each in logs], -1)

@@ -53,7 +53,7 @@ class Moments(NamedTuple):
 
 
 def memberships(labels: Tensor, classes: int) -> Tensor:
-    """How much each row belongs to each class, (n, classes): labels (n,) as ones and zeros, weights as they are.
+    """How much each row belongs to each class, (n, classes): labels (n,) as ones and zeros, weights as such.
 
     >>> memberships(torch.tensor([1, 0]), 2)
     tensor([[0, 1],

@@ -59,7 +59,8 @@ class NormalInverseWishart(NamedTuple):
                 "which sums them out"
             )
         if len(rows) > 8 * rows.shape[1] and _soft(weights):
-            return self.given(weights.sum(0), *_soft_scatter(rows, weights))
+            mean, roots = _soft_scatter(rows, weights)
+            return self.given(weights.sum(0), mean, list(roots))
         means, away = [], []
         for loc, w in zip(self.loc, weights.T, strict=True):
             x, w = rows[w > 0], w[w > 0, None]

@@ -36,7 +36,9 @@ def score_rows(fn: Any, value: Tensor, seen: Tensor | None = None) -> Tensor | N
     base, cells = fn, 0
     while isinstance(base, Independent):
         cells, base = cells + base.reinterpreted_batch_ndims, base.base_dist
-    lean = _without_rows(base, cells) if isinstance(base, (Categorical, MultivariateNormal, *_FORMS)) else None
+    lean = (
+        _without_rows(base, cells) if isinstance(base, (Categorical, MultivariateNormal, *_FORMS)) else None
+    )
     if lean is None:
         return None
     if isinstance(lean, MultivariateNormal):

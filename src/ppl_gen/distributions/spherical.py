@@ -69,7 +69,7 @@ class SphericalNormalGamma(NamedTuple):
         return (self.shape - 1 + 0.5 * self.loc.shape[1]) / self.rate, self.loc
 
     def expected(self) -> tuple[tuple[Tensor, Tensor], Tensor]:
-        """``tau`` and ``mu`` whose log density of a cell is the expected one less a constant; the constants."""
+        """``tau`` and ``mu`` whose log density of a cell is the expected one less a constant; these."""
         constant = (self.shape.digamma() - self.shape.log())[:, None] - 1 / self.strength
         return (self.shape / self.rate, self.loc), 0.5 * constant
 

@@ -27,9 +27,9 @@ class EM:
 
     The E step gives each row the exact probabilities of its labels, the M step counts the rows with these as
     weights, by the model's own conjugate update: `MaximumLikelihood` with soft labels. No step lowers the
-    likelihood, or with ``prior`` the density of the parameters given the rows (Dempster, Laird and Rubin 1977;
-    Bishop 2006, section 9.4). Missing cells are left out exactly, each by itself. The posterior's ``elbo`` is
-    the history of that log likelihood (log joint), to which the bound of the E step is equal.
+    likelihood, or with ``prior`` the density of the parameters given the rows (Dempster, Laird and Rubin
+    1977; Bishop 2006, section 9.4). Missing cells are left out exactly, each by itself. The posterior's
+    ``elbo`` is the history of that log likelihood (log joint), to which the bound of the E step is equal.
 
     Args:
         steps: at most, of the start that is kept.
@@ -38,8 +38,8 @@ class EM:
         prior: False finds the maximum of the likelihood; True that of the posterior density of the parameters
             as the joint names them (MAP), for which every prior must have a peak inside.
         smoothing: of the maximum of the likelihood, as in `MaximumLikelihood`: the share of a variance over
-            all rows that is added to every variance, so that no component shrinks to a point; for counts, what
-            is added to each.
+            all rows that is added to every variance, so that no component shrinks to a point; for counts,
+            what is added to each.
         seed: decides the starts.
         chunk: rows that are looked at together.
 
@@ -129,15 +129,17 @@ class _Climb:
     def point(self, counted: Any, smoothing: float | None = None) -> dict[str, Tensor]:
         """The M step: where the density of the counted rows peaks."""
         if not self.method.prior:
-            found: dict[str, Tensor] = counted.point(self.method.smoothing if smoothing is None else smoothing)
+            found: dict[str, Tensor] = counted.point(
+                self.method.smoothing if smoothing is None else smoothing
+            )
             return found
         found = counted.mode()
         for name, value in found.items():
             inside = self.labels.data.sites[name].support.check(value)
             if not bool(torch.isfinite(value).all() and inside.all()):
                 raise DataError(
-                    f"prior: expected one whose density of {name} has a peak inside its range, for EM to find; "
-                    f"raise its shape or pseudo-counts, or use EM(prior=False) or VariationalBayes()"
+                    f"prior: expected one whose density of {name} has a peak inside its range for EM to "
+                    f"find; raise its shape or pseudo-counts, or use EM(prior=False) or VariationalBayes()"
                 )
         return found
 
@@ -169,8 +171,8 @@ class _Climb:
             objective, after, rows = self.step(values)
             if not math.isfinite(objective):
                 raise NonFinite(
-                    f"EM met a log likelihood of {objective} at step {len(history)}: rescale the data, or raise "
-                    f"smoothing",
+                    f"EM met a log likelihood of {objective} at step {len(history)}: rescale the data, or "
+                    f"raise smoothing",
                     step=len(history),
                     site=self.labels.name,
                 )
@@ -190,7 +192,7 @@ class _Climb:
         return here._replace(reason=reason)
 
     def shrunk(self, ascent: _Ascent) -> list[int]:
-        """Components that only the smoothing keeps from a point: without it they would be half as wide, or less."""
+        """Components that the smoothing keeps from a point: without it they are half as wide, or less."""
         if self.method.prior:
             return []
         try:
@@ -217,9 +219,14 @@ class _Climb:
                 alike = bool(((scores[k] - scores[other])[both].abs() < ALIKE).all())
                 if alike and bool(both.any()) and k not in empty and other not in empty:
                     found.append(f"{name} = {other} and {name} = {k} are the same component")
-        found += [f"{name} = {k} has shrunk to a point, which smoothing alone keeps wide" for k in self.shrunk(ascent)]
+        found += [
+            f"{name} = {k} has shrunk to a point, which smoothing alone keeps wide"
+            for k in self.shrunk(ascent)
+        ]
         if found:
-            warnings.warn(f"EM: {'; '.join(found)}. Take fewer components, or EM(prior=True)", Unreliable, stacklevel=5)
+            warnings.warn(
+                f"EM: {'; '.join(found)}. Take fewer components, or EM(prior=True)", Unreliable, stacklevel=5
+            )
 
 
 def _narrowness(value: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ class HiddenLabels:
     """
 
     def __init__(self, method: Any, p: ProbabilisticModel, data: Data, chunk: int):
-        called = type(method).__name__
+        called = getattr(method, "__name__", type(method).__name__)
         if not isinstance(p, Conjugate) or not hasattr(p, "updated"):
             raise Unanswerable(
                 f"{called} needs a conjugate model whose labels are hidden; {type(p).__name__} is {p.joint}, "
@@ -36,7 +36,9 @@ class HiddenLabels:
             if site.local and (name not in data.observed or (site.levels and name in data.seen))
         ]
         if len(hidden) != 1 or not data.sites[hidden[0]].levels:
-            what = f"{', '.join(hidden)} are" if len(hidden) > 1 else f"{hidden[0]} is" if hidden else "none is"
+            what = (
+                f"{', '.join(hidden)} are" if len(hidden) > 1 else f"{hidden[0]} is" if hidden else "none is"
+            )
             raise Unanswerable(
                 f"{called} needs exactly one hidden variable of the rows, with finitely many values; "
                 f"{type(p).__name__} is {p.joint}, and {what} hidden here"

@@ -20,12 +20,12 @@ SHORT = 20  # steps of every start before the best goes on
 
 @dataclass(frozen=True)
 class VariationalBayes:
-    """The closest posterior in which parameters and hidden labels are independent (Bishop 2006, section 10.2).
+    """The closest posterior whose parameters and hidden labels are independent (Bishop 2006, section 10.2).
 
     Labels are weighed by the expected log densities of their rows, and the model is updated by the rows with
-    these weights: the update of `Exact` with soft labels. Each step raises the ELBO. The posterior is the same
-    model with other hyperparameters, so predictions integrate the parameters out in closed form, and more rows
-    can be added later; its spread is too narrow, and it knows of one naming of the components alone.
+    these weights: the update of `Exact` with soft labels. Each step raises the ELBO. The posterior is the
+    same model with other hyperparameters, so predictions integrate the parameters out in closed form, and
+    more rows can be added later; its spread is too narrow, and it knows one naming of the components alone.
 
     Args:
         steps: at most, of the start that is kept.
@@ -69,9 +69,7 @@ class VariationalBayes:
             model, weights, history = max(tried, key=lambda found: found[2][-1])
             ends = sorted(found[2][-1] for found in tried)
             if len(history) < self.steps:
-                model, weights, history = self._up(
-                    start, labels, weights, self.steps - len(history), history
-                )
+                model, weights, history = self._up(start, labels, weights, self.steps - len(history), history)
         gain = (history[-1] - history[-2]) / data.n if len(history) > 1 else math.inf
         state = "converged" if gain < self.tolerance else "not converged: stopped"
         note = f"{state} after {len(history)} steps: the last gained {max(gain, 0):.1g} nats a row"

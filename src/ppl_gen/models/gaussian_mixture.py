@@ -7,7 +7,7 @@ from torch import Tensor
 from ppl_gen.errors import DataError
 from ppl_gen.models.full_gaussian_mixture import FullGaussianMixture, TiedGaussianMixture
 from ppl_gen.models.gaussian_naive_bayes import GaussianNaiveBayes
-from ppl_gen.models.mixture import Mixture
+from ppl_gen.models.mixture import Mixture, Renamed
 from ppl_gen.models.spherical_gaussian_mixture import SphericalGaussianMixture
 
 
@@ -51,6 +51,11 @@ class GaussianMixture(Mixture, GaussianNaiveBayes):
 
     def __init__(self, components: int, features: int, *, covariance: str = "diagonal", **kwargs: Any):
         super().__init__(components, features, **kwargs)
+
+    def predictive(self, n: int, pi: Tensor | None = None) -> Tensor:
+        """One row with the parameters integrated out: a mixture of Student t's. ``pi`` may be given."""
+        with Renamed():
+            return GaussianNaiveBayes.predictive(self, n, pi)
 
     def _start(self, after: Self) -> dict[str, Tensor]:
         scale = (after.rate / (after.shape * after.strength)).sqrt() / self.spread

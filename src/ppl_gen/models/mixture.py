@@ -56,9 +56,10 @@ class Mixture(Conjugate):
         nearest = torch.cdist(u, kmeans_plus_plus(u, self.components)).argmin(1)
         with torch.no_grad():
             for name, value in self._start(self.updated(rows, nearest)).items():
-                place, _, own = name.rpartition(".")
+                place, own = name.rpartition(".")[::2]
                 owner, q = self.get_submodule(place), f"q_{own}"
-                setattr(owner, q, nn.Parameter(value) if q in owner._parameters else value)
+                free = q in dict(owner.named_parameters(recurse=False))
+                setattr(owner, q, nn.Parameter(value) if free else value)
 
     def _start(self, after: Self) -> dict[str, Tensor]:
         """The guide's parameters that stand for the hyperparameters of ``after``, in the guide's units."""

@@ -4,8 +4,8 @@ from typing import Any, Self
 
 from torch import Tensor
 
-from ppl_gen.models.poisson_naive_bayes import PoissonNaiveBayes
 from ppl_gen.models.mixture import Mixture
+from ppl_gen.models.poisson_naive_bayes import PoissonNaiveBayes
 
 
 class PoissonMixture(Mixture, PoissonNaiveBayes):

@@ -15,8 +15,8 @@ class SphericalGaussianMixture(Mixture, SphericalNaiveBayes):
     the means, ``z`` (n,) the hidden component, and ``x`` (n, features) the features of a row.
 
     Args:
-        components, features: sizes. The priors are those of `GaussianMixture`, with one ``shape`` and ``rate``
-            for each component.
+        components, features: sizes. The priors are those of `GaussianMixture`, with one ``shape`` and
+            ``rate`` for each component.
 
     >>> print(SphericalGaussianMixture(components=2, features=2))
     p(pi) p(tau) p(mu | tau) p(z | pi) p(x | z, mu, tau)

@@ -17,9 +17,9 @@ from ppl_gen.distributions import Dirichlet, SphericalNormalGamma, centre_and_sp
 class SphericalNaiveBayes(Conjugate):
     """Gaussian naive Bayes whose features share one precision in each class: its classes are balls.
 
-    ``pi`` (classes,) are the class probabilities, ``tau`` (classes,) the precisions, ``mu`` (classes, features)
-    the means, ``y`` (n,) the class and ``x`` (n, features) the features of a row, in units that compare.
-    Reference: Murphy 2012, section 4.2.
+    ``pi`` (classes,) are the class probabilities, ``tau`` (classes,) the precisions, ``mu`` (classes,
+    features) the means, ``y`` (n,) the class and ``x`` (n, features) the features of a row, in units that
+    compare. Reference: Murphy 2012, section 4.2.
 
     Args:
         classes, features: sizes.

@@ -8,6 +8,7 @@ from ppl_gen.engine import Importance, LowerBound
 from ppl_gen.equivalence import logistic_equivalent
 from ppl_gen.explanation import explain
 from ppl_gen.fit import fit
+from ppl_gen.imputation import imputed
 from ppl_gen.inference import EM, NUTS, SVI, Exact, Laplace, MaximumLikelihood, VariationalBayes
 from ppl_gen.notation import Factorization
 from ppl_gen.posterior import Posterior, merge
@@ -29,6 +30,7 @@ __all__ = [
     "assignments",
     "together",
     "relabelled",
+    "imputed",
     "check_model",
     "save",
     "load",

@@ -13,7 +13,7 @@ from ppl_gen.errors import Unanswerable
 README = Path(__file__).parent.parent / "README.md"
 SIZES = {
     "classes": 2, "components": 2, "features": 2, "latent": 2,
-    "levels": 2, "columns": ["gaussian", "bernoulli"],
+    "levels": 2, "bins": 3, "columns": ["gaussian", "bernoulli"],
 }  # fmt: skip
 PATTERN = re.compile(r"(<!-- models: .*? -->\n).*?(<!-- end of models -->)", re.DOTALL)
 

@@ -39,7 +39,8 @@ def ask(
     Args:
         of: the model or posterior.
         question: one factor, as a textbook writes it.
-        method: `Importance` (draws, seed) or `LowerBound`, for integrals without closed form.
+        method: `Importance` (draws, seed) or `LowerBound`, for integrals without closed form. By default,
+            one over one number of a row is a quadrature, exact to rounding; others are importance sampled.
         values: what is given, rows first; or one row, or one class, by itself.
 
     Raises:
@@ -60,7 +61,7 @@ def ask(
         raise DataError(f"method: expected Importance(…) or LowerBound(…), got {method!r}")
     asked = read_question(question)
     with isolated(0):
-        return Answer(world_of(of, asked, values), question, method or Importance(), values)
+        return Answer(world_of(of, asked, values), question, method, values)
 
 
 class Answer(Engine):
@@ -70,8 +71,8 @@ class Answer(Engine):
     numerical one. ``.how`` and ``.standard_error`` tell of the numbers that it gave last.
     """
 
-    def __init__(self, world: World, question: str, method: Importance, values: Mapping[str, Any]):
-        self.question, self.method = question, method
+    def __init__(self, world: World, question: str, method: Importance | None, values: Mapping[str, Any]):
+        self.question, self.method, self.chosen = question, method or Importance(), method is not None
         self._world = world
         self._targets, given = read_question(question)
         for name in given:
@@ -91,7 +92,7 @@ class Answer(Engine):
         )  # all rows tell of it together
         self._has_rows = self._rowed(values)
         self._above, self._below = self._plan()
-        self._how = self._method_name(bound=True)
+        self._how = self._method_name(self._scored_by_draws, bound=True)
         if self._below is not None:
             self._refuse_undense(name for name in given if name in self._below.factors)
         self._error: Tensor | None = None
@@ -131,7 +132,7 @@ class Answer(Engine):
             below = self._parameters(self._below, self._given.observed)
             parts = [self._log_prob(part, above, below) for part in self._parts(both, self.method.draws)]
         value, error, k = (torch.cat(column) for column in zip(*parts, strict=True))
-        self._finish(error, k, bound=True)
+        self._finish(error, k, exact=not self._scored_by_draws, bound=True)
         if not self._joint and (self._has_rows or self._rowed(values)):
             return value
         self._error = None if self._error is None else self._error[0]

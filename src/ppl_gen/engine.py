@@ -12,6 +12,7 @@ import torch
 from pyro import poutine
 from pyro.poutine.messenger import Messenger
 from torch import Tensor
+from torch.distributions import constraints
 
 from ppl_gen.checks import whole
 from ppl_gen.core import (
@@ -31,6 +32,7 @@ from ppl_gen.errors import (
 )
 from ppl_gen.inference.evidence import log_mean_exp, log_mean_exp_error, pareto_k
 from ppl_gen.inference.guides import Automatic
+from ppl_gen.inference.quadrature import Integral, integrate
 from ppl_gen.inputs import Data
 from ppl_gen.world import World
 
@@ -75,6 +77,7 @@ class Engine:
 
     question: str
     method: Importance
+    chosen: bool  # whether the reader named the method
     _world: World
     _targets: tuple[str, ...]
     _values: dict[str, Any]
@@ -85,6 +88,7 @@ class Engine:
     _below: _Terms | None
     _how: str
     _error: Tensor | None
+    _halved: float | None = None  # the error of the last quadrature
 
     @property
     def probs(self) -> Tensor:
@@ -115,6 +119,18 @@ class Engine:
             tuple(sorted(scope - set(local))),
         )
 
+    def _integrable(self, terms: _Terms | None) -> bool:
+        """Whether all that is hidden, beside what is summed out, is one real number of each row."""
+        if terms is None or self.chosen or self._joint or terms.shared or len(terms.proposed) != 1:
+            return False
+        site = self._world.sites[terms.proposed[0]]
+        return site.event_shape == () and site.support == constraints.real and not site.drawn_only
+
+    @property
+    def _scored_by_draws(self) -> bool:
+        found = [terms for terms in (self._above, self._below) if terms is not None]
+        return any(not terms.exact and not self._integrable(terms) for terms in found)
+
     @property
     def _sampled(self) -> bool:
         return not self._above.exact or not (self._below is None or self._below.exact)
@@ -130,6 +146,8 @@ class Engine:
             return f"{self._world.who} average ({draws})"
         if self._world.who == "guide":
             return f"guide {self._world.line.line}"
+        if any(self._integrable(terms) for terms in found):
+            return f"quadrature (error {self._halved:.0e})" if self._halved is not None else "quadrature"
         return "enumerated" if any(terms.summed for terms in found) else "exact"
 
     def _finish(self, error: Tensor, k: Tensor, exact: bool | None = None, bound: bool = False) -> None:
@@ -253,6 +271,8 @@ class Engine:
         self, terms: _Terms, data: Data, draws: Mapping[str, Tensor] | None, keep: str | None = None
     ) -> Tensor:
         """log of the product of factors, hidden finite variables summed out: (draws, n[, levels])."""
+        if keep is None and self._integrable(terms):
+            return self._integral(terms, data).log_value[None]
         if draws is None:
             if not terms.proposed:
                 return self._score(terms, data, {}, keep)[None]
@@ -277,6 +297,33 @@ class Engine:
                 pass
         each = ({name: v[i] for name, v in draws.items()} for i in range(self.method.draws))
         return torch.stack([self._score(terms, data, parameters, keep) for parameters in each])
+
+    def _integral(self, terms: _Terms, data: Data) -> Integral:
+        """Of the product of factors over the one number of each row that is hidden."""
+        (name,) = terms.proposed
+        inside = replace(terms, clamped=terms.clamped | {name}, proposed=())
+        size = max(1, CELLS // (self._row_cost(1) * data.n))
+
+        def log_density(points: Tensor) -> Tensor:
+            parts = []
+            for some in points.split(size):
+                rows = data.take(torch.arange(data.n).repeat(len(some))).with_value(name, some.flatten())
+                parts.append(self._score(inside, rows, {}, None).unflatten(0, some.shape))
+            return torch.cat(parts)
+
+        several = data.take(torch.arange(data.n).repeat(32))
+        known = {k: v for k, v in several.observed.items() if k in terms.clamped}
+        drawn = self._trace(replace(terms, summed=()), known, several)[name]["value"]
+        found = integrate(log_density, drawn.unflatten(0, (32, data.n)))
+        self._halved = max(float(found.error.amax()), torch.finfo(found.error.dtype).eps)
+        if self._halved > 1e-6:
+            warnings.warn(
+                f"{self.question}: the quadrature over {name!r} changed by {self._halved:.1g} of its value "
+                f"at its last halving. Compare with draws, Importance(draws=…)",
+                Unreliable,
+                stacklevel=_levels_to_caller(),
+            )
+        return found
 
     def _score(
         self,
@@ -362,7 +409,27 @@ class Engine:
             probs = self.probs if self.probs.dim() > 1 else self.probs[None]
             drawn = torch.distributions.Categorical(probs).sample((n,))
             return {self._targets[0]: drawn[:, 0] if self._joint else drawn}
+        if self._integrable(self._below) and self._below.proposed == self._targets[:1]:
+            found = [self._integral(self._below, part) for part in self._parts(self._given, 1 << 12)]
+            self._how, self._error = self._method_name(sampled=False), None
+            return {self._targets[0]: torch.cat([part.sample(n) for part in found], 1)}
+        one = len(self._below.summed) == 1 and self._above.summed == self._below.summed
+        if one and not self._sampled and self._below.factors.isdisjoint(self._targets):
+            return self._by_class(n)
         return self._resample(n, seed)
+
+    def _by_class(self, n: int) -> dict[str, Tensor]:
+        """Draw the one hidden finite variable given what is given, and the targets given it."""
+        assert self._below is not None
+        (name,) = self._below.summed
+        parts = []
+        for data in self._parts(self._given, 1):
+            scores = self._evaluate(self._below, data, None, keep=name)[0]
+            code = torch.distributions.Categorical(logits=scores).sample((n,)).flatten()
+            trace = self._ancestral(data.take(torch.arange(data.n).repeat(n)), {name: code})
+            parts.append({name: trace[name]["value"].unflatten(0, (n, data.n)) for name in self._targets})
+        self._how, self._error = self._method_name(sampled=False), None
+        return {name: torch.cat([part[name] for part in parts], 1) for name in self._targets}
 
     def _ancestral(self, data: Data, parameters: Mapping[str, Tensor]) -> dict[str, Any]:
         """One run with only the given values clamped; hidden variables are drawn, not summed out."""
@@ -442,6 +509,10 @@ class Engine:
     def _mean(self, name: str) -> tuple[Tensor, Tensor | None]:
         """E[target | given], and its standard error."""
         site, draws = self._world.sites[name], self.method.draws
+        if self._below is not None and self._integrable(self._below) and self._below.proposed == (name,):
+            found = [self._integral(self._below, part) for part in self._parts(self._given, draws)]
+            self._how = self._method_name(sampled=False)
+            return torch.cat([part.mean for part in found]), None
         if self._below is not None and name in self._world.line.ancestors(self._values):
             means, errors, log_errors, ks = [], [], [], []
             for data in self._parts(

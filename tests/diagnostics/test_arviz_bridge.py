@@ -354,8 +354,9 @@ def test_a_model_that_was_not_fitted_is_refused_in_words(verb: Any, model: Any, 
 
 def test_summary_rounds_each_row_to_two_digits_of_its_spread() -> None:
     """A row of a large spread keeps two decimals, and one of a tiny spread as many as tell two digits."""
+    sds = [123.456, 0.05678, 1.2345e-6]
     draws = torch.randn(500, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    draws = (draws - draws.mean(0)) / draws.std(0, correction=0) * torch.tensor([123.456, 0.05678, 1.2345e-6])
+    draws = (draws - draws.mean(0)) / draws.std(0, correction=0) * torch.tensor(sds, dtype=torch.float64)
     values = {"w": (("chain", "draw", "size"), draws[None].numpy() + np.array([1.0, 0.123456, 1e-3]))}
     given = xarray.DataTree.from_dict({"posterior": xarray.Dataset(values)})
     given["posterior"].attrs["independent_draws"] = "yes"
@@ -363,7 +364,7 @@ def test_summary_rounds_each_row_to_two_digits_of_its_spread() -> None:
     assert table["sd"].tolist() == [123.46, 0.057, 1.2e-6]
     assert table["mean"].tolist() == [1.0, 0.123, 1e-3]
     exact = summary(given, round_to="none")
-    assert exact["sd"].tolist() == pytest.approx([123.456, 0.05678, 1.2345e-6], rel=1e-9)
+    assert exact["sd"].tolist() == pytest.approx(sds, rel=1e-9)
     for column in table.columns:
         for shown, true, place in zip(table[column], exact[column], (2, 3, 7), strict=True):
             assert shown == round(true, place)

@@ -1,5 +1,6 @@
 """Densities and conjugate families that Pyro lacks."""
 
+from ppl_gen.distributions.bins import Histogram, UniformBin, bin_of
 from ppl_gen.distributions.categories import ColumnCategorical, ColumnDirichlet
 from ppl_gen.distributions.columns import Columns
 from ppl_gen.distributions.conjugate import Dirichlet, NormalGamma, SharedNormalGamma
@@ -38,6 +39,7 @@ __all__ = [
     "Dirichlets",
     "Gamma",
     "Gaussian",
+    "Histogram",
     "InverseWishartCholesky",
     "Likelihood",
     "Moments",
@@ -47,6 +49,8 @@ __all__ = [
     "Prior",
     "SharedNormalGamma",
     "SphericalNormalGamma",
+    "UniformBin",
+    "bin_of",
     "centre_and_spread",
     "filled",
     "kmeans_plus_plus",

@@ -139,7 +139,7 @@ class NormalInverseWishart(NamedTuple):
         if bool(lost.any()):
             raise DataError(
                 "x: expected rows that determine the covariances; one is singular at feature "
-                f"{int(lost.nonzero()[0, -1])}: a class has too few rows, or a feature is constant or "
+                f"{int(lost.nonzero()[0, -1])}: a class has too few rows, or the feature is constant or "
                 f"follows from others. MaximumLikelihood(smoothing=…) above {smoothing:g} mends all but a "
                 f"constant feature, and Exact() needs none of this"
             )

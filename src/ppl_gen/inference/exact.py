@@ -1,5 +1,6 @@
 """Exact inference: the conjugate update, one pass over chunks of rows in constant memory."""
 
+import inspect
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -58,7 +59,10 @@ class Exact:
 
 def refuse_hidden(method: Any, p: ProbabilisticModel, data: Data) -> None:
     """Counting needs every variable of every row, and the class of each."""
-    hidden = sorted(n for n, site in data.sites.items() if site.local and n not in data.observed)
+    asked = inspect.signature(getattr(p, "updated", p.model)).parameters
+    hidden = sorted(
+        n for n, site in data.sites.items() if site.local and n in asked and n not in data.observed
+    )
     if hidden:
         raise Unanswerable(
             f"{type(method).__name__} needs every row's {', '.join(hidden)}: {type(p).__name__} is "

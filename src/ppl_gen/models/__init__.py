@@ -4,6 +4,7 @@ from ppl_gen.models.bernoulli_mixture import BernoulliMixture
 from ppl_gen.models.bernoulli_naive_bayes import BernoulliNaiveBayes
 from ppl_gen.models.categorical_mixture import CategoricalMixture
 from ppl_gen.models.categorical_naive_bayes import CategoricalNaiveBayes
+from ppl_gen.models.discretised_regression import DiscretisedRegression
 from ppl_gen.models.full_gaussian_mixture import FullGaussianMixture, TiedGaussianMixture
 from ppl_gen.models.gaussian_mixture import GaussianMixture
 from ppl_gen.models.gaussian_naive_bayes import GaussianNaiveBayes
@@ -28,6 +29,7 @@ __all__ = [
     "BernoulliNaiveBayes",
     "CategoricalMixture",
     "CategoricalNaiveBayes",
+    "DiscretisedRegression",
     "FullGaussianMixture",
     "GaussianMixture",
     "GaussianNaiveBayes",

@@ -19,8 +19,7 @@ class GaussianRegression(Conjugate):
     ``y`` (n,) is the target, of mean ``mu`` and precision ``tau``; feature j of ``x`` (n, features) is Normal
     about ``w[j, 0] + w[j, 1] y`` with precision ``kappa[j]``, independent of the others given y: correlated
     features are counted twice. Exact, with two Normal-Gamma priors; ``p(y | x)`` has no closed form once the
-    parameters are integrated out, and is importance sampled over the one number y. SVI takes an automatic
-    guide.
+    parameters are integrated out: it is a quadrature over the one number y. SVI takes an automatic guide.
 
     Args:
         features: how many.

@@ -24,7 +24,7 @@ class MixedNaiveBayes(Conjugate):
 
     Args:
         classes: how many. concentration: prior rows of each.
-        columns: "gaussian", "bernoulli", "poisson" or ``Categorical(levels)``, by name or listed (`columns_of`).
+        columns: "gaussian", "bernoulli", "poisson" or ``Categorical(levels)`` (see `columns_of`).
         priors: kind of column -> hyperparameters to replace, as in ``{"poisson": {"rate": 1.0}}``.
 
     >>> print(MixedNaiveBayes(classes=2, columns={"smoker": "bernoulli", "visits": "poisson"}))

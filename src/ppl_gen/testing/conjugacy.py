@@ -51,7 +51,8 @@ def conjugate(c: Case) -> None:
     for seed in range(5):
         theta = {k: v["value"] for k, v in c.run("model", seed=seed, p=after).items() if k in globals_}
         prior, posterior = (c.scores("model", c.drawn | theta, p=q) for q in (p, after))
-        used = [name for name in c.joint if name in data or name in globals_]
+        tells = c.joint.ancestors(data)  # what the data tell of: a bin that they lie in
+        used = [name for name in c.joint if name in tells or name in globals_]
         log_joint = sum(prior[k].sum() for k in used)
         candidates.append(float(log_joint - sum(posterior[k].sum() for k in globals_)))
         size = max(size, float(sum(prior[k].abs().sum() for k in used)))
@@ -200,7 +201,7 @@ def point(c: Case) -> None:
             gain = likelihood({k: v.lerp(theta[k], step) for k, v in found.items()}) - best
             if not gain <= _tolerance(p, best):
                 c.refuse(
-                    f"point() is not the maximum of the likelihood: parameters elsewhere gain {gain:.3g} nats",
+                    f"point() is not the maximum of the likelihood: elsewhere it is {gain:.3g} nats higher",
                     "derive the point again: frequencies, means, variances that divide by n",
                 )
 

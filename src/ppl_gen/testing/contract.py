@@ -19,7 +19,8 @@ def check_model(model: ProbabilisticModel, /, **given: Any) -> None:
     """Check that a model keeps the contract; return nothing if it does.
 
     The program is compared with the joint line, the guide with its line, samplers with densities, and a
-    conjugate update with Bayes' rule, a point with the likelihood's maximum. The model itself is not touched: a copy is run, from fixed seeds.
+    conjugate update with Bayes' rule, a
+    point with the likelihood's maximum. The model itself is not touched: a copy is run, from fixed seeds.
 
     Args:
         model: the model.

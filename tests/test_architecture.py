@@ -24,7 +24,7 @@ LEVELS = {
     "inference": 3,
     "posterior": 4,
     "world": 5,
-    "engine": 6, "fit": 7, "ask": 7, "storage": 7, "testing": 7,
+    "clusters": 6, "imputation": 6, "engine": 6, "fit": 7, "ask": 7, "storage": 7, "testing": 7,
     "diagnostics": 8, "equivalence": 8, "explanation": 8,
     "report": 8, "laboratory": 8,
     "tour": 9, "comparison": 9,

@@ -2,13 +2,25 @@
 
 from ppl_gen.ask import Answer, ask
 from ppl_gen.calibration import CalibrationCurve, calibration_curve
+from ppl_gen.clusters import Assignments, assignments, relabelled, together
 from ppl_gen.core import ProbabilisticModel
 from ppl_gen.diagnostics import summary, to_arviz
 from ppl_gen.engine import Importance, LowerBound
 from ppl_gen.equivalence import logistic_equivalent
 from ppl_gen.explanation import explain
 from ppl_gen.fit import fit
-from ppl_gen.inference import MAP, NUTS, SVI, CrossValidation, Exact, Laplace, MaximumLikelihood
+from ppl_gen.imputation import imputed
+from ppl_gen.inference import (
+    EM,
+    MAP,
+    NUTS,
+    SVI,
+    CrossValidation,
+    Exact,
+    Laplace,
+    MaximumLikelihood,
+    VariationalBayes,
+)
 from ppl_gen.laboratory import LearningCurves, learning_curves
 from ppl_gen.notation import Factorization
 from ppl_gen.posterior import Posterior, merge
@@ -29,6 +41,10 @@ __all__ = [
     "columns_of",
     "calibration_curve",
     "learning_curves",
+    "assignments",
+    "together",
+    "relabelled",
+    "imputed",
     "check_model",
     "save",
     "load",
@@ -36,6 +52,7 @@ __all__ = [
     "ProbabilisticModel",
     "Posterior",
     "Answer",
+    "Assignments",
     "Factorization",
     "LearningCurves",
     "CalibrationCurve",
@@ -43,6 +60,8 @@ __all__ = [
     "Exact",
     "MaximumLikelihood",
     "CrossValidation",
+    "EM",
+    "VariationalBayes",
     "SVI",
     "MAP",
     "Laplace",

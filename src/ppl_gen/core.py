@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import itertools
 from collections.abc import Callable, Iterable, Mapping
 from html import escape
 from operator import attrgetter
@@ -110,6 +111,7 @@ class Conjugate(ProbabilisticModel):
     """
 
     families: Mapping[str, tuple[Callable[..., Any], tuple[str, ...]]] = {}
+    hidden: str = ""  # the variable of a row that data rarely bring, if there is one
 
     def family(self, name: str) -> Any:
         """The family with its hyperparameters as they are."""
@@ -124,6 +126,24 @@ class Conjugate(ProbabilisticModel):
                 owner, _, own = buffer.rpartition(".")
                 setattr(after.get_submodule(owner), own, value)
         return after
+
+    def mode(self) -> dict[str, Tensor]:
+        """The parameters at the peak of their density, by name."""
+        return self.named(self.family(name).mode() for name in self.families)
+
+    def expected(self) -> tuple[dict[str, Tensor], list[Tensor]]:
+        """The parameters at which log p(row | class) is the expected one less a constant, and the constants.
+
+        One of them for each family: of each class (classes,), or of each cell (classes, features).
+        """
+        values, constants = zip(*(self.family(name).expected() for name in self.families), strict=True)
+        return self.named(values), list(constants)
+
+    def named(self, values: Iterable[tuple[Tensor, ...]]) -> dict[str, Tensor]:
+        """The ``values`` of one family after the other, by the parameters' names in the joint's order."""
+        rows = Factorization(self.marginal)
+        names = [name for name in Factorization(self.joint) if name not in rows]
+        return dict(zip(names, itertools.chain(*values), strict=True))
 
     def log_normalizer(self) -> Tensor:
         """log Z of the prior, in nats: after an update minus before it is the log evidence."""

@@ -10,7 +10,7 @@ import torch
 from ppl_gen.checks import called
 from ppl_gen.core import ProbabilisticModel
 from ppl_gen.errors import DataError, NonFinite, Unanswerable
-from ppl_gen.inference import SVI, CrossValidation, Exact, MaximumLikelihood
+from ppl_gen.inference import EM, SVI, CrossValidation, Exact, MaximumLikelihood, VariationalBayes
 from ppl_gen.inference.guides import Point
 from ppl_gen.inference.method import Fitted
 from ppl_gen.inference.nuts import Draws
@@ -36,8 +36,9 @@ def fit(
 
     Args:
         model: the joint, or a posterior to continue.
-        method: `Exact`, `MaximumLikelihood`, `CrossValidation`, `MAP`, `SVI`, `Laplace` or `NUTS`; by default
-            exact where there is a closed form, cross-validation where a model keeps its rows, else SVI.
+        method: `Exact`, `MaximumLikelihood`, `EM`, `VariationalBayes`, `CrossValidation`, `MAP`, `SVI`,
+            `Laplace` or `NUTS`; by default exact where there is a closed form, cross-validation where a
+            model keeps its rows, else SVI.
         batches: for a method that counts (the first two), the data in parts, each a mapping such as
             ``{"x": rows, "y": labels}``: one is looked at, and held, at a time.
         data: by name, rows first, such as x (n, features) and y (n,): NumPy arrays (memory maps too: they
@@ -63,7 +64,7 @@ def fit(
     if unnamed or arrays or isinstance(method, list | tuple):
         raise DataError(f"data are passed by name, as in {start.joint}: fit(model, x=…)")
     if method is None:
-        method = before.method if before else _default(start)
+        method = before.method if before else _default(start, data)
     if isinstance(method, type) or not hasattr(method, "fit"):
         raise DataError(f"method: expected Exact(), SVI(…) or another method, got {called(method)}")
     if hasattr(start, "cross_validated") and not isinstance(method, CrossValidation):
@@ -89,8 +90,9 @@ def fit(
         return _approximate(start, before, method, admitted, admitted.fingerprint())
 
 
-def _default(start: ProbabilisticModel) -> Any:
-    if hasattr(start, "updated"):
+def _default(start: ProbabilisticModel, data: Mapping[str, Any]) -> Any:
+    hidden = getattr(start, "hidden", "")  # the label that a mixture's closed form would need
+    if hasattr(start, "updated") and (not hidden or hidden in data):
         return Exact()
     return CrossValidation() if hasattr(start, "cross_validated") else SVI()
 
@@ -110,7 +112,9 @@ def _refuse_gaps(p: ProbabilisticModel, data: Data, method: Any) -> None:
     line = Factorization(p.joint)
     for name in data.seen:
         children = sorted(child for child, parents in line.items() if name in parents)
-        if children and not isinstance(method, Exact | MaximumLikelihood | CrossValidation):
+        if children and not isinstance(
+            method, Exact | MaximumLikelihood | CrossValidation | EM | VariationalBayes
+        ):
             row = torch.nonzero(~data.seen[name])[0].tolist()
             raise DataError(
                 f"{name}: expected no missing cells, since {', '.join(children)} depends on it; got NaN at "
@@ -156,9 +160,14 @@ def _approximate(
     start: ProbabilisticModel, before: Posterior | None, method: Any, data: Data, fingerprint: str
 ) -> Posterior:
     guide = before.guide if before else None
-    if isinstance(guide, Point):
-        raise DataError(f"this posterior is {guide.what}; fit its model afresh with SVI()")
+
     again = before is not None and before.fingerprints[-1:] == (fingerprint,)
+    if before is not None and again and isinstance(method, VariationalBayes):
+        raise DataError("these very rows are in this posterior already; they would be counted twice")
+    if before is not None and isinstance(guide, Point) and not (again and isinstance(method, EM)):
+        raise DataError(
+            f"this posterior is {guide.what}; fit its model afresh with {type(method).__name__}()"
+        )
     shared = before is not None and bool(before.parameters)
     yesterday = None
     if isinstance(guide, Draws):

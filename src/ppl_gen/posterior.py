@@ -17,6 +17,7 @@ from ppl_gen.errors import DataError, NoEvidence
 from ppl_gen.inference.cross_validation import CrossValidation, note
 from ppl_gen.inference.exact import Exact
 from ppl_gen.inference.guides import Point
+from ppl_gen.inference.maximum_likelihood import MaximumLikelihood
 from ppl_gen.inference.nuts import Draws
 from ppl_gen.inference.svi import estimate_elbo
 from ppl_gen.inputs import Data, admit, may_repeat
@@ -193,7 +194,8 @@ class Posterior:
         if self.evidence is not None:
             evidence = f"log evidence {self.evidence:,.3f} nats (exact)"
         elif self.point:
-            evidence = f"none ({self.guide.what})"
+            height = f", log density {self.elbo[-1]:,.3f} nats" if len(self.elbo) else ""
+            evidence = f"none ({self.guide.what}{height})"
         elif isinstance(self.method, CrossValidation):
             evidence = "none (cross-validated)"
         elif isinstance(self.guide, Draws):
@@ -246,7 +248,7 @@ class Posterior:
         if (
             not same
             or not hasattr(self.model, "merged")
-            or not (type(self.guide) is Point or self.guide is None)
+            or not isinstance(self.method, Exact | MaximumLikelihood | CrossValidation)
         ):
             raise DataError(
                 f"merge: expected posteriors of one conjugate model by one method, got "

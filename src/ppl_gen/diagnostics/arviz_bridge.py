@@ -16,6 +16,7 @@ from pyro.distributions.util import scale_and_mask
 from torch import Tensor
 
 from ppl_gen.checks import called, whole
+from ppl_gen.clusters import relabelled
 from ppl_gen.core import ROWS, dtype_of, is_local, run, score, variables
 from ppl_gen.diagnostics.labels import Coords, Dims, Labels, Named
 from ppl_gen.errors import DataError
@@ -55,6 +56,9 @@ def to_arviz(
     observed_data and are left out of log_likelihood. The prior is what was believed before the data of the
     last fit. For rows that were not fitted, parameters have no log_p: log_p - log_q would weigh nothing.
 
+    The components of a mixture are renamed alike in all draws of `NUTS` (see `relabelled`); the note in the
+    tree's attributes says so.
+
     ArviZ's own summary, called on the tree, prints r_hat and ess columns, which mean nothing for draws that
     are independent by construction: use `ppl_gen.summary`, which leaves them out.
 
@@ -84,6 +88,9 @@ def to_arviz(
     if not isinstance(posterior, Posterior):
         raise DataError(f"posterior: expected what fit returned, got {called(posterior)}")
     draws, seed = whole("draws", draws), whole("seed", seed, least=0)
+    hidden: Any = getattr(posterior.model, "hidden", "")
+    if hidden and posterior.data and isinstance(posterior.guide, Draws):
+        posterior = relabelled(posterior)
     with isolated(seed):
         values = _data(posterior, data)
         _refuse_large(posterior, values, draws)
@@ -234,6 +241,7 @@ class _Bridge:
             "model": type(posterior.model).__name__,
             "joint": posterior.model.joint,
             "method": str(posterior.method),
+            "note": posterior.note,
             "seed": seed,
         }
         source = "the exact posterior" if posterior.guide is None else "the guide, an approximation"

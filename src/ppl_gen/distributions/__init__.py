@@ -17,11 +17,12 @@ from ppl_gen.distributions.likelihoods import (
     Gaussian,
     Likelihood,
 )
-from ppl_gen.distributions.moments import Moments
+from ppl_gen.distributions.moments import Moments, memberships
 from ppl_gen.distributions.normal_wishart import NormalInverseWishart
 from ppl_gen.distributions.prior import ColumnPriors, Prior
 from ppl_gen.distributions.regression import NormalGammaRegression
 from ppl_gen.distributions.rows import score_rows
+from ppl_gen.distributions.spherical import SphericalNormalGamma
 from ppl_gen.distributions.starts import centre_and_spread, filled, kmeans_plus_plus
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "NormalInverseWishart",
     "Prior",
     "SharedNormalGamma",
+    "SphericalNormalGamma",
     "UniformBin",
     "bin_of",
     "Values",
@@ -57,6 +59,7 @@ __all__ = [
     "filled",
     "kmeans_plus_plus",
     "leave_one_out",
+    "memberships",
     "score_rows",
     "select_bandwidth",
 ]

@@ -43,6 +43,17 @@ class Dirichlet(NamedTuple):
         counts = self.concentration + smoothing
         return counts / counts.sum(-1, keepdim=True)
 
+    def mode(self) -> tuple[Tensor]:
+        """The peak of the density; on the simplex' border where it has none inside."""
+        counts = (self.concentration - 1).clamp(min=0)
+        total = counts.sum(-1, keepdim=True)
+        return (torch.where(total > 0, counts / total, 1 / counts.shape[-1]),)
+
+    def expected(self) -> tuple[tuple[Tensor], Tensor]:
+        """``pi`` such that E[log pi] is log pi and a constant, and that constant for each category."""
+        logs = self.concentration.digamma() - self.concentration.sum(-1, keepdim=True).digamma()
+        return (logs.softmax(-1),), logs.logsumexp(-1, keepdim=True).expand_as(logs)
+
     def log_normalizer(self) -> Tensor:
         """log B(concentration), a scalar."""
         a = self.concentration
@@ -118,6 +129,15 @@ class NormalGamma(NamedTuple):
         variance = torch.where(rows.counts > 0, variance, spread + smoothing * spread.max())
         return torch.where(rows.counts > 0, rows.mean, centre), 1 / variance
 
+    def mode(self) -> tuple[Tensor, Tensor]:
+        """``tau`` and ``mu`` at the peak of their density, which needs a shape above 1/2."""
+        return (self.shape - 0.5) / self.rate, self.loc
+
+    def expected(self) -> tuple[tuple[Tensor, Tensor], Tensor]:
+        """``tau`` and ``mu`` whose log density of a cell is the expected one less a constant; these."""
+        constant = self.shape.digamma() - self.shape.log() - 1 / self.strength
+        return (self.shape / self.rate, self.loc), 0.5 * constant
+
     def log_normalizer(self) -> Tensor:
         """log of the integral of (2 pi)^(-strength / 2) times the unnormalised density, a scalar."""
         cells = (
@@ -185,6 +205,15 @@ class SharedNormalGamma(NamedTuple):
         mean = torch.where(self.strength > 0, self.loc, centre)
         spread = (2 * self.rate + (self.strength * (mean - centre).square()).sum(0)) / total
         return mean, 1 / (self.rate / self.shape + smoothing * spread.max())
+
+    def mode(self) -> tuple[Tensor, Tensor]:
+        """``tau`` and ``mu`` at the peak of their density."""
+        return (self.shape - 1 + 0.5 * len(self.loc)) / self.rate, self.loc
+
+    def expected(self) -> tuple[tuple[Tensor, Tensor], Tensor]:
+        """As for `NormalGamma`."""
+        (tau, mu), constant = NormalGamma(*self).expected()
+        return (tau, mu), constant
 
     def log_normalizer(self) -> Tensor:
         """As for `NormalGamma`, with one precision: a scalar."""

@@ -56,6 +56,17 @@ class Beta(NamedTuple):
         ones, zeros = self.ones + smoothing, self.zeros + smoothing
         return torch.where(ones + zeros > 0, ones / (ones + zeros), 0.5)
 
+    def mode(self) -> tuple[Tensor]:
+        """The peak of the density; 1/2 where it has none."""
+        ones, zeros = (self.ones - 1).clamp(min=0), (self.zeros - 1).clamp(min=0)
+        return (torch.where(ones + zeros > 0, ones / (ones + zeros), 0.5),)
+
+    def expected(self) -> tuple[tuple[Tensor], Tensor]:
+        """``theta`` whose log density of a cell is the expected one less a constant; these."""
+        total = (self.ones + self.zeros).digamma()
+        one, zero = self.ones.digamma() - total, self.zeros.digamma() - total
+        return ((one - zero).sigmoid(),), torch.logaddexp(one, zero)
+
     def log_normalizer(self) -> Tensor:
         """log B(ones, zeros), summed over the cells."""
         return (self.ones.lgamma() + self.zeros.lgamma() - (self.ones + self.zeros).lgamma()).sum()
@@ -103,6 +114,15 @@ class Gamma(NamedTuple):
         pooled = (self.shape.sum(0) + smoothing) / rows.sum(0)
         return torch.where(rows > 0, totals / rows, pooled)
 
+    def mode(self) -> tuple[Tensor]:
+        """The peak of the density; 0 where it has none."""
+        return ((self.shape - 1).clamp(min=0) / self.rate,)
+
+    def expected(self) -> tuple[tuple[Tensor], Tensor]:
+        """``lam`` whose log density of a cell is the expected one less a constant; these."""
+        lam = self.shape.digamma().exp() / self.rate
+        return (lam,), lam - self.shape / self.rate
+
     def log_normalizer(self) -> Tensor:
         """log of Gamma(shape) / rate^shape with the counts' constants, summed over the cells."""
         return (self.shape.lgamma() - self.shape * self.rate.log() + self.log_base).sum()
@@ -148,6 +168,19 @@ class Dirichlets(NamedTuple):
         """The frequencies, of a `flat` prior's update; every count is raised by ``smoothing``."""
         raised = self._replace(pseudocount=self.pseudocount + smoothing)
         return raised.predictive().probs
+
+    def mode(self) -> tuple[Tensor]:
+        """The peak of the density of each feature's probabilities; equal ones where it has none."""
+        parts = (self.pseudocount - 1).clamp(min=0).split(self.levels, -1)
+        even = [torch.where(part.sum(-1, keepdim=True) > 0, part, 1.0) for part in parts]
+        return (torch.cat([part / part.sum(-1, keepdim=True) for part in even], -1),)
+
+    def expected(self) -> tuple[tuple[Tensor], Tensor]:
+        """``theta`` whose log density of a cell is the expected one less a constant; these."""
+        parts = self.pseudocount.split(self.levels, -1)
+        logs = [part.digamma() - part.sum(-1, keepdim=True).digamma() for part in parts]
+        theta = torch.cat([each.softmax(-1) for each in logs], -1)
+        return (theta,), torch.stack([each.logsumexp(-1) for each in logs], -1)
 
     def log_normalizer(self) -> Tensor:
         """The sum of every Dirichlet's log B."""

@@ -52,6 +52,16 @@ class Moments(NamedTuple):
         return Moments(count, self.mean + share * apart, squares)
 
 
+def memberships(labels: Tensor, classes: int) -> Tensor:
+    """How much each row belongs to each class, (n, classes): labels (n,) as ones and zeros, weights as such.
+
+    >>> memberships(torch.tensor([1, 0]), 2)
+    tensor([[0, 1],
+            [1, 0]])
+    """
+    return labels if labels.dim() == 2 else torch.nn.functional.one_hot(labels, classes)
+
+
 def _sums(rows: Tensor, belong: Tensor, centres: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Of every class: its rows, their sum and their squares about its centre."""
     parts = []

@@ -12,6 +12,9 @@ from ppl_gen.distributions.inverse_wishart import InverseWishartCholesky
 from ppl_gen.errors import DataError
 from ppl_gen.missing import positive_triangle, triangle_without
 
+_CELLS = 1 << 16  # numbers looked at together: rows times classes stay in the processor's cache
+_LOSS = 1e4  # as in `moments`
+
 
 class NormalInverseWishart(NamedTuple):
     """``Σ ~ InverseWishart(df, factor factorᵀ)``, ``mu | Σ ~ Normal(loc, Σ / strength)``; rows Normal(mu, Σ).
@@ -49,12 +52,15 @@ class NormalInverseWishart(NamedTuple):
         Raises:
             DataError: a cell is missing; the posterior then leaves the family.
         """
-        if bool(rows.isnan().any()):
+        if bool(rows.sum().isnan()):
             raise DataError(
                 "missing cells (NaN) of rows with a full covariance have no conjugate update: fill them, "
                 "leave those rows out, use a model whose features are independent given the class, or SVI(), "
                 "which sums them out"
             )
+        if len(rows) > 8 * rows.shape[1] and _soft(weights):
+            mean, roots = _soft_scatter(rows, weights)
+            return self.given(weights.sum(0), mean, list(roots))
         means, away = [], []
         for loc, w in zip(self.loc, weights.T, strict=True):
             x, w = rows[w > 0], w[w > 0, None]
@@ -139,6 +145,20 @@ class NormalInverseWishart(NamedTuple):
             )
         return mean, sigma
 
+    def mode(self) -> tuple[Tensor, Tensor]:
+        """``sigma`` and ``mu`` at the peak of the density of the factor's cells and the means."""
+        d = self.loc.shape[-1]
+        powers = self.df[..., None] + torch.arange(1, d + 1, dtype=self.df.dtype)
+        powers = powers + (len(self.loc) if self.tied else 1)
+        return self.factor * powers.rsqrt()[..., None, :], self.loc
+
+    def expected(self) -> tuple[tuple[Tensor, Tensor], Tensor]:
+        """``sigma`` and ``mu`` whose log density of a row is the expected one less a constant; (classes,)."""
+        d = self.loc.shape[-1]
+        halves = (self.df[..., None] - torch.arange(d, dtype=self.df.dtype)) / 2
+        spread = (halves.digamma() - (self.df[..., None] / 2).log()).sum(-1)
+        return (self.factor * self.df.rsqrt()[..., None, None], self.loc), 0.5 * (spread - d / self.strength)
+
     def log_normalizer(self) -> Tensor:
         """log of the integral of (2 pi)^(-strength d / 2) times the unnormalised density, a scalar."""
         d = self.loc.shape[-1]
@@ -153,3 +173,48 @@ class NormalInverseWishart(NamedTuple):
         df = (self.df - self.loc.shape[-1] + 1).expand_as(self.strength)
         scale = ((self.strength + 1) / (self.strength * df)).sqrt()
         return dist.MultivariateStudentT(df, self.loc, self.factor * scale[:, None, None])
+
+
+def _soft_scatter(rows: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Means (classes, features) of the weighted rows, and square roots of their scatters about them.
+
+    One pass about the centre of all rows; where a class lies so far away that this loses digits, a second
+    about its own mean.
+    """
+    count = weights.sum(0)[:, None].clamp(min=torch.finfo(rows.dtype).tiny)
+    centre = rows.mean(0)
+    total, scatter = _products(rows, weights, centre.expand(weights.shape[1], -1))
+    lost = total[:, :, None] * total[:, None] / count[:, None]
+    mean, scatter = centre + total / count, scatter - lost
+    kept, gone = (matrix.diagonal(dim1=-2, dim2=-1) for matrix in (scatter, lost))
+    if bool((kept * _LOSS < gone).any()):
+        scatter = _products(rows, weights, mean)[1]
+    values, vectors = torch.linalg.eigh((scatter + scatter.mT) / 2)
+    return mean, values.clamp(min=0).sqrt()[..., None] * vectors.mT
+
+
+def _products(rows: Tensor, weights: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
+    """Of every class: the sum of its rows, and of their products, about its centre.
+
+    Of the two distances in a product one may be from the mean of all rows where the centre is the class's own
+    mean, so that one product of matrices serves all classes.
+    """
+    classes, d = centres.shape
+    middle, size = rows.mean(0), max(64, _CELLS // (classes * d))
+    total, scatter = rows.new_zeros(classes, d), rows.new_zeros(d, classes * d)
+    room = rows.new_empty(classes * d * min(size, len(rows)))
+    for w, x in zip(weights.split(size), rows.split(size), strict=True):
+        u = x - middle
+        away, each = u.mT.contiguous(), room[: classes * d * len(x)].view(classes, d, -1)
+        if centres.stride(0):
+            torch.sub(away, (centres - middle)[..., None], out=each).mul_(w.mT[:, None])
+        else:
+            torch.mul(away, w.mT[:, None], out=each)
+        total.addmm_(w.mT, u)
+        scatter.addmm_(away, each.view(classes * d, -1).mT)
+    return total, scatter.mT.reshape(classes, d, d)
+
+
+def _soft(weights: Tensor) -> bool:
+    few = weights[:1024]
+    return bool(((few > 0) & (few < 1)).any())

@@ -144,6 +144,11 @@ class ColumnPriors(PyroModule):
         """Kind -> distributions of its columns, put in the columns' order."""
         return Columns([families[kind] for kind in self.places], list(self.places.values()))
 
+    def together(self, parts: Sequence[Tensor]) -> Tensor:
+        """Numbers for each kind's own columns (classes, columns of it) as (classes, columns)."""
+        order = torch.tensor([column for place in self.places.values() for column in place]).argsort()
+        return torch.cat(list(parts), 1)[:, order]
+
     def predictive(self, y: Tensor) -> Columns:
         """The next rows, of classes ``y``, parameters integrated out."""
         chosen = {kind: [v[y] if isinstance(v, Tensor) else v for v in f] for kind, f in self.now().items()}

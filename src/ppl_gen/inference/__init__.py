@@ -2,11 +2,24 @@
 
 from ppl_gen.inference.cross_validation import CrossValidation
 from ppl_gen.inference.elbo import elbo
+from ppl_gen.inference.em import EM
 from ppl_gen.inference.exact import Exact
 from ppl_gen.inference.laplace import Laplace
 from ppl_gen.inference.map import MAP
 from ppl_gen.inference.maximum_likelihood import MaximumLikelihood
 from ppl_gen.inference.nuts import NUTS
 from ppl_gen.inference.svi import SVI
+from ppl_gen.inference.variational_bayes import VariationalBayes
 
-__all__ = ["MAP", "NUTS", "SVI", "CrossValidation", "Exact", "Laplace", "MaximumLikelihood", "elbo"]
+__all__ = [
+    "EM",
+    "MAP",
+    "NUTS",
+    "SVI",
+    "CrossValidation",
+    "Exact",
+    "Laplace",
+    "MaximumLikelihood",
+    "VariationalBayes",
+    "elbo",
+]

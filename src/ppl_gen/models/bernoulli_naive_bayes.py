@@ -11,7 +11,7 @@ from torch.distributions import constraints
 
 from ppl_gen.checks import hyperparameter, whole
 from ppl_gen.core import Conjugate
-from ppl_gen.distributions import Beta, Dirichlet
+from ppl_gen.distributions import Beta, Dirichlet, memberships
 
 
 class BernoulliNaiveBayes(Conjugate):
@@ -66,7 +66,7 @@ class BernoulliNaiveBayes(Conjugate):
 
     def updated(self, x: Tensor, y: Tensor) -> Self:
         """The same model with the posterior's hyperparameters: ones and zeros of each class, counted."""
-        weights = torch.nn.functional.one_hot(y, self.classes).to(x.dtype)
+        weights = memberships(y, self.classes).to(x.dtype)
         classes = self.family("classes").updated(weights.sum(0))
         return self.having(classes=classes, features=self.family("features").updated(weights, x))
 

@@ -12,7 +12,7 @@ from torch.distributions import constraints
 
 from ppl_gen.checks import hyperparameter, whole
 from ppl_gen.core import Conjugate
-from ppl_gen.distributions import ColumnCategorical, ColumnDirichlet, Dirichlet, Dirichlets
+from ppl_gen.distributions import ColumnCategorical, ColumnDirichlet, Dirichlet, Dirichlets, memberships
 from ppl_gen.errors import DataError
 
 
@@ -81,7 +81,7 @@ class CategoricalNaiveBayes(Conjugate):
 
     def updated(self, x: Tensor, y: Tensor) -> Self:
         """The same model with the posterior's hyperparameters: the categories of each class, counted."""
-        weights = torch.nn.functional.one_hot(y, self.classes).to(x.dtype)
+        weights = memberships(y, self.classes).to(x.dtype)
         classes = self.family("classes").updated(weights.sum(0))
         return self.having(classes=classes, features=self.family("features").updated(weights, x))
 

@@ -6,12 +6,11 @@ from typing import Any, Self
 import pyro
 import pyro.distributions as dist
 import torch
-from pyro.nn import PyroParam
 from torch import Tensor
 
 from ppl_gen.checks import hyperparameter, whole
 from ppl_gen.core import Conjugate
-from ppl_gen.distributions import ColumnCategorical, ColumnDirichlet, ColumnPriors, Dirichlet
+from ppl_gen.distributions import ColumnCategorical, ColumnDirichlet, ColumnPriors, Dirichlet, memberships
 
 # Each kind of column: its parameters' factors, and what its cells depend on.
 PRIORS = dict(gaussian="p(tau) p(mu | tau)", bernoulli="p(theta)", poisson="p(lam)", categorical="p(phi)")
@@ -21,14 +20,11 @@ PARENTS = dict(gaussian="mu, tau", bernoulli="theta", poisson="lam", categorical
 class MixedNaiveBayes(Conjugate):
     """Naive Bayes with a family for each column: Gaussian, Bernoulli, Poisson or categorical.
 
-    Parameters and priors are those of the models of one family (``phi``: of categories); the joint names
-    those that the columns need. The guide has the priors' own families, and trains them.
+    Parameters and priors are those of the models of one family (``phi``: of categories), as columns need.
 
     Args:
-        classes: how many.
-        columns: "gaussian", "bernoulli", "poisson" or ``Categorical(levels)`` for each column of x, by name
-            or as a list; `columns_of` reads them off a data frame.
-        concentration: prior rows of each class.
+        classes: how many. concentration: prior rows of each.
+        columns: "gaussian", "bernoulli", "poisson" or ``Categorical(levels)`` (see `columns_of`).
         priors: kind of column -> hyperparameters to replace, as in ``{"poisson": {"rate": 1.0}}``.
 
     >>> print(MixedNaiveBayes(classes=2, columns={"smoker": "bernoulli", "visits": "poisson"}))
@@ -56,7 +52,7 @@ class MixedNaiveBayes(Conjugate):
         self.approximation = parameters.replace("p(", "q(")
         self.families = {"classes": (Dirichlet, ("concentration",)), **self.columns.families("columns")}
         self.register_buffer("concentration", hyperparameter("concentration", concentration, (classes,)))
-        self.q_concentration = PyroParam(torch.ones(classes).double(), dist.constraints.positive)
+        self.q_concentration = pyro.nn.PyroParam(torch.ones(classes).double(), dist.constraints.positive)
 
     def model(self, n: int) -> Tensor:
         pi = pyro.sample("pi", dist.Dirichlet(self.concentration))
@@ -92,16 +88,20 @@ class MixedNaiveBayes(Conjugate):
 
     def updated(self, x: Tensor, y: Tensor) -> Self:
         """The same model with the posterior's hyperparameters, family by family."""
-        weights = torch.nn.functional.one_hot(y, self.classes).to(x.dtype)
+        weights = memberships(y, self.classes).to(x.dtype)
         after = {k: self.family(k).updated(weights, x[:, place]) for k, place in self.columns.places.items()}
         return self.having(**after, classes=self.family("classes").updated(weights.sum(0)))
 
     def point(self, smoothing: float | None = None) -> dict[str, Tensor]:
         """The parameters of largest likelihood, each with the usual smoothing of its family, or this one."""
-        own = [] if smoothing is None else [smoothing]
+        own = () if smoothing is None else (smoothing,)
         found = {PARENTS[kind]: family.point(*own) for kind, family in self.columns.now().items()}
         normal = dict(zip(("mu", "tau"), found.pop("mu, tau", ()), strict=False))
         return {"pi": self.family("classes").point(), **normal, **found}
+
+    def expected(self) -> tuple[dict[str, Tensor], list[Tensor]]:
+        values, constants = super().expected()
+        return values, [constants[0], self.columns.together(constants[1:])]
 
     def predictive(self, n: int) -> Tensor:
         """One row with the parameters integrated out, each column by its family."""

@@ -11,7 +11,7 @@ from torch.distributions import constraints
 
 from ppl_gen.checks import hyperparameter, whole
 from ppl_gen.core import Conjugate
-from ppl_gen.distributions import CountVector, Dirichlet, DirichletGamma
+from ppl_gen.distributions import CountVector, Dirichlet, DirichletGamma, memberships
 
 
 class MultinomialNaiveBayes(Conjugate):
@@ -85,7 +85,7 @@ class MultinomialNaiveBayes(Conjugate):
 
     def updated(self, x: Tensor, y: Tensor) -> Self:
         """The same model with the posterior's hyperparameters: counts of each class, and all totals."""
-        weights = torch.nn.functional.one_hot(y, self.classes).to(x.dtype)
+        weights = memberships(y, self.classes).to(x.dtype)
         classes = self.family("classes").updated(weights.sum(0))
         return self.having(classes=classes, features=self.family("features").updated(weights, x))
 

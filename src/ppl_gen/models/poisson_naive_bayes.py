@@ -11,7 +11,7 @@ from torch.distributions import constraints
 
 from ppl_gen.checks import hyperparameter, whole
 from ppl_gen.core import Conjugate
-from ppl_gen.distributions import Dirichlet, Gamma, centre_and_spread
+from ppl_gen.distributions import Dirichlet, Gamma, centre_and_spread, memberships
 
 
 class PoissonNaiveBayes(Conjugate):
@@ -71,7 +71,7 @@ class PoissonNaiveBayes(Conjugate):
 
     def updated(self, x: Tensor, y: Tensor) -> Self:
         """The same model with the posterior's hyperparameters: counts and rows of each class, added up."""
-        weights = torch.nn.functional.one_hot(y, self.classes).to(x.dtype)
+        weights = memberships(y, self.classes).to(x.dtype)
         classes = self.family("classes").updated(weights.sum(0))
         return self.having(classes=classes, features=self.family("features").updated(weights, x))
 

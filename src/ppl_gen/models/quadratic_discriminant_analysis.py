@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ppl_gen.checks import covariance_factor, hyperparameter, whole
 from ppl_gen.core import Conjugate
-from ppl_gen.distributions import Dirichlet, NormalInverseWishart, centre_and_spread
+from ppl_gen.distributions import Dirichlet, NormalInverseWishart, centre_and_spread, memberships
 
 
 class QuadraticDiscriminantAnalysis(Conjugate):
@@ -89,7 +89,7 @@ class QuadraticDiscriminantAnalysis(Conjugate):
 
     def updated(self, x: Tensor, y: Tensor) -> Self:
         """The same model with the posterior's hyperparameters: counts and moments of each class."""
-        weights = torch.nn.functional.one_hot(y, self.classes).to(x.dtype)
+        weights = memberships(y, self.classes).to(x.dtype)
         classes = self.family("classes").updated(weights.sum(0))
         return self.having(classes=classes, features=self.family("features").updated(weights, x))
 

@@ -1,0 +1,341 @@
+"""EM: monotone, blind to the names of components, exact on missing cells, and at known maxima."""
+
+import csv
+import math
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
+
+from ppl_gen import EM, MaximumLikelihood, ask, fit, load, models, save
+from ppl_gen.distributions import Categorical
+from ppl_gen.errors import DataError, NoEvidence, Unanswerable, Unreliable
+from ppl_gen.models import (
+    VAE,
+    BernoulliMixture,
+    CategoricalMixture,
+    FullGaussianMixture,
+    GaussianMixture,
+    GaussianNaiveBayes,
+    MixedMixture,
+    PoissonMixture,
+    SphericalGaussianMixture,
+    TiedGaussianMixture,
+)
+
+FAITHFUL = Path(__file__).parents[3] / "shared" / "data" / "faithful" / "faithful.csv"
+GAUSSIAN = (GaussianMixture, SphericalGaussianMixture, TiedGaussianMixture, FullGaussianMixture)
+KINDS = {
+    **{cls.__name__: (cls(3, 4), "gaussian") for cls in GAUSSIAN},
+    "bernoulli": (BernoulliMixture(3, 4), "bernoulli"),
+    "poisson": (PoissonMixture(3, 4), "poisson"),
+    "categorical": (CategoricalMixture(3, 4, levels=3), "categorical"),
+    "mixed": (MixedMixture(3, ["gaussian", "bernoulli", "poisson", Categorical(3)]), "mixed"),
+}
+
+
+def rows(kind: str, n: int = 90, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    z = torch.arange(n)[:, None] % 3
+    u = torch.randn(n, 4, generator=generator, dtype=torch.float64) + 1.5 * z
+    parts = {
+        "gaussian": u,
+        "bernoulli": (u > 1).double(),
+        "poisson": u.abs().round(),
+        "categorical": u.round().clamp(0, 2),
+    }
+    if kind == "mixed":
+        return torch.stack([part[:, j] for j, part in enumerate(parts.values())], 1)
+    return parts[kind]
+
+
+def with_gaps(x: torch.Tensor) -> torch.Tensor:
+    return torch.where(torch.rand(x.shape, generator=torch.Generator().manual_seed(1)) < 0.2, torch.nan, x)
+
+
+@pytest.mark.parametrize(
+    "method", [EM(smoothing=0.0, restarts=2), EM(prior=True, restarts=2)], ids=["ml", "map"]
+)
+@pytest.mark.parametrize("gaps", [False, True], ids=["whole", "gaps"])
+@pytest.mark.parametrize("name", KINDS)
+def test_no_step_lowers_the_objective(name, gaps, method):
+    model, kind = KINDS[name]
+    if gaps and isinstance(model, FullGaussianMixture):
+        pytest.skip("rows with a full covariance need all their cells")
+    x = with_gaps(rows(kind)) if gaps else rows(kind)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Unreliable)  # three components may be one too many
+        history = fit(model, method, x=x).elbo
+    assert history[-1] > history[0] + 1e-6  # the start is not the end
+    assert (history.diff() >= -1e-12 * history[1:].abs()).all()
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_history_is_the_programs_own_log_likelihood(name):
+    model, kind = KINDS[name]
+    x = rows(kind)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Unreliable)
+        posterior = fit(model, EM(steps=3, restarts=1), x=x)
+    expected = ask(posterior, "p(x)").log_prob(x=x).sum()
+    torch.testing.assert_close(posterior.elbo[-1], expected, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_map_is_a_peak_of_the_programs_own_density(name):
+    """Small steps in every direction of the parameters lower log p(x, parameters)."""
+    model, kind = KINDS[name]
+    x = rows(kind, n=30)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Unreliable)
+        posterior = fit(model, EM(prior=True, tolerance=0.0, steps=3000, restarts=1), x=x)
+    asked = f"p({', '.join(posterior.point)})"
+
+    def height(values):
+        given = ", ".join(values)
+        likelihood = ask(model, f"p(x | {given})", **values).log_prob(x=x).sum()
+        return likelihood + ask(model, asked).log_prob(**values)
+
+    top = height(posterior.point)
+    torch.testing.assert_close(top, posterior.elbo[-1], rtol=1e-9, atol=0)
+    generator = torch.Generator().manual_seed(0)
+    for key, value in posterior.point.items():
+        if key in ("pi", "theta", "phi"):
+            continue  # simplexes and unit intervals, whose peaks may lie on the border
+        for _ in range(5):
+            noise = torch.randn(value.shape, generator=generator, dtype=value.dtype)
+            step = (
+                1e-3
+                * (noise.tril() if key == "sigma" else noise)
+                * value.abs().clamp(min=0.1 * (key in ("mu", "sigma")))
+            )
+            for moved in (value + step, value - step):
+                assert height(posterior.point | {key: moved}) < top + 1e-9 * top.abs()
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_components_may_change_their_names(name):
+    """From the same start with its components permuted, every step is the same, permuted."""
+    model, kind = KINDS[name]
+    x = rows(kind)
+    labels = torch.arange(len(x)) % 3
+    order = torch.tensor([2, 0, 1])
+    one, two = (fit(model, MaximumLikelihood(smoothing=0.01), x=x, z=z) for z in (labels, order[labels]))
+
+    climbed = []
+    for start in (one, two):  # go on from the labelled rows' own maximum, the labels now hidden
+        hidden = replace(fit(model, EM(steps=1, restarts=1, smoothing=0.01), x=x), guide=start.guide)
+        climbed.append(fit(hidden, EM(steps=15, tolerance=0.0, smoothing=0.01), x=x))
+    torch.testing.assert_close(climbed[0].elbo, climbed[1].elbo, rtol=1e-12, atol=0)
+    for key, value in climbed[0].point.items():
+        other = climbed[1].point[key]
+        if key != "sigma" or value.dim() == 3:
+            other = other[order]
+        torch.testing.assert_close(value, other, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("covariance", ["full", "tied", "diagonal", "spherical"])
+def test_equals_scikit_learns_steps(covariance):
+    x = rows("gaussian", n=300)
+    model = GaussianMixture(3, 4, covariance=covariance)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        start = fit(model, EM(steps=1, restarts=1, smoothing=0.0), x=x)
+        point = {name: value.numpy() for name, value in start.point.items()}
+        root = np.linalg.inv(point["sigma"]) if "sigma" in point else None
+        theirs = SklearnGaussianMixture(
+            3,
+            covariance_type={"diagonal": "diag"}.get(covariance, covariance),
+            weights_init=point["pi"],
+            means_init=point["mu"],
+            precisions_init=point["tau"] if root is None else np.swapaxes(root, -1, -2) @ root,
+            max_iter=8,
+            tol=0.0,
+            reg_covar=0.0,
+        ).fit(x.numpy())
+        ours = fit(start, EM(steps=8, tolerance=0.0, smoothing=0.0), x=x)
+    assert abs(start.elbo[-1] - ours.elbo[-1]) > 1e-3
+    torch.testing.assert_close(ours.elbo[-1].item(), len(x) * theirs.score(x.numpy()), rtol=1e-10, atol=0)
+    np.testing.assert_allclose(ours.point["mu"].numpy(), theirs.means_, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("cls", [TiedGaussianMixture, FullGaussianMixture])
+def test_soft_updates_are_those_of_repeated_rows(cls):
+    """Weights of 1/4, 1/2 and 3/4 count as one, two and three of four copies of a row, at any offset."""
+    x = rows("gaussian", n=64) + torch.tensor([0.0, 1e3, -1e6, 0.0])
+    quarters = torch.randint(0, 5, (64,), generator=torch.Generator().manual_seed(0))
+    weights = torch.stack([quarters, 4 - quarters], 1).double() / 4
+    model = cls(2, 4)
+    soft = model.updated(x, weights)
+    copies = [torch.repeat_interleave(x, count, 0) for count in (quarters, 4 - quarters)]
+    whole = model.family("features").updated(
+        torch.nn.functional.one_hot(
+            torch.arange(2).repeat_interleave(torch.tensor([*map(len, copies)])), 2
+        ).double()
+        / 4,
+        torch.cat(copies),
+    )
+    for found, expected in zip(soft.family("features"), whole, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-7, atol=1e-6)
+
+
+@pytest.mark.skipif(not FAITHFUL.exists(), reason="the reference data are not here")
+@pytest.mark.parametrize(
+    ("covariance", "components", "best", "within", "first"),
+    [("full", 2, -1130.264, 1e-3, 0), ("tied", 3, -1126.32, 0.02, 0)],
+)
+def test_old_faithful(covariance, components, best, within, first):
+    with FAITHFUL.open() as lines:
+        x = [[float(row["eruptions"]), float(row["waiting"])] for row in csv.DictReader(lines)]
+    model = GaussianMixture(components, 2, covariance=covariance)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Unreliable)
+        assert abs(fit(model, EM(steps=1, restarts=1), x=x).elbo[-1] - best) > 10 * within
+    found = [fit(model, EM(seed=seed), x=x).elbo[-1].item() for seed in range(first, first + 5)]
+    assert all(abs(value - best) <= within for value in found)
+
+
+def test_labelled_rows_alone_are_maximum_likelihood_and_one_unlabelled_row_is_weighed():
+    x = rows("gaussian", n=40)
+    y = (torch.arange(40) % 2).double()
+    nb = GaussianNaiveBayes(2, 4)
+    with pytest.raises(Unanswerable, match=r"none is hidden here. Use Exact\(\) or MaximumLikelihood\(\)"):
+        fit(nb, EM(), x=x, y=y)
+    y[-1] = torch.nan
+    posterior = fit(nb, EM(tolerance=0.0, restarts=1), x=x, y=y)
+    probs = ask(posterior, "p(y | x)", x=x[-1:]).probs
+    weights = torch.cat([torch.nn.functional.one_hot(y[:-1].long(), 2).double(), probs])
+    pi = weights.mean(0)
+    mu = (weights.T @ x) / weights.sum(0)[:, None]
+    torch.testing.assert_close(posterior.point["pi"], pi, rtol=1e-6, atol=1e-9)
+    torch.testing.assert_close(posterior.point["mu"], mu, rtol=1e-6, atol=1e-9)
+    torch.testing.assert_close(  # log p(x, y) of labelled rows, log p(x) of the other
+        posterior.elbo[-1],
+        ask(posterior, "p(x, y)").log_prob(x=x[:-1], y=y[:-1].long()).sum()
+        + ask(posterior, "p(x)").log_prob(x=x[-1:]).sum(),
+        rtol=1e-9, atol=0,
+    )  # fmt: skip
+
+
+def test_unlabelled_rows_help():
+    """Ten labels and 600 rows without classify better than ten labels alone."""
+    generator = torch.Generator().manual_seed(0)
+    y = torch.arange(700) % 2
+    x = torch.randn(700, 2, generator=generator, dtype=torch.float64) + 3.0 * y[:, None]
+    some = torch.where(torch.arange(700) < 10, y.double(), torch.nan)
+    nb = GaussianNaiveBayes(2, 2)
+    alone = fit(nb, MaximumLikelihood(), x=x[:4], y=y[:4])
+    both = fit(nb, EM(), x=x[:610], y=some[:610])
+    found = [(ask(p, "p(y | x)", x=x[610:]).mode == y[610:]).double().mean() for p in (alone, both)]
+    assert found[1] > found[0]
+    assert found[1] > 0.93
+
+
+def test_missing_cells_are_summed_out():
+    """A column that nobody saw for half of the rows changes nothing but by the rows that have it."""
+    x = with_gaps(rows("gaussian", n=60))
+    posterior = fit(GaussianMixture(2, 4), EM(restarts=2), x=x)
+    expected = ask(posterior, "p(x)").log_prob(x=x).sum()
+    torch.testing.assert_close(posterior.elbo[-1], expected, rtol=1e-12, atol=0)
+    empty = torch.cat([x, torch.full((7, 4), torch.nan, dtype=x.dtype)])
+    same = fit(posterior.model, EM(restarts=2), x=empty)
+    torch.testing.assert_close(same.elbo[-1], posterior.elbo[-1], rtol=1e-5, atol=0)
+
+
+def test_empty_twin_and_shrunken_components_are_named():
+    two = torch.tensor([[0.0], [0.1], [0.2], [9.0], [9.1], [9.2]], dtype=torch.float64)
+    with pytest.warns(Unreliable, match=r"z = \d has shrunk to a point"):
+        fit(GaussianMixture(2, 1), EM(restarts=1, seed=1), x=[[0.0], [0.0], [0.0], [5.0], [6.0]])
+    with pytest.warns(Unreliable, match=r"(is empty|the same component|shrunk)"):
+        fit(GaussianMixture(5, 1), EM(restarts=1), x=two)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit(GaussianMixture(2, 1), EM(), x=two)
+
+
+def test_a_start_that_does_not_shrink_is_preferred():
+    """Two equal rows tempt a component to shrink to a point, where the likelihood has no bound."""
+    x = torch.cat([torch.randn(60, 1, generator=torch.Generator().manual_seed(3)), torch.full((3, 1), 9.0)])
+    with pytest.warns(Unreliable, match="shrunk"):
+        fit(GaussianMixture(2, 1), EM(restarts=1), x=x)
+    posterior = fit(GaussianMixture(2, 1), EM(prior=True), x=x)
+    assert posterior.point["tau"].max() < 1e4
+
+
+def test_the_note_tells_why_it_stopped_and_how_the_starts_ended():
+    x = rows("gaussian")
+    assert "converged after" in (note := fit(GaussianMixture(2, 4), EM(), x=x).note)
+    assert "10 starts came to -" in note
+    assert "not converged: stopped after 2 steps" in fit(GaussianMixture(3, 4), EM(steps=2), x=x).note
+
+
+def test_same_seed_same_answer_and_more_steps_go_on():
+    x = rows("gaussian")
+    model = GaussianMixture(3, 4)
+    one, two = (fit(model, EM(steps=4, seed=3), x=x) for _ in range(2))
+    assert torch.equal(one.elbo, two.elbo)
+    on = fit(one, EM(steps=5, tolerance=0.0), x=x)
+    assert len(on.elbo) == len(one.elbo) + 5
+    assert (on.elbo.diff() >= -1e-12 * on.elbo[1:].abs()).all()
+    with pytest.raises(DataError, match="this posterior is a point"):
+        fit(one, EM(), x=x[:50])
+    with pytest.raises(NoEvidence, match="EM finds a point"):
+        _ = one.log_evidence
+
+
+def test_chunks_do_not_matter():
+    x = rows("gaussian")
+    one, two = (fit(FullGaussianMixture(2, 4), EM(chunk=c, steps=5, restarts=1), x=x) for c in (1000, 17))
+    torch.testing.assert_close(one.elbo, two.elbo, rtol=1e-10, atol=0)
+
+
+def test_a_point_is_saved(tmp_path):
+    x = rows("gaussian")
+    posterior = fit(FullGaussianMixture(2, 4), EM(), x=x)
+    save(posterior, tmp_path / "mixture.pplgen")
+    again = load(tmp_path / "mixture.pplgen")
+    assert torch.equal(ask(posterior, "p(z | x)", x=x).probs, ask(again, "p(z | x)", x=x).probs)
+    assert again.method == posterior.method
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"steps": 0}, "steps: expected a whole number from 1 up, got 0"),
+        ({"tolerance": -1.0}, "tolerance: expected a number from 0 up"),
+        ({"smoothing": math.nan}, "smoothing: expected a number from 0 up, got nan"),
+        ({"restarts": 1.5}, "restarts: expected a whole number"),
+    ],
+)
+def test_settings_are_checked(options, message):
+    with pytest.raises(DataError, match=message):
+        EM(**options)
+
+
+def test_what_it_cannot_do_it_refuses():
+    x = rows("gaussian")
+    with pytest.raises(Unanswerable, match="EM needs a conjugate model"):
+        fit(VAE(features=4, latent=2, likelihood=models.vae.Bernoulli()), EM(), x=rows("bernoulli"))
+    with pytest.raises(DataError, match="missing cells"):
+        fit(FullGaussianMixture(2, 4), EM(), x=with_gaps(x))
+
+
+@pytest.mark.parametrize("smoothing", [1e-9, 0.0])
+def test_labels_by_hand_and_by_exact_enumeration_of_one_row(smoothing):
+    """The E step's probabilities are Bayes' rule written out."""
+    x = rows("gaussian", n=30)
+    posterior = fit(GaussianMixture(2, 4), EM(smoothing=smoothing), x=x)
+    pi, tau, mu = (posterior.point[name] for name in ("pi", "tau", "mu"))
+    logs = [
+        math.log(pi[k]) + sum(
+            0.5 * math.log(tau[k, j] / (2 * math.pi)) - 0.5 * tau[k, j] * (x[0, j] - mu[k, j]) ** 2
+            for j in range(4)
+        )
+        for k in range(2)
+    ]  # fmt: skip
+    expected = 1 / (1 + math.exp(logs[1] - logs[0]))
+    assert ask(posterior, "p(z | x)", x=x[:1]).probs[0, 0].item() == pytest.approx(expected, rel=1e-9)

@@ -1,0 +1,77 @@
+"""Variational Bayes: a bound that rises, below the enumerated evidence, and exact where labels are known."""
+
+import pytest
+import torch
+
+from ppl_gen import VariationalBayes, ask, assignments, fit, load, merge, save
+from ppl_gen.errors import DataError, NoEvidence
+from ppl_gen.models import BernoulliMixture, FullGaussianMixture, GaussianMixture, GaussianNaiveBayes
+from tests.inference.test_em import KINDS, rows, with_gaps
+
+
+@pytest.mark.parametrize("gaps", [False, True], ids=["whole", "gaps"])
+@pytest.mark.parametrize("name", KINDS)
+def test_every_step_raises_the_bound(name, gaps):
+    model, kind = KINDS[name]
+    if gaps and isinstance(model, FullGaussianMixture):
+        pytest.skip("rows with a full covariance need all their cells")
+    x = with_gaps(rows(kind)) if gaps else rows(kind)
+    history = fit(model, VariationalBayes(restarts=2), x=x).elbo
+    assert history[-1] > history[0] + 1e-6
+    assert (history.diff() >= -1e-12 * history[1:].abs()).all()
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_bound_lies_below_the_enumerated_evidence(name):
+    """And above it less log K! and what few rows leave uncertain."""
+    model, kind = KINDS[name]
+    x = rows(kind, n=6)
+    evidence = assignments(model, x=x).log_evidence
+    bound = fit(model, VariationalBayes(), x=x).elbo[-1]
+    assert evidence - 8 < bound <= evidence
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_bound_is_what_its_parts_say(name):
+    """E_q[log p(x, z, θ) - log q(z, θ)] by draws of θ and the labels' own q, within 5 standard errors."""
+    model, kind = KINDS[name]
+    x = rows(kind, n=12)
+    posterior = fit(model, VariationalBayes(tolerance=1e-13), x=x)
+    collapsed, error = posterior.estimate_elbo(400)  # labels summed out: the gap is E_q KL(q(z) | p(z | θ))
+    assert collapsed > posterior.elbo[-1] - 5 * error
+    assert collapsed - posterior.elbo[-1] < len(x)
+
+
+def test_known_labels_are_exact():
+    """With one label hidden that is certain, the bound is the exact evidence of all labelled rows."""
+    x = torch.tensor([[0.0], [0.1], [0.2], [500.0], [500.1], [500.2]], dtype=torch.float64)
+    nb = GaussianNaiveBayes(2, 1)
+    exact = fit(nb, x=x, y=[0, 0, 0, 1, 1, 1])
+    hidden = fit(nb, VariationalBayes(restarts=1), x=x, y=[0, 0, 0, 1, 1, float("nan")])
+    assert hidden.elbo[-1].item() == pytest.approx(exact.log_evidence, rel=1e-9)
+    torch.testing.assert_close(hidden.model.rate, exact.model.rate, rtol=1e-9, atol=0)
+
+
+def test_yesterdays_posterior_is_todays_prior_and_the_same_rows_do_not_count_twice(tmp_path):
+    x = rows("bernoulli")
+    model = BernoulliMixture(2, 4)
+    first = fit(model, VariationalBayes(), x=x[:45])
+    second = fit(first, VariationalBayes(), x=x[45:])
+    assert second.model.concentration.sum() == pytest.approx(2 + 90)
+    with pytest.raises(DataError, match="counted twice"):
+        fit(first, VariationalBayes(), x=x[:45])
+    with pytest.raises(NoEvidence, match="has no closed form"):
+        _ = first.log_evidence
+    with pytest.raises(DataError, match="merge"):
+        merge(first, fit(model, VariationalBayes(), x=x[45:]))
+    save(first, tmp_path / "vb.pplgen")
+    again = load(tmp_path / "vb.pplgen")
+    assert torch.equal(ask(first, "p(z | x)", x=x).probs, ask(again, "p(z | x)", x=x).probs)
+
+
+def test_superfluous_components_stay_empty():
+    """Bishop 2006, figure 10.6: with a small concentration the bound itself empties components."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(200, 2, generator=generator, dtype=torch.float64) + 8.0 * (torch.arange(200) % 2)[:, None]
+    posterior = fit(GaussianMixture(6, 2, concentration=1e-3), VariationalBayes(), x=x)
+    assert (posterior.model.concentration < 0.1).sum() >= 2  # no rows but the prior's

@@ -7,7 +7,7 @@ from ppl_gen.engine import Importance, LowerBound
 from ppl_gen.equivalence import logistic_equivalent
 from ppl_gen.explanation import explain
 from ppl_gen.fit import fit
-from ppl_gen.inference import NUTS, SVI, Exact, Laplace, MaximumLikelihood
+from ppl_gen.inference import NUTS, SVI, Exact, Laplace, MaximumLikelihood, PyroFit, fit_pyro
 from ppl_gen.notation import Factorization
 from ppl_gen.posterior import Posterior, merge
 from ppl_gen.storage import load, save
@@ -18,6 +18,7 @@ __version__ = "0.1.0"
 __all__ = [
     # verbs
     "fit",
+    "fit_pyro",
     "merge",
     "ask",
     "to_arviz",
@@ -31,6 +32,7 @@ __all__ = [
     # nouns
     "ProbabilisticModel",
     "Posterior",
+    "PyroFit",
     "Answer",
     "Factorization",
     # methods of inference, and of answering

@@ -42,7 +42,7 @@ def capture(function: Callable[..., Tensors], inputs: Tensors) -> fx.GraphModule
         except Untraceable:
             raise
         except Exception as error:  # whatever a model's program does when it is run on proxies
-            raise Untraceable(_first_line(error)) from error
+            raise Untraceable(_reason(error)) from error
         simplify(graph)
     return graph
 
@@ -100,7 +100,7 @@ def compiled(graph: fx.GraphModule, inputs: Tensors) -> Callable[..., Tensors]:
             with config.patch(_OWN):
                 program = _inductor.compile(graph, [*inputs, *constants])
         except Exception as error:
-            raise Untraceable(_first_line(error)) from error
+            raise Untraceable(_reason(error)) from error
     return lambda *values: program(*values, *constants)
 
 
@@ -163,9 +163,11 @@ def _view(node: fx.Node) -> bool:
     return schema is not None and any(r.alias_info is not None for r in schema.returns)
 
 
-def _first_line(error: Exception) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0].strip()[:200]}" if lines else type(error).__name__
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if "_local_scalar_dense" in text or "data-dependent" in text:
+        return "the program decides by the values of tensors"
+    return f"{type(error).__name__}: {text[:160]}" if text else type(error).__name__
 
 
 @contextmanager

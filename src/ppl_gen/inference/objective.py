@@ -69,10 +69,14 @@ class Objective:
                 f"{type(self.p).__name__}: pyro.param({leaked[0]!r}) would live in Pyro's global store; make "
                 f"it an attribute of the module (torch.nn.Parameter or pyro.nn.PyroParam)"
             )
+        self.choose_parameters(value)
+
+    def choose_parameters(self, value: Tensor) -> None:
+        """Those that the value of the objective depends on."""
         trainable = [w for w in self.modules.parameters() if w.requires_grad]
         if not trainable or not value.requires_grad:
             raise DataError(
-                f"{type(self.p).__name__}: nothing to train: neither the model nor the guide has a parameter "
+                f"{getattr(self.p, 'name', type(self.p).__name__)}: nothing to train: neither the model nor the guide has a parameter "
                 f"that the ELBO depends on"
             )
         found = torch.autograd.grad(value, trainable, allow_unused=True)

@@ -148,7 +148,7 @@ class Steps:
             self._verify(fast, function, inputs, 1e-4)
             self.fast = _without_gradients(fast)
         except Untraceable as error:
-            return f"not compiled: {error}"
+            return "" if choice is False else f"not compiled: {error}"
         return ""
 
     def _verify(

@@ -78,7 +78,7 @@ class PyroFit:
         lines = [
             f"Fit of {self.model.name} with {self.guide.name}",
             f"  method  {self.method}",
-            f"  bound   ELBO {self.elbo[-50:].mean():,.2f} nats (mean of the last {min(50, len(self.elbo))} steps)",
+            f"  bound   ELBO {self.elbo[-50:].mean():,.2f} nats (mean of {len(self.elbo[-50:])} steps)",
         ]
         return "\n".join(lines + ([f"  note    {self.note}"] if self.note else []))
 
@@ -86,7 +86,12 @@ class PyroFit:
 
 
 def fit_pyro(
-    model: Callable[..., Any], guide: Callable[..., Any], method: SVI | None = None, /, *args: Any, **kwargs: Any
+    model: Callable[..., Any],
+    guide: Callable[..., Any],
+    method: SVI | None = None,
+    /,
+    *args: Any,
+    **kwargs: Any,
 ) -> PyroFit:
     """Fit a bare Pyro model and guide by the engine of `SVI`, compiled where that pays.
 
@@ -187,7 +192,9 @@ class _Program(nn.Module):
 
     def parameters_by_name(self) -> dict[str, Tensor]:
         own = {key.replace("·", "."): self.constrained(key).detach() for key in self.free}
-        held = {n.partition(".")[2]: w.detach() for n, w in self.named_parameters() if not n.startswith("free.")}
+        held = {
+            n.partition(".")[2]: w.detach() for n, w in self.named_parameters() if not n.startswith("free.")
+        }
         return {**own, **held}
 
     def constrained(self, key: str) -> Tensor:
@@ -210,8 +217,8 @@ class _Keeping(Messenger):
             value = msg["args"][1]
             if isinstance(value, nn.Parameter) and all(value is not w for w in self.owner.parameters()):
                 raise DataError(
-                    f"pyro.module({name.split('$$$')[0]!r}): this module is neither the program nor a part of the "
-                    f"module whose method the program is, so a copy of it cannot be trained. Make it one."
+                    f"pyro.module({name.split('$$$')[0]!r}): this module is neither the program nor a part "
+                    f"of the module whose method the program is, so no copy can be trained. Make it one."
                 )
         else:
             if key not in self.owner.free:
@@ -233,13 +240,18 @@ class _PairObjective(Objective):
     """Minus Pyro's TraceEnum_ELBO of a pair on fixed arguments; there are no rows to take."""
 
     def __init__(
-        self, model: _Program, guide: _Program, particles: int, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+        self,
+        model: _Program,
+        guide: _Program,
+        particles: int,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
     ):
         super().__init__(model, guide, None, particles)
         self.args, self.kwargs = args, kwargs
         self.bound = TraceEnum_ELBO(num_particles=particles, strict_enumeration_warning=False)
 
-    def negative_elbo(self, batch: None, scale: float) -> Tensor:
+    def negative_elbo(self, batch: Any, scale: float) -> Tensor:
         if self.bound.max_plate_nesting == math.inf:
             q = poutine.trace(self.guide).get_trace(*self.args, **self.kwargs)
             p = poutine.trace(poutine.replay(self.p, q)).get_trace(*self.args, **self.kwargs)
@@ -247,14 +259,14 @@ class _PairObjective(Objective):
         pairs = self.bound._get_traces(self.p, self.guide, self.args, self.kwargs)
         return -torch.as_tensor(sum(_elbo(p, q) for p, q in pairs)) / self.particles
 
-    def check(self, batch: None) -> None:
+    def check(self, batch: Any) -> None:
         """Run the programs once, validated; find the parameters that the bound depends on."""
         with pyro.validation_enabled(True):
             self.guide(*self.args, **self.kwargs)  # an automatic guide builds its parameters
             value = self.negative_elbo(None, 1.0)
         self.choose_parameters(value)
 
-    def _blame(self, batch: None, index: Tensor) -> tuple[str, str]:
+    def _blame(self, batch: Any, index: Tensor) -> tuple[str, str]:
         q = poutine.trace(self.guide).get_trace(*self.args, **self.kwargs)
         p = poutine.trace(poutine.replay(self.p, q)).get_trace(*self.args, **self.kwargs)
         for side, trace in (("p", p), ("q", q)):
@@ -262,7 +274,9 @@ class _PairObjective(Objective):
                 bad = ~torch.isfinite(site["fn"].log_prob(site["value"]))
                 if bool(bad.any()):
                     places = bad.nonzero().tolist() if bad.dim() else []
-                    where = f" at {', '.join(map(str, places[:5]))}{', …' * (len(places) > 5)}" if places else ""
+                    where = (
+                        f" at {', '.join(map(str, places[:5]))}{', …' * (len(places) > 5)}" if places else ""
+                    )
                     return name, f"log {side}({name} | …){where}"
         return "elbo", "the sum of all log densities"
 

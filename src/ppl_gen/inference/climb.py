@@ -18,7 +18,7 @@ class Rows(NamedTuple):
     """The rows of one step, their places among all rows, and the weight of one of them: N / batch."""
 
     batch: Any
-    index: Tensor
+    places: Tensor
     scale: float
 
 
@@ -93,7 +93,7 @@ def _finite(objective: Any, rows: Rows) -> bool:
 def _explain(steps: Steps, rows: Rows, step: int, value: float, random: Tensor) -> NonFinite:
     steps.store()
     torch.set_rng_state(random)
-    error: NonFinite = steps.objective.explain(rows.batch, rows.index, step, value, steps.gradients)
+    error: NonFinite = steps.objective.explain(rows.batch, rows.places, step, value, steps.gradients)
     return error
 
 

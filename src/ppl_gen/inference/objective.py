@@ -23,7 +23,7 @@ class Objective:
         particles: draws of the guide averaged in one value.
     """
 
-    def __init__(self, p: ProbabilisticModel, guide: Any, prior: Program | None, particles: int):
+    def __init__(self, p: ProbabilisticModel | Any, guide: Any, prior: Program | None, particles: int):
         self.p, self.guide, self.prior, self.particles = p, guide, prior, particles
         self.plates: int | None = None
         self.modules = nn.ModuleList([p, guide] if isinstance(guide, nn.Module) else [p])
@@ -75,9 +75,10 @@ class Objective:
         """Those that the value of the objective depends on."""
         trainable = [w for w in self.modules.parameters() if w.requires_grad]
         if not trainable or not value.requires_grad:
+            name = getattr(self.p, "name", type(self.p).__name__)
             raise DataError(
-                f"{getattr(self.p, 'name', type(self.p).__name__)}: nothing to train: neither the model nor the guide has a parameter "
-                f"that the ELBO depends on"
+                f"{name}: nothing to train: neither the model nor the guide has a parameter that the ELBO "
+                f"depends on"
             )
         found = torch.autograd.grad(value, trainable, allow_unused=True)
         self.parameters = [w for w, g in zip(trainable, found, strict=True) if g is not None]

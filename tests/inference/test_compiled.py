@@ -319,9 +319,10 @@ def test_memory_does_not_grow(graphs):
 
 
 def test_the_longest_gradient_is_clipped():
-    data = {"x": 1e3 + X[:, 0]}
+    data = {"x": 10.0 + X[:, 0]}
+    lr = 1e-4
     plain, held = (
-        fit(Scaled(), SVI(steps=1, optimizer=torch.optim.SGD, learning_rate=1.0, clip=clip), **data)
+        fit(Scaled(), SVI(steps=1, optimizer=torch.optim.SGD, learning_rate=lr, clip=clip), **data)
         for clip in (None, 0.25)
     )
     start = [w.detach().clone() for w in Scaled().parameters()]
@@ -329,5 +330,5 @@ def test_the_longest_gradient_is_clipped():
         torch.stack([v.detach() - w for v, w in zip(p.model.parameters(), start, strict=True)]).norm()
         for p in (plain, held)
     ]
-    assert moves[0] > 1e3
-    assert moves[1].item() == pytest.approx(0.25, rel=1e-5)
+    assert moves[0] > 10 * lr
+    assert moves[1].item() == pytest.approx(0.25 * lr, rel=1e-2)  # float32

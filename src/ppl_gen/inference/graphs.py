@@ -31,10 +31,10 @@ def capture(function: Callable[..., Tensors], inputs: Tensors) -> fx.GraphModule
     Raises:
         Untraceable: the function decides by the values of its inputs, or changes a tensor for good.
     """
-    from torch.func import functionalize
-    from torch.fx.experimental.proxy_tensor import make_fx
-
     with _untouched(), torch.enable_grad():
+        from torch.func import functionalize
+        from torch.fx.experimental.proxy_tensor import make_fx  # its imports change the filters of warnings
+
         try:
             graph = make_fx(function)(*inputs)
             _refuse_lasting_changes(graph)

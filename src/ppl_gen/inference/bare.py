@@ -117,7 +117,7 @@ def fit_pyro(
     ...         pyro.sample("x", dist.Normal(mu, 1.), obs=x)
     >>> def guide(x):
     ...     pyro.sample("mu", dist.Normal(pyro.param("loc", torch.tensor(0.)), 0.5))
-    >>> found = fit_pyro(model, guide, SVI(steps=300), torch.tensor([4., 5., 6., 5.]))
+    >>> found = fit_pyro(model, guide, SVI(steps=300, learning_rate=0.1), torch.tensor([4., 5., 6., 5.]))
     >>> bool(abs(found.parameters["loc"] - 5.0) < 0.5), len(found.elbo)
     (True, 300)
     """

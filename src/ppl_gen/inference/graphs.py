@@ -63,6 +63,8 @@ def simplify(graph: fx.GraphModule) -> None:
         known[key] = node
         if all(n.op == "get_attr" for n in node.all_input_nodes):
             _fold(graph, node)
+    for node in list(graph.graph.nodes):
+        _straighten(graph, node)
     graph.graph.eliminate_dead_code()
     for name in [n for n, _ in graph.named_buffers()]:
         if not any(node.op == "get_attr" and node.target == name for node in graph.graph.nodes):
@@ -82,7 +84,31 @@ def _fold(graph: fx.GraphModule, node: fx.Node) -> None:
     name = f"constant_{node.name}"
     graph.register_buffer(name, value)
     with graph.graph.inserting_before(node):
-        node.replace_all_uses_with(graph.graph.get_attr(name))
+        constant = graph.graph.get_attr(name)
+    constant.meta["val"] = value
+    node.replace_all_uses_with(constant)
+
+
+def _straighten(graph: fx.GraphModule, node: fx.Node) -> None:
+    """Reshape instead of look up, where the rows looked up are all rows in order: enumeration's ``mu[z]``."""
+    aten = torch.ops.aten
+    if node.target not in (aten.index.Tensor, aten.index_put.default):
+        return
+    args: Any = node.args
+    table, (index, *others) = args[:2]
+    rows = (
+        getattr(graph, str(index.target)) if isinstance(index, fx.Node) and index.op == "get_attr" else None
+    )
+    if rows is None or others or not torch.equal(rows.flatten(), torch.arange(len(table.meta["val"]))):
+        return
+    shape = list(node.meta["val"].shape)
+    if node.target is aten.index_put.default:  # the gradient of a look-up, added to zeros
+        zeros, value = table.target in (aten.new_zeros.default, aten.zeros.default), args[2]
+        if not zeros or value.meta["val"].shape != (*rows.shape, *shape[1:]):
+            return
+        table = value
+    with graph.graph.inserting_before(node):
+        node.replace_all_uses_with(graph.graph.call_function(aten.reshape.default, (table, shape)))
 
 
 def compiled(graph: fx.GraphModule, inputs: Tensors) -> Callable[..., Tensors]:

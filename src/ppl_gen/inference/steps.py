@@ -1,5 +1,6 @@
 """The step of SVI: draw, score, differentiate, update; as the programs are written, replayed, or compiled."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,7 +11,7 @@ from torch import Tensor
 from ppl_gen.errors import Untraceable
 from ppl_gen.inference.graphs import Tensors, capture, compiled, work
 from ppl_gen.inference.objective import Objective
-from ppl_gen.inference.updates import update_of
+from ppl_gen.inference.updates import Update, update_of
 
 WORTH_A_GRAPH = 1000  # steps: a graph takes a second or two, and saves a millisecond or two a step
 WORTH_A_COMPILER = 60.0  # seconds of replays ahead: the compiler takes some twenty
@@ -19,72 +20,72 @@ WORTH_A_COMPILER = 60.0  # seconds of replays ahead: the compiler takes some twe
 class Steps:
     """The parameters on their way, and the step that moves them.
 
-    ``step`` leaves the module's own parameters alone; ``store`` writes into them what was reached.
+    A compiled step holds the optimiser's update, and gives new tensors; else torch's optimiser moves the
+    modules' own parameters. ``store`` makes modules and optimiser know what was reached, either way.
     """
 
     def __init__(self, objective: Objective, optimiser: torch.optim.Optimizer, clip: float | None):
         self.objective, self.optimiser, self.clip = objective, optimiser, clip
-        self.update = update_of(optimiser)
+        self.update: Update | None = None  # the one inside the compiled step
         self.done = 0
-        self.parameters: Tensors = tuple(w.detach().clone() for w in objective.parameters)
-        self.states: Tensors = tuple(
-            state
-            for w in objective.parameters
-            for state in (self.update.state_of(optimiser, w) if self.update else ())
-        )
-        self.before = (self.parameters, self.states)
+        self.parameters: Tensors = tuple(w.detach() for w in objective.parameters)
+        self.states: Tensors = ()
+        self.before: tuple[Tensors, Tensors] = (tuple(w.clone() for w in self.parameters), ())
+        self.gradients: Tensors = ()
         self.fast: Callable[..., Tensors] | None = None
         self.shape: Any = None
         self.whole = False
-        self.gradients: Tensors = ()
 
     def step(self, batch: Any, scale: float) -> tuple[float, bool]:
         """One step; (the ELBO in nats before it, whether all was finite). What is not moves nothing."""
-        (group,) = self.optimiser.param_groups
-        numbers = self.update.coefficients(self.done, group["lr"]) if self.update else ()
-        c = torch.tensor(numbers, dtype=torch.float64)
-        arrays = tensors_of(batch)
-        inputs = (*self.parameters, *self.states, c)
+        arrays, inputs = tensors_of(batch), self._inputs()
         if self.fast is not None and self.shape == _shape(arrays, scale):
-            found = self.fast(*inputs) if self.whole else self.fast(*inputs, *arrays)
+            with torch.no_grad():
+                found = self.fast(*inputs) if self.whole else self.fast(*inputs, *arrays)
         else:
             with torch.enable_grad():
                 found = self._function(batch, scale)(*inputs, *arrays)
         negative_elbo, gradients = found[0].tolist()
-        if not (abs(negative_elbo) < torch.inf and abs(gradients) < torch.inf):
-            self.gradients = found[1 : 1 + len(self.parameters)]
+        self.gradients = found[1 : 1 + len(self.parameters)]
+        if not (math.isfinite(negative_elbo) and math.isfinite(gradients)):
             return -negative_elbo, False
-        self.before = (self.parameters, self.states)
-        self._move(found[1:])
+        self._move(found[1 + len(self.parameters) :])
         self.done += 1
         return -negative_elbo, True
 
-    def _move(self, found: Tensors) -> None:
-        n = len(self.parameters)
+    def _inputs(self) -> Tensors:
+        (group,) = self.optimiser.param_groups
+        numbers = self.update.coefficients(self.done, group["lr"]) if self.update else ()
+        return (*self.parameters, *self.states, torch.tensor(numbers, dtype=torch.float64))
+
+    def _move(self, after: Tensors) -> None:
         if self.update:
-            self.parameters, self.states = found[n : 2 * n], found[2 * n :]
+            self.before = (self.parameters, self.states)
+            self.parameters, self.states = after[: len(self.parameters)], after[len(self.parameters) :]
             return
-        for own, now, gradient in zip(self.objective.parameters, self.parameters, found[:n], strict=True):
-            own.data.copy_(now)
-            own.grad = gradient.clone()
+        torch._foreach_copy_(self.before[0], self.parameters)
+        for parameter, gradient in zip(self.objective.parameters, self.gradients, strict=True):
+            parameter.grad = gradient
         self.optimiser.step()
-        self.parameters = tuple(w.detach().clone() for w in self.objective.parameters)
 
     def back(self) -> None:
         """To the parameters before the last update."""
-        self.parameters, self.states = self.before
+        if self.update:
+            self.parameters, self.states = self.before
+        else:
+            torch._foreach_copy_(self.parameters, self.before[0])
 
     def store(self) -> None:
         """Write the parameters into the modules, and what the update remembers into the optimiser."""
         own = self.objective.parameters
-        with torch.no_grad():
-            for parameter, value in zip(own, self.parameters, strict=True):
-                parameter.copy_(value)
-                parameter.grad = None
-        if not self.update or not self.done:
+        for parameter in own:
+            parameter.grad = None
+        if not self.update:
             return
+        with torch.no_grad():
+            torch._foreach_copy_(own, self.parameters)
         width = len(self.update.states)
-        for i, parameter in enumerate(own):
+        for i, parameter in enumerate(own if self.done else ()):
             kept = zip(self.update.states, self.states[width * i : width * (i + 1)], strict=True)
             state: dict[str, Any] = {name: value.clone() for name, value in kept}
             if "exp_avg" in state:
@@ -133,23 +134,38 @@ class Steps:
         if choice is not True and steps < WORTH_A_GRAPH:
             return ""
         arrays = tensors_of(batch)
-        (group,) = self.optimiser.param_groups
-        numbers = self.update.coefficients(0, group["lr"]) if self.update else ()
-        c = torch.tensor(numbers, dtype=torch.float64)
-        inputs = (*self.parameters, *self.states, c, *(() if whole else arrays))
-        function = self._function(batch, scale)
+        rows = () if whole else arrays
         try:
+            inputs, function = (*self._inputs(), *rows), self._function(batch, scale)
             graph = capture(function, inputs)
             self._verify(graph, function, inputs, 1e-9)
-            self.fast, self.shape, self.whole = _replayed(graph), _shape(arrays, scale), whole
+            self.fast, self.shape, self.whole = graph, _shape(arrays, scale), whole
             if choice is False or (choice == "auto" and steps * work(graph, inputs) < WORTH_A_COMPILER):
                 return ""
+            self._include_update()
+            inputs, function = (*self._inputs(), *rows), self._function(batch, scale)
+            if self.update:
+                graph = capture(function, inputs)
             fast = compiled(graph, inputs)
             self._verify(fast, function, inputs, 1e-4)
-            self.fast = _without_gradients(fast)
+            self.fast = fast
         except Untraceable as error:
+            self._exclude_update()
             return "" if choice is False else f"not compiled: {error}"
         return ""
+
+    def _include_update(self) -> None:
+        """From here on the step gives the next parameters, if the optimiser's rule is known."""
+        self.update, own = update_of(self.optimiser), self.objective.parameters
+        if self.update:
+            self.parameters = tuple(w.clone() for w in self.parameters)
+            self.states = tuple(v for w in own for v in self.update.state_of(self.optimiser, w))
+            self.before = (self.parameters, self.states)
+
+    def _exclude_update(self) -> None:
+        self.update, self.states = None, ()
+        self.parameters = tuple(w.detach() for w in self.objective.parameters)
+        self.before = (tuple(w.clone() for w in self.parameters), ())
 
     def _verify(
         self, fast: Callable[..., Tensors], function: Callable[..., Tensors], inputs: Tensors, rtol: float
@@ -172,18 +188,6 @@ class Steps:
             size = float(b.abs().max()) if b.numel() else 0.0
             if not torch.allclose(a, b, rtol=rtol, atol=rtol * size, equal_nan=True):
                 raise Untraceable("it differs from step to step in more than its draws")
-
-
-def _replayed(graph: Any) -> Callable[..., Tensors]:
-    def replay(*inputs: Tensor) -> Tensors:
-        with torch.no_grad():
-            found: Tensors = graph(*inputs)
-            return found
-
-    return replay
-
-
-_without_gradients = _replayed
 
 
 def clipped(gradients: Sequence[Tensor], norm: float) -> list[Tensor]:

@@ -79,7 +79,7 @@ def by_hand(x: torch.Tensor) -> Callable[[], Any]:
         negative_elbo = fit + divergence
         negative_elbo.backward()
         optimiser.step()
-        return float(negative_elbo)
+        return negative_elbo.item()
 
     return step
 

@@ -123,7 +123,9 @@ def graphs(monkeypatch):
 def same(a, b, rtol=0.0):
     torch.testing.assert_close(a.elbo, b.elbo, rtol=rtol, atol=0.0)
     for u, v in zip(a.model.parameters(), b.model.parameters(), strict=True):
-        torch.testing.assert_close(u, v, rtol=rtol, atol=rtol * float(v.detach().abs().max()))
+        # float32 parameters may end near zero, after steps whose sum rounds at 1e-7
+        near_zero = 1e-7 if rtol and v.dtype == torch.float32 else 0.0
+        torch.testing.assert_close(u, v, rtol=rtol, atol=rtol * float(v.detach().abs().max()) + near_zero)
     if isinstance(a.guide, nn.Module):
         for u, v in zip(a.guide.parameters(), b.guide.parameters(), strict=True):
             torch.testing.assert_close(u, v, rtol=rtol, atol=rtol * float(v.detach().abs().max()))

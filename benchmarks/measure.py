@@ -60,8 +60,8 @@ def rank(n: int, level: float = 0.95) -> int:
     return k
 
 
-def table(rows: Iterable[Comparison]) -> str:
-    lines = ["| work | ours | scikit-learn | ratio | interval | target |", "|---|---|---|---|---|---|"]
+def table(rows: Iterable[Comparison], peer: str = "scikit-learn") -> str:
+    lines = [f"| work | ours | {peer} | ratio | interval | target |", "|---|---|---|---|---|---|"]
     for row in rows:
         low, high = row.interval
         target = "" if row.target is None else f"≤ {row.target:.2f} {'✓' if row.ratio <= row.target else '✗'}"

@@ -19,7 +19,9 @@ from ppl_gen.inference import (
     Exact,
     Laplace,
     MaximumLikelihood,
+    PyroFit,
     VariationalBayes,
+    fit_pyro,
 )
 from ppl_gen.laboratory import LearningCurves, learning_curves
 from ppl_gen.notation import Factorization
@@ -32,6 +34,7 @@ __version__ = "0.1.0"
 __all__ = [
     # verbs
     "fit",
+    "fit_pyro",
     "merge",
     "ask",
     "to_arviz",
@@ -51,6 +54,7 @@ __all__ = [
     # nouns
     "ProbabilisticModel",
     "Posterior",
+    "PyroFit",
     "Answer",
     "Assignments",
     "Factorization",

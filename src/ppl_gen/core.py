@@ -203,12 +203,12 @@ def arguments(program: Program, values: Values) -> dict[str, Any]:
 
 def run(program: Program, values: Values, clamped: Values | None = None) -> poutine.Trace:
     """Trace ``program`` on the ``values`` that its signature names, with the ``clamped`` variables fixed."""
-    _own_parameters(getattr(program, "__self__", program))
+    own_parameters(getattr(program, "__self__", program))
     conditioned = pyro.condition(program, dict(clamped)) if clamped else program
     return poutine.trace(conditioned).get_trace(**arguments(program, values))
 
 
-def _own_parameters(owner: Any) -> None:
+def own_parameters(owner: Any) -> None:
     """Let the PyroModules inside ``owner`` keep their parameters, also those made before `isolated` ran.
 
     Pyro gives a module the place for them when it is made, and only where its setting is on at that time.

@@ -12,6 +12,7 @@
     │   └── Unexplained                a latent is neither observed, guided nor enumerable
     ├── NotationError (ValueError)     a line or question that cannot be read; says where
     ├── DataError (ValueError)         input that does not fit; names argument, expectation and what came
+    ├── Untraceable (RuntimeError)     a program is no fixed graph of operations; `SVI` then goes on without
     ├── BrokenModel (AssertionError)   check_model found a mistake; names it
     ├── NonFinite (ArithmeticError)    a fit met inf or nan; names step, site and rows; keeps the state before
     └── FileRefused (ValueError)       a file that load will not read
@@ -20,6 +21,7 @@
         └── NewerFile                  written by a later version
 
     Unreliable (UserWarning)           an answer was given, but its own diagnostic says not to trust it
+    NotCompiled (UserWarning)          the step of a fit could not be compiled; the fit went on without
     Interrupted (UserWarning)          a fit was stopped by hand; what it had is returned
 """
 
@@ -66,6 +68,10 @@ class DataError(PplGenError, ValueError):
     """Input that does not fit: the message names the argument, what was expected and what came."""
 
 
+class Untraceable(PplGenError, RuntimeError):
+    """A program cannot be captured as a graph, or not be compiled; `SVI` catches it and goes on without."""
+
+
 class BrokenModel(PplGenError, AssertionError):
     """`check_model` found a mistake; the message names it and the line of the joint that it breaks."""
 
@@ -97,6 +103,10 @@ class NewerFile(FileRefused):
 
 class Unreliable(UserWarning):
     """An answer was given, but its own diagnostic says not to trust it."""
+
+
+class NotCompiled(UserWarning):
+    """The step of a fit could not be compiled; the fit went on without, and slower."""
 
 
 class Interrupted(UserWarning):

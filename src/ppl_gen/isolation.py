@@ -2,6 +2,7 @@
 
 import random
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -18,9 +19,9 @@ def isolated(seed: int | None = None, *, grad: bool = False, validate: bool = Fa
     """Run Pyro code without lasting effect on the process.
 
     Random states (torch on all devices in use, NumPy, random), Pyro's settings, validation flags and
-    parameter store, the default dtype and autograd's mode are as before afterwards, also after an error.
-    Inside, the parameters of a module stay in the module, and ``seed`` (fresh entropy if None) decides
-    every draw. Threads take turns.
+    parameter store, the default dtype, autograd's mode and the filters of warnings are as before
+    afterwards, also after an error. Inside, the parameters of a module stay in the module, and ``seed``
+    (fresh entropy if None) decides every draw. Threads take turns.
     """
     with _ONE_AT_A_TIME, ExitStack() as stack:
         devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
@@ -29,6 +30,7 @@ def isolated(seed: int | None = None, *, grad: bool = False, validate: bool = Fa
         stack.callback(np.random.set_state, np.random.get_state())
         stack.callback(Distribution.set_default_validate_args, Distribution._validate_args)
         stack.callback(torch.set_default_dtype, torch.get_default_dtype())
+        stack.enter_context(warnings.catch_warnings())  # parts of torch that load late add filters
         stack.enter_context(pyro.settings.context(module_local_params=True))
         stack.enter_context(pyro.validation_enabled(validate))
         stack.enter_context(pyro.get_param_store().scope())

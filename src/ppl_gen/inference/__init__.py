@@ -1,5 +1,6 @@
 """Methods of inference. Nothing here names a model."""
 
+from ppl_gen.inference.bare import PyroFit, fit_pyro
 from ppl_gen.inference.cross_validation import CrossValidation
 from ppl_gen.inference.elbo import elbo
 from ppl_gen.inference.em import EM
@@ -20,6 +21,8 @@ __all__ = [
     "Exact",
     "Laplace",
     "MaximumLikelihood",
+    "PyroFit",
     "VariationalBayes",
     "elbo",
+    "fit_pyro",
 ]

@@ -6,23 +6,22 @@ variational Bayes; Broderick et al. 2013, Streaming variational Bayes (yesterday
 
 import copy
 import math
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-import pyro
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ppl_gen.checks import positive, whole
-from ppl_gen.core import ProbabilisticModel, Program, is_local
-from ppl_gen.errors import DataError, Interrupted, NonFinite
-from ppl_gen.inference.elbo import elbo, log_prob, terms
+from ppl_gen.core import ProbabilisticModel, Program
+from ppl_gen.errors import DataError
+from ppl_gen.inference.climb import Rows, climb
+from ppl_gen.inference.elbo import elbo
 from ppl_gen.inference.guides import Automatic, make_guide
 from ppl_gen.inference.method import Fitted
+from ppl_gen.inference.objective import Objective
 from ppl_gen.inputs import Data
-from ppl_gen.progress import track
 
 
 @dataclass(frozen=True, repr=False)
@@ -32,7 +31,7 @@ class SVI:
     A setting left at None takes the model's own (``model.svi``), else the default in brackets.
 
     Args:
-        steps: gradient steps [2000].
+        steps: gradient steps, at most [2000].
         learning_rate: of the optimiser, at its highest [0.02].
         batch_size: rows of a minibatch; 0 takes all rows at every step [0].
         guide: None for the model's own, "mean_field", "full_rank", an AutoGuide class, or any Pyro
@@ -42,6 +41,13 @@ class SVI:
             functools.partial of one [torch.optim.Adam].
         schedule: the factor on the learning rate: "cosine" (from 1 down to 0), "constant", or a function of
             the fraction of the steps that are done.
+        clip: the longest gradient (its Euclidean norm over all parameters); longer ones are shortened.
+        tolerance: stop when the mean ELBO of ``window`` steps is, up to two standard errors, less than this
+            many nats above that of the window before; ``posterior.note`` then says so. None does all steps.
+        window: steps; see tolerance.
+        compile: True compiles the step (some twenty seconds, once), "auto" only where the work ahead is
+            longer than that, False never. The numbers are the same up to rounding. Where it cannot be done,
+            the fit goes on without, and says why.
         seed: decides the start, the draws and the order of the rows.
         progress: whether to show a progress bar; None shows it in terminals and notebooks.
 
@@ -59,15 +65,22 @@ class SVI:
     particles: int = 1
     optimizer: Callable[..., torch.optim.Optimizer] | None = None
     schedule: str | Callable[[float], float] = "cosine"
+    clip: float | None = None
+    tolerance: float | None = None
+    window: int = 200
+    compile: bool | str = "auto"
     seed: int = 0
     progress: bool | None = None
 
     def __post_init__(self) -> None:
-        for name, least in (("steps", 1), ("batch_size", 0), ("particles", 1), ("seed", 0)):
+        for name, least in (("steps", 1), ("batch_size", 0), ("particles", 1), ("seed", 0), ("window", 20)):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, whole(name, getattr(self, name), least))
-        if self.learning_rate is not None:
-            object.__setattr__(self, "learning_rate", positive("learning_rate", self.learning_rate))
+        for name in ("learning_rate", "clip", "tolerance"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, positive(name, getattr(self, name)))
+        if self.compile not in (True, False, "auto"):
+            raise DataError(f'compile: expected True, False or "auto", got {self.compile!r}')
         made = getattr(self.optimizer, "func", self.optimizer)
         if made is not None and (not callable(made) or isinstance(made, torch.optim.Optimizer)):
             raise DataError(
@@ -88,7 +101,7 @@ class SVI:
         defaults = {"steps": 2000, "learning_rate": 0.02, "batch_size": 0}
         return replace(self, **{name: self.setting(p, name, value) for name, value in defaults.items()})
 
-    def setting(self, p: ProbabilisticModel, name: str, default: Any) -> Any:
+    def setting(self, p: Any, name: str, default: Any) -> Any:
         """This method's setting, else the model's, else the default."""
         own = getattr(self, name)
         return p.svi.get(name, default) if own is None else own
@@ -108,52 +121,27 @@ class SVI:
             guide = copy.deepcopy(make_guide(self.guide, p, data.values, data.observed), {id(p): p})
         else:
             p, guide = copy.deepcopy((start, guide))
-        objective = _Objective(p, guide, prior, self.particles)
+        objective = Objective(p, guide, prior, self.particles)
         objective.modules.train()
         batches = self._batches(p, guide, data)
-        objective.check(data.take(next(batches)))
-        optimiser = self._optimiser(p, objective.parameters)
-        peaks = [group["lr"] for group in optimiser.param_groups]
-        steps = self.setting(p, "steps", 2000)
-        history: list[float] = []
-        trouble: NonFinite | None = None
-        note = ""
-        try:
-            for step in track(range(steps), "SVI", self.progress, lambda: {"ELBO": smooth(history)}):
-                for group, peak in zip(optimiser.param_groups, peaks, strict=True):
-                    group["lr"] = peak * self._factor(step / steps)
-                index = next(batches)
+
+        def rows() -> Iterator[Rows]:
+            for index in batches:
                 batch = data.take(index) if len(index) < data.n else data
-                before = torch.get_rng_state()
-                value = objective.backward(batch, data.n / max(batch.n, 1))
-                if not math.isfinite(value) or not objective.gradients_finite():
-                    torch.set_rng_state(before)
-                    trouble = objective.explain(batch, index, step, value)
-                    break
-                objective.remember()
-                optimiser.step()
-                history.append(value)
-            if trouble is None:  # the last step has not been looked at yet
-                before = torch.get_rng_state()
-                value = -objective.negative_elbo(batch, data.n / max(batch.n, 1)).item()
-                if not math.isfinite(value):
-                    torch.set_rng_state(before)
-                    trouble = objective.explain(batch, index, steps, value)
-        except KeyboardInterrupt:
-            note = f"stopped by hand after {len(history)} of {steps} steps"
-            warnings.warn(f"SVI {note}; what it had is returned", Interrupted, stacklevel=3)
-        if trouble is not None:
-            objective.restore()
-        for parameter in objective.parameters:
-            parameter.grad = None
+                yield Rows(batch, index, data.n / max(batch.n, 1))
+
+        first = next(drawn := rows())
+        objective.check(first.batch)
+        size = self.setting(p, "batch_size", 0) or data.n
+        result = climb(self, objective, self.optimiser(p, objective.parameters), first, drawn, size >= data.n)
         objective.modules.eval()
-        fitted = Fitted(p, guide, torch.tensor(history, dtype=torch.float64), None, note)
-        if trouble is not None:
-            trouble.posterior = fitted
-            raise trouble
+        fitted = Fitted(p, guide, torch.tensor(result.elbo, dtype=torch.float64), None, result.note)
+        if result.trouble is not None:
+            result.trouble.posterior = fitted
+            raise result.trouble
         return fitted
 
-    def _optimiser(self, p: ProbabilisticModel, parameters: list[Tensor]) -> torch.optim.Optimizer:
+    def optimiser(self, p: Any, parameters: list[Tensor]) -> torch.optim.Optimizer:
         made = self.setting(p, "optimizer", torch.optim.Adam)(
             parameters, lr=self.setting(p, "learning_rate", 0.02)
         )
@@ -163,7 +151,8 @@ class SVI:
             )
         return made
 
-    def _factor(self, fraction: float) -> float:
+    def factor(self, fraction: float) -> float:
+        """The schedule's factor on the learning rate when a ``fraction`` of the steps is done."""
         if callable(self.schedule):
             return float(self.schedule(fraction))
         return 0.5 * (1 + math.cos(math.pi * fraction)) if self.schedule == "cosine" else 1.0
@@ -192,131 +181,8 @@ class SVI:
             epoch += 1
 
 
-class _Objective:
-    """The negative ELBO of a model and a guide, its parameters and its gradients."""
-
-    def __init__(self, p: ProbabilisticModel, guide: Any, prior: Program | None, particles: int):
-        self.p, self.guide, self.prior, self.particles = p, guide, prior, particles
-        self.plates: int | None = None
-        self.modules = nn.ModuleList([p, guide] if isinstance(guide, nn.Module) else [p])
-        self.parameters: list[Tensor] = []
-        self.kept: list[Tensor] = []
-
-    def terms(self, batch: Data) -> Any:
-        return terms(self.p.model, self.guide, batch.values, batch.observed, self.plates, self.prior)
-
-    def negative_elbo(self, batch: Data, scale: float) -> Tensor:
-        values = [
-            elbo(
-                self.p.model,
-                self.guide,
-                batch.values,
-                batch.observed,
-                scale,
-                self.plates,
-                self.prior,
-                batch.seen,
-            )
-            for _ in range(self.particles)
-        ]
-        return -torch.stack(values).mean()
-
-    def check(self, batch: Data) -> None:
-        """Run one validated step: shapes, supports, and which parameters the ELBO depends on."""
-        with pyro.validation_enabled(True):
-            traced = self.terms(batch)
-            self.plates = traced.plates
-            value = self.negative_elbo(batch, 1.0)
-        unexpected = sorted(traced.q.keys() - traced.p.keys() - {"_auto_latent"})
-        unexpected = [name for name in unexpected if not traced.q[name]["infer"].get("is_auxiliary")]
-        if unexpected and self.prior is None:
-            raise DataError(
-                f"guide: it samples {', '.join(map(repr, unexpected))}, which {type(self.p).__name__} does "
-                f"not have: {self.p.joint}"
-            )
-        leaked = sorted(pyro.get_param_store().keys())
-        if leaked:
-            raise DataError(
-                f"{type(self.p).__name__}: pyro.param({leaked[0]!r}) would live in Pyro's global store; make "
-                f"it an attribute of the module (torch.nn.Parameter or pyro.nn.PyroParam)"
-            )
-        trainable = [w for w in self.modules.parameters() if w.requires_grad]
-        if not trainable or not value.requires_grad:
-            raise DataError(
-                f"{type(self.p).__name__}: nothing to train: neither the model nor the guide has a parameter "
-                f"that the ELBO depends on"
-            )
-        found = torch.autograd.grad(value, trainable, allow_unused=True)
-        self.parameters = [w for w, g in zip(trainable, found, strict=True) if g is not None]
-        self.remember()
-
-    def remember(self) -> None:
-        """Keep the parameters, whose ELBO and gradient were finite."""
-        with torch.no_grad():
-            if not self.kept:
-                self.kept = [w.detach().clone() for w in self.parameters]
-            torch._foreach_copy_(self.kept, self.parameters)
-
-    def restore(self) -> None:
-        """Go back to the parameters that were kept."""
-        with torch.no_grad():
-            torch._foreach_copy_(self.parameters, self.kept)
-
-    def backward(self, batch: Data, scale: float) -> float:
-        """Put the gradients of the negative ELBO into the parameters; return the ELBO in nats."""
-        negative_elbo = self.negative_elbo(batch, scale)
-        gradients = torch.autograd.grad(negative_elbo, self.parameters, allow_unused=True)
-        for parameter, gradient in zip(self.parameters, gradients, strict=True):
-            parameter.grad = gradient
-        return -negative_elbo.item()
-
-    def gradients_finite(self) -> bool:
-        gradients = [w.grad for w in self.parameters if w.grad is not None]
-        return bool(torch.isfinite(torch.stack(torch._foreach_norm(gradients)).sum()))
-
-    def explain(self, batch: Data, index: Tensor, step: int, value: float) -> NonFinite:
-        """Say where a step met inf or nan, by drawing the same draws again."""
-        site, where = self._blame(batch, index) if not math.isfinite(value) else self._blame_gradient()
-        return NonFinite(
-            f"SVI stopped at step {step}: {where} is not finite (ELBO {value:g}). The error's .posterior "
-            f"holds the last good state. Try a smaller learning_rate, or rescale the data.",
-            step=step,
-            site=site,
-        )
-
-    def _blame_gradient(self) -> tuple[str, str]:
-        for name, w in self.modules.named_parameters():
-            if w.grad is not None and not bool(torch.isfinite(w.grad).all()):
-                name = name.partition(".")[2].removesuffix("_unconstrained")
-                return name, f"the gradient of {name}"
-        return "gradient", "the gradient"
-
-    def _blame(self, batch: Data, index: Tensor) -> tuple[str, str]:
-        """The first site whose log density is not finite, and that factor and its rows in words."""
-        traced = self.terms(batch)
-        sides = [("p", name, site) for name, site in traced.p.items()]
-        sides += [("q", name, site) for name, site in traced.q.items()]
-        for side, name, site in sides:
-            bad = ~torch.isfinite(log_prob(site, batch.seen.get(name) if side == "p" else None))
-            if not bool(bad.any()):
-                continue
-            where = f"log {side}({name} | …)"
-            if is_local(site):
-                rows = index[bad.reshape(-1, bad.shape[-1]).any(0)].tolist()
-                few = ", ".join(map(str, rows[:5])) + ", …" * (len(rows) > 5)
-                where += f" of row{'s' * (len(rows) > 1)} {few}"
-            return name, where
-        return "elbo", "the sum of all log densities"
-
-
 def _short(value: Any) -> str:
     return getattr(value, "__name__", None) or repr(value)
-
-
-def smooth(history: list[float], window: int = 50) -> float:
-    """The mean of the last values: one draw's ELBO is noisy."""
-    recent = history[-window:]
-    return sum(recent) / len(recent) if recent else math.nan
 
 
 def estimate_elbo(

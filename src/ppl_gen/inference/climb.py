@@ -1,0 +1,121 @@
+"""The climb: step after step until the steps are done, the ELBO rises no more, or something is not finite."""
+
+import math
+import warnings
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ppl_gen.errors import Interrupted, NonFinite, NotCompiled
+from ppl_gen.inference.convergence import gain
+from ppl_gen.inference.steps import Steps
+from ppl_gen.progress import track
+
+
+class Rows(NamedTuple):
+    """The rows of one step, their places among all rows, and the weight of one of them: N / batch."""
+
+    batch: Any
+    places: Tensor
+    scale: float
+
+
+class Climb(NamedTuple):
+    """The ELBO before each step in nats, what happened on the way, and the error that ended it, if any."""
+
+    elbo: list[float]
+    note: str
+    trouble: NonFinite | None
+
+
+def climb(
+    method: Any,
+    objective: Any,
+    optimiser: torch.optim.Optimizer,
+    first: Rows,
+    rows: Iterator[Rows],
+    whole: bool,
+) -> Climb:
+    """Move the parameters of ``objective`` uphill.
+
+    Args:
+        method: the settings, an `SVI`.
+        objective: what is minimised; its parameters are moved.
+        first: the rows that it was checked on. rows: those of the steps.
+        whole: whether every step sees the same rows.
+    """
+    total = method.setting(objective.p, "steps", 2000)
+    steps = Steps(objective, optimiser, method.clip)
+    notes = [steps.speed_up(first.batch, first.scale, whole, total, method.compile)]
+    if notes[0] and method.compile is True:
+        warnings.warn(f"SVI {notes[0]}; it goes on without a compiler", NotCompiled, stacklevel=4)
+    (group,) = optimiser.param_groups
+    peak, history = group["lr"], list[float]()
+    trouble, before = None, first
+    try:
+        for step in track(range(total), "SVI", method.progress, lambda: {"ELBO": smooth(history)}):
+            group["lr"] = peak * method.factor(step / total)
+            here = next(rows)
+            random = torch.get_rng_state()
+            value, finite = steps.step(here.batch, here.scale)
+            if not finite:
+                trouble = _explain(steps, here, step, value, random)
+                if not _finite(objective, before):  # these rows were fine: the last update was not
+                    steps.back()
+                break
+            history.append(value)
+            before = here
+            if method.tolerance and _at_rest(history, method, notes):
+                break
+        else:
+            if method.tolerance:
+                notes.append(_restless(history, method))
+        steps.store()
+        if trouble is None and history:  # the last update has not been looked at yet
+            random = torch.get_rng_state()
+            if not _finite(objective, before):
+                trouble = _explain(steps, before, len(history), math.nan, random)
+                steps.back()
+    except KeyboardInterrupt:
+        notes.append(f"stopped by hand after {len(history)} of {total} steps")
+        warnings.warn(f"SVI {notes[-1]}; what it had is returned", Interrupted, stacklevel=4)
+    steps.store()
+    return Climb(history, "; ".join(filter(None, notes)), trouble)
+
+
+def _finite(objective: Any, rows: Rows) -> bool:
+    with torch.no_grad():
+        return math.isfinite(objective.negative_elbo(rows.batch, rows.scale).item())
+
+
+def _explain(steps: Steps, rows: Rows, step: int, value: float, random: Tensor) -> NonFinite:
+    steps.store()
+    torch.set_rng_state(random)
+    error: NonFinite = steps.objective.explain(rows.batch, rows.places, step, value, steps.gradients)
+    return error
+
+
+def _at_rest(history: list[float], method: Any, notes: list[str]) -> bool:
+    if len(history) % method.window or len(history) < 2 * method.window:
+        return False
+    last = gain(history, method.window)
+    if last.below(method.tolerance):
+        notes.append(
+            f"converged after {len(history)} steps: the ELBO gained {last}, less than {method.tolerance:g}"
+        )
+        return True
+    return False
+
+
+def _restless(history: list[float], method: Any) -> str:
+    if len(history) < 2 * method.window:
+        return f"not converged: {len(history)} steps are fewer than two windows of {method.window}"
+    return f"not converged in {len(history)} steps: the ELBO still gained {gain(history, method.window)}"
+
+
+def smooth(history: list[float], window: int = 50) -> float:
+    """The mean of the last values: one draw's ELBO is noisy."""
+    recent = history[-window:]
+    return sum(recent) / len(recent) if recent else math.nan

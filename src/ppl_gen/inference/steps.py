@@ -1,0 +1,217 @@
+"""The step of SVI: draw, score, differentiate, update; as the programs are written, replayed, or compiled."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ppl_gen.errors import Untraceable
+from ppl_gen.inference.graphs import Tensors, capture, compiled, work
+from ppl_gen.inference.objective import Objective
+from ppl_gen.inference.updates import Update, update_of
+
+WORTH_A_GRAPH = 1000  # steps: a graph takes a second or two, and saves a millisecond or two a step
+WORTH_A_COMPILER = 60.0  # seconds of replays ahead: the compiler takes some twenty
+
+
+class Steps:
+    """The parameters on their way, and the step that moves them.
+
+    A compiled step holds the optimiser's update, and gives new tensors; else torch's optimiser moves the
+    modules' own parameters. ``store`` makes modules and optimiser know what was reached, either way.
+    """
+
+    def __init__(self, objective: Objective, optimiser: torch.optim.Optimizer, clip: float | None):
+        self.objective, self.optimiser, self.clip = objective, optimiser, clip
+        self.update: Update | None = None  # the one inside the compiled step
+        self.done = 0
+        self.parameters: Tensors = tuple(w.detach() for w in objective.parameters)
+        self.states: Tensors = ()
+        self.before: tuple[Tensors, Tensors] = (tuple(w.clone() for w in self.parameters), ())
+        self.gradients: Tensors = ()
+        self.fast: Callable[..., Tensors] | None = None
+        self.shape: Any = None
+        self.whole = False
+
+    def step(self, batch: Any, scale: float) -> tuple[float, bool]:
+        """One step; (the ELBO in nats before it, whether all was finite). What is not moves nothing."""
+        arrays, inputs = tensors_of(batch), self._inputs()
+        if self.fast is not None and self.shape == _shape(arrays, scale):
+            with torch.no_grad():
+                found = self.fast(*inputs) if self.whole else self.fast(*inputs, *arrays)
+        else:
+            with torch.enable_grad():
+                found = self._function(batch, scale)(*inputs, *arrays)
+        negative_elbo, gradients = found[0].tolist()
+        self.gradients = found[1 : 1 + len(self.parameters)]
+        if not (math.isfinite(negative_elbo) and math.isfinite(gradients)):
+            return -negative_elbo, False
+        self._move(found[1 + len(self.parameters) :])
+        self.done += 1
+        return -negative_elbo, True
+
+    def _inputs(self) -> Tensors:
+        (group,) = self.optimiser.param_groups
+        numbers = self.update.coefficients(self.done, group["lr"]) if self.update else ()
+        return (*self.parameters, *self.states, torch.tensor(numbers, dtype=torch.float64))
+
+    def _move(self, after: Tensors) -> None:
+        if self.update:
+            self.before = (self.parameters, self.states)
+            self.parameters, self.states = after[: len(self.parameters)], after[len(self.parameters) :]
+            return
+        torch._foreach_copy_(self.before[0], self.parameters)
+        for parameter, gradient in zip(self.objective.parameters, self.gradients, strict=True):
+            parameter.grad = gradient
+        self.optimiser.step()
+
+    def back(self) -> None:
+        """To the parameters before the last update."""
+        if self.update:
+            self.parameters, self.states = self.before
+        else:
+            torch._foreach_copy_(self.parameters, self.before[0])
+
+    def store(self) -> None:
+        """Write the parameters into the modules, and what the update remembers into the optimiser."""
+        own = self.objective.parameters
+        for parameter in own:
+            parameter.grad = None
+        if not self.update:
+            return
+        with torch.no_grad():
+            torch._foreach_copy_(own, self.parameters)
+        width = len(self.update.states)
+        for i, parameter in enumerate(own if self.done else ()):
+            kept = zip(self.update.states, self.states[width * i : width * (i + 1)], strict=True)
+            state: dict[str, Any] = {name: value.clone() for name, value in kept}
+            if "exp_avg" in state:
+                state["step"] = torch.tensor(float(self.done))
+            self.optimiser.state[parameter] = state
+
+    def _function(self, batch: Any, scale: float) -> Callable[..., Tensors]:
+        """(*parameters, *states, coefficients, *arrays) -> (ELBO and check, *gradients, *next ones)."""
+        n, width = len(self.parameters), len(self.update.states) if self.update else 0
+
+        def function(*given: Tensor) -> Tensors:
+            parameters = [w.detach().requires_grad_() for w in given[:n]]
+            states, c, arrays = given[n : n + n * width], given[n + n * width], given[n + n * width + 1 :]
+            here = batch if not arrays else with_tensors(batch, arrays)
+            value = self.objective.at(parameters, here, scale)
+            gradients = self._gradients(value, parameters)
+            check = torch.stack([g.sum().double() for g in gradients]).sum()
+            report = torch.stack([value.detach().double(), check])
+            if self.clip is not None:
+                gradients = clipped(gradients, self.clip)
+            if self.update is None:
+                return (report, *gradients)
+            moved = [
+                self.update.step(w.detach(), g, states[width * i : width * (i + 1)], c.to(w.dtype))
+                for i, (w, g) in enumerate(zip(parameters, gradients, strict=True))
+            ]
+            after = [state for each in moved for state in each[1:]]
+            return (report, *gradients, *(each[0] for each in moved), *after)
+
+        return function
+
+    @staticmethod
+    def _gradients(value: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
+        found = torch.autograd.grad(value, parameters, allow_unused=True)
+        return [torch.zeros_like(w) if g is None else g for w, g in zip(parameters, found, strict=True)]
+
+    def speed_up(self, batch: Any, scale: float, whole: bool, steps: int, choice: bool | str) -> str:
+        """Capture the step as a graph, and compile it, if that pays; a word on why not, if it was wanted.
+
+        Args:
+            batch, scale: of the step that most steps resemble.
+            whole: whether every step sees these very rows: they are then constants of the graph.
+            steps: still to do.
+            choice: True compiles; "auto" compiles if the work ahead is worth it; False never does.
+        """
+        if choice is not True and steps < WORTH_A_GRAPH:
+            return ""
+        arrays = tensors_of(batch)
+        rows = () if whole else arrays
+        try:
+            inputs, function = (*self._inputs(), *rows), self._function(batch, scale)
+            graph = capture(function, inputs)
+            self._verify(graph, function, inputs, 1e-9)
+            self.fast, self.shape, self.whole = graph, _shape(arrays, scale), whole
+            if choice is False or (choice == "auto" and steps * work(graph, inputs) < WORTH_A_COMPILER):
+                return ""
+            self._include_update()
+            inputs, function = (*self._inputs(), *rows), self._function(batch, scale)
+            if self.update:
+                graph = capture(function, inputs)
+            fast = compiled(graph, inputs)
+            self._verify(fast, function, inputs, 1e-4)
+            self.fast = fast
+        except Untraceable as error:
+            self._exclude_update()
+            return "" if choice is False else f"not compiled: {error}"
+        return ""
+
+    def _include_update(self) -> None:
+        """From here on the step gives the next parameters, if the optimiser's rule is known."""
+        self.update, own = update_of(self.optimiser), self.objective.parameters
+        if self.update:
+            self.parameters = tuple(w.clone() for w in self.parameters)
+            self.states = tuple(v for w in own for v in self.update.state_of(self.optimiser, w))
+            self.before = (self.parameters, self.states)
+
+    def _exclude_update(self) -> None:
+        self.update, self.states = None, ()
+        self.parameters = tuple(w.detach() for w in self.objective.parameters)
+        self.before = (tuple(w.clone() for w in self.parameters), ())
+
+    def _verify(
+        self, fast: Callable[..., Tensors], function: Callable[..., Tensors], inputs: Tensors, rtol: float
+    ) -> None:
+        """Compare at other parameters: a branch, a counter or another order of draws would show."""
+        n = len(self.parameters)
+        moved = (*(w + 1e-3 * torch.cos(torch.arange(w.numel()).reshape(w.shape)).to(w) for w in inputs[:n]),)
+        with torch.random.fork_rng(devices=[]):
+            state = torch.get_rng_state()
+            with torch.no_grad():
+                found = fast(*moved, *inputs[n:])
+            after = torch.get_rng_state()
+            torch.set_rng_state(state)
+            with torch.enable_grad():
+                expected = function(*moved, *inputs[n:])
+            if not torch.equal(after, torch.get_rng_state()):
+                raise Untraceable("it draws another number of random numbers at every step")
+        rtol = max(rtol, 1e3 * torch.finfo(found[1].dtype).eps)
+        for a, b in zip(found[: 1 + n], expected[: 1 + n], strict=True):
+            size = float(b.abs().max()) if b.numel() else 0.0
+            if not torch.allclose(a, b, rtol=rtol, atol=rtol * size, equal_nan=True):
+                raise Untraceable("it differs from step to step in more than its draws")
+
+
+def clipped(gradients: Sequence[Tensor], norm: float) -> list[Tensor]:
+    """The gradients, shortened together to the length ``norm`` if they are longer (Pascanu et al. 2013)."""
+    length = torch.stack([g.norm() for g in gradients]).norm()
+    factor = (norm / (length + 1e-6)).clamp(max=1.0)
+    return [g * factor for g in gradients]
+
+
+def tensors_of(batch: Any) -> Tensors:
+    """The tensors of the rows, in an order that `with_tensors` knows."""
+    if batch is None:
+        return ()
+    return (*batch.inputs.values(), *batch.observed.values(), *batch.seen.values())
+
+
+def with_tensors(batch: Any, tensors: Sequence[Tensor]) -> Any:
+    """The rows with other tensors of the same names."""
+    left = iter(tensors)
+    parts = {
+        part: dict(zip(getattr(batch, part), left, strict=False)) for part in ("inputs", "observed", "seen")
+    }
+    return replace(batch, **parts)
+
+
+def _shape(arrays: Tensors, scale: float) -> Any:
+    return scale, tuple(a.shape for a in arrays)

@@ -22,7 +22,7 @@ from ppl_gen.errors import (
     Unexplained,
     UnknownVariable,
 )
-from ppl_gen.inference import elbo
+from ppl_gen.inference import Laplace, elbo
 from ppl_gen.isolation import isolated
 from ppl_gen.models import VAE, GaussianMixture, GaussianNaiveBayes, LogisticRegression
 
@@ -339,6 +339,20 @@ def test_an_unexplained_latent_is_named():
         Unexplained, match="'k' is a latent variable that is neither observed, sampled by the guide"
     ):
         fit(Counts(), SVI(steps=1), x=[1.0, 2.0])
+
+
+@pytest.mark.parametrize("method", [SVI(steps=1), Laplace(), None])
+def test_hidden_numbers_of_the_rows_are_named(method):
+    with pytest.raises((Unexplained, Unanswerable), match=r"\bx\b") as caught:
+        fit(GaussianNaiveBayes(classes=2, features=1), method, y=[0, 1, 1])
+    assert "sums discrete" not in str(caught.value)  # x is none
+
+
+def test_rows_without_a_label_are_counted_in_the_note():
+    y = [0.0, 1.0, float("nan"), 1.0]
+    x = torch.arange(4.0).reshape(4, 1)
+    posterior = fit(LogisticRegression(classes=2, features=1), Laplace(), x=x, y=y)
+    assert "1 of 4 rows without y" in str(posterior)
 
 
 def test_missing_cells_are_summed_out_by_svi():

@@ -35,7 +35,6 @@ def test_reads(question, left, right):
         ("p(x | y | z)", 8, r"where '\|' stands"),
         ("p(y|x) extra", 7, "where 'extra' stands"),
         ("p x", 2, r"expected \( where 'x' stands"),
-        ("P(x)", 0, "where 'P' stands"),
     ],
 )
 def test_says_where(question, column, words):
@@ -110,3 +109,7 @@ def test_coupled_parameters_stay_together():
 def test_components():
     groups = Factorization("q(pi) q(tau) q(mu | tau)", "q").components()
     assert set(groups) == {frozenset({"pi"}), frozenset({"tau", "mu"})}
+
+
+def test_a_capital_p_is_read_as_well():
+    assert read_question(" P(y | x)") == read_question("p(y | x)")

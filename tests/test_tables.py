@@ -7,7 +7,7 @@ import torch
 
 from ppl_gen import ask, columns_of, fit
 from ppl_gen.distributions import Categorical
-from ppl_gen.errors import DataError
+from ppl_gen.errors import DataError, Unanswerable
 from ppl_gen.models import MixedNaiveBayes
 
 
@@ -95,3 +95,31 @@ def test_what_does_not_fit_is_refused():
         columns_of(frame(), age="normal")
     with pytest.raises(DataError, match="colour: expected two values"):
         columns_of(pd.DataFrame({"colour": ["a", "b", "c"]}), colour="bernoulli")
+
+
+def test_rows_are_decoded_into_the_tables_own_words():
+    encoder = columns_of(frame())
+    back = encoder.decode(encoder.encode(frame()))
+    assert back["colour"].fillna("?").tolist() == ["red", "?", "blue", "red"]
+    assert back["size"].fillna("?").tolist() == ["S", "L", "?", "S"]
+    assert back["age"].isna().tolist() == [False, True, False, False]
+    torch.testing.assert_close(encoder.encode(back), encoder.encode(frame()), equal_nan=True)
+    with pytest.raises(DataError, match=r"x: expected shape \(rows, 9\\), got \\(2, 3\\)"):
+        encoder.decode(torch.zeros(2, 3))
+    with pytest.raises(DataError, match="colour: expected codes 0 to 1, got 7"):
+        encoder.decode([[30, 0, 0, 1, 2000, 0, 7, 0, 0]])
+
+
+def test_a_frame_with_text_is_refused_by_its_columns():
+    with pytest.raises(DataError, match=r"text in the columns 'colour', 'size', 'text'.*columns_of\(x\)"):
+        fit(MixedNaiveBayes(2, columns_of(frame()).columns), x=frame(), y=[0, 1, 0, 1])
+
+
+def test_codes_have_no_mean():
+    encoder = columns_of(frame())
+    posterior = fit(MixedNaiveBayes(2, encoder.columns), x=encoder.encode(frame()), y=[0, 1, 0, 1])
+    with pytest.raises(Unanswerable, match="category codes, and codes have no mean"):
+        _ = ask(posterior, "p(x | y)", y=0).mean
+    numbers = MixedNaiveBayes(2, {"a": "gaussian", "b": "bernoulli"})
+    rows = fit(numbers, x=[[1.0, 0], [2.0, 1]], y=[0, 1])
+    assert ask(rows, "p(x | y)", y=0).mean.shape == (2,)

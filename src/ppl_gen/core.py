@@ -101,6 +101,16 @@ class ProbabilisticModel(PyroModule):
         )
 
 
+def initialize(p: ProbabilisticModel, data: Mapping[str, Any]) -> None:
+    """Start the guide of ``p``, if the data hold what its ``initialize`` looks at."""
+    wanted = inspect.signature(p.initialize).parameters.values()
+    if all(
+        w.name in data or w.default is not w.empty or w.kind in (w.VAR_KEYWORD, w.VAR_POSITIONAL)
+        for w in wanted
+    ):
+        p.initialize(**arguments(p.initialize, data))
+
+
 class Conjugate(ProbabilisticModel):
     """A model whose posterior is of the same families as its prior.
 
@@ -317,11 +327,16 @@ def score(fn: Any, value: Tensor, seen: Tensor | None = None) -> Tensor:
     return scores.sum(tuple(range(-cells, 0))) if cells else scores
 
 
+def bare(fn: Any) -> Any:
+    """The distribution of one cell, below every ``.to_event``."""
+    while isinstance(fn, torch.distributions.Independent):
+        fn = fn.base_dist
+    return fn
+
+
 def mean_of(fn: Any) -> Tensor | None:
     """The mean of a distribution, category codes read as numbers; None where it has no closed form."""
-    base = fn
-    while isinstance(base, torch.distributions.Independent):
-        base = base.base_dist
+    base = bare(fn)
     if isinstance(base, torch.distributions.Categorical):
         probs: Tensor = base.probs
         return probs @ torch.arange(probs.shape[-1], dtype=probs.dtype)

@@ -17,6 +17,7 @@ from torch.distributions import constraints
 from ppl_gen.checks import whole
 from ppl_gen.core import (
     arguments,
+    bare,
     dtype_of,
     is_local,
     mean_of,
@@ -552,6 +553,10 @@ class Engine:
         average = bool(above.shared or above.proposed)
         for parameters in self._fresh_parameters(self.method.draws, self.method.seed) if average else [{}]:
             trace, rows, shared = self._weigh(terms, data, parameters)
+            if getattr(bare(trace[name]["fn"]), "coded", False):
+                raise Unanswerable(
+                    f"{name!r} has columns of category codes, and codes have no mean: ask for .sample(n)"
+                )
             value = mean_of(trace[name]["fn"])
             if value is None or not bool(torch.isfinite(value).all()):
                 raise Unanswerable(

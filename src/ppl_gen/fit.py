@@ -209,6 +209,12 @@ def _posterior(
 ) -> Posterior:
     seen = before.fingerprints if before else ()
     values = {**data.inputs, **data.observed}
+    blank = [
+        f"{int((~there).sum()):,} of {data.n:,} rows without {name}"
+        for name, there in data.seen.items()
+        if there.dim() == 1
+    ]
+    fitted = fitted._replace(note="; ".join(filter(None, [fitted.note, *blank])))
     return Posterior(
         model=fitted.model,
         prior=start,

@@ -192,6 +192,7 @@ def as_tensor(name: str, value: Any, floats: torch.dtype) -> Tensor:
 
 def _from_array(name: str, value: Any) -> Tensor:
     if hasattr(value, "to_numpy"):
+        _refuse_text_columns(name, value)
         value = value.to_numpy()
     try:
         array = np.asarray(value)
@@ -217,6 +218,19 @@ def _from_array(name: str, value: Any) -> Tensor:
     with warnings.catch_warnings():  # of read-only memory, such as a file's: nothing here writes to it
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.from_numpy(array)
+
+
+def _refuse_text_columns(name: str, frame: Any) -> None:
+    """A data frame's columns are told by name."""
+    if getattr(frame, "ndim", 1) != 2 or not hasattr(frame, "columns"):
+        return
+    text = [c for c in frame.columns if any(isinstance(cell, str) for cell in frame[c])]
+    if text:
+        raise DataError(
+            f"{name}: expected numbers, got text in the column{'s' * (len(text) > 1)} "
+            f"{', '.join(map(repr, text[:5]))}{' and others' * (len(text) > 5)}. MixedNaiveBayes takes "
+            f"categories as codes: encoder = columns_of({name}), encoder.columns, encoder.encode({name})"
+        )
 
 
 def _short(value: Any) -> str:

@@ -52,7 +52,7 @@ def _factors(line: str, symbol: str) -> Iterable[Factor]:
 
 
 def read_question(question: str) -> Factor:
-    """Read ``"p(y | x)"`` as ``Factor(left=("y",), right=("x",))``.
+    """Read ``"p(y | x)"`` as ``Factor(left=("y",), right=("x",))``; a capital P reads the same.
 
     >>> read_question("p(x, y)")
     Factor(left=('x', 'y'), right=())
@@ -66,6 +66,7 @@ def read_question(question: str) -> Factor:
     """
     if not isinstance(question, str):
         raise NotationError(f'question: expected text such as "p(y | x)", got {type(question).__name__}')
+    question = question.strip().replace("P(", "p(", 1) if question.strip().startswith("P(") else question
     factors = list(_factors(question, "p"))
     if len(factors) > 1:
         raise NotationError(f"a question is one factor, such as p(y | x); got {len(factors)}: {question}")

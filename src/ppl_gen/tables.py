@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -10,6 +10,9 @@ from torch import Tensor
 
 from ppl_gen.distributions import Categorical
 from ppl_gen.errors import DataError
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 Family = str | Categorical
 LARGE_COUNT = 30  # from this mean on, a Poisson distribution is near to a Gaussian
@@ -42,6 +45,33 @@ class Encoder:
                 f"frame: expected the columns {', '.join(self.columns)}; {lacking[0]!r} is lacking"
             )
         return torch.tensor(np.column_stack([self._column(name, frame[name]) for name in self.columns]))
+
+    def decode(self, x: Any) -> "DataFrame":
+        """Rows of x, such as draws, as a data frame with the categories' own names; NaN stays missing.
+
+        Args:
+            x: (rows, columns), as `encode` gives them.
+
+        Raises:
+            DataError: another number of columns, or a code that stands for nothing.
+        """
+        from pandas import DataFrame
+
+        cells = np.asarray(x, dtype=np.float64)
+        if cells.ndim != 2 or cells.shape[1] != len(self.columns):
+            raise DataError(f"x: expected shape (rows, {len(self.columns)}), got {cells.shape}")
+        return DataFrame(
+            {name: self._names(name, column) for name, column in zip(self.columns, cells.T, strict=True)}
+        )
+
+    def _names(self, name: str, column: Any) -> Any:
+        if name not in self.categories:
+            return column
+        known = dict(enumerate(self.categories[name]))
+        legal = np.isnan(column) | np.isin(column, list(known))
+        if not legal.all():
+            raise DataError(f"{name}: expected codes 0 to {len(known) - 1}, got {column[~legal][0]:g}")
+        return [None if np.isnan(code) else known[int(code)] for code in column]
 
     def _column(self, name: Any, column: Any) -> Any:
         codes = {value: float(code) for code, value in enumerate(self.categories.get(name, ()))}
@@ -92,6 +122,9 @@ def columns_of(frame: Any, /, **families: Any) -> Encoder:
     >>> encoder.encode(frame)
     tensor([[30.5000,  1.0000,  1.0000],
             [41.0000,     nan,  0.0000]], dtype=torch.float64)
+    >>> encoder.decode([[35.2, 0, 1]])
+        age smoker colour
+    0  35.2  False    red
     """
     for name, family in families.items():
         if name not in frame:

@@ -12,6 +12,8 @@ from pyro.distributions import TorchDistribution
 from torch import Tensor
 from torch.distributions import constraints
 
+from ppl_gen.distributions.categories import ColumnCategorical
+
 
 class Columns(TorchDistribution):
     """A distribution of its own for each group of columns; batch shape (…, columns).
@@ -45,8 +47,13 @@ class Columns(TorchDistribution):
         return Columns(parts, self.places, validate_args=self._validate_args)
 
     @property
+    def coded(self) -> bool:
+        """Whether some columns hold codes of categories, which have no mean."""
+        return any(isinstance(part, ColumnCategorical) for part in self.parts)
+
+    @property
     def mean(self) -> Tensor:
-        """The columns' means."""
+        """The columns' means, codes read as numbers."""
         return self._together([part.mean for part in self.parts])
 
     def sample(self, sample_shape: Any = ()) -> Tensor:

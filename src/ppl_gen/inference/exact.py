@@ -65,7 +65,8 @@ def refuse_hidden(method: Any, p: ProbabilisticModel, data: Data) -> None:
         n for n, site in data.sites.items() if site.local and n in asked and n not in data.observed
     )
     if hidden:
-        svi = "" if hasattr(p, "cross_validated") else ", or use SVI(), which sums discrete variables out."
+        sums = not hasattr(p, "cross_validated") and all(data.sites[name].levels for name in hidden)
+        svi = ", or use SVI(), which sums discrete variables out." if sums else "."
         raise Unanswerable(
             f"{type(method).__name__} needs every row's {', '.join(hidden)}: {type(p).__name__} is "
             f"{p.joint}. Pass {hidden[0]}=…{svi}"

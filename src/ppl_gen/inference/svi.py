@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ppl_gen.checks import positive, whole
-from ppl_gen.core import ProbabilisticModel, Program
+from ppl_gen.core import ProbabilisticModel, Program, initialize
 from ppl_gen.errors import DataError
 from ppl_gen.inference.climb import Rows, climb
 from ppl_gen.inference.elbo import elbo
@@ -117,7 +117,7 @@ class SVI:
         """
         if guide is None:
             p = copy.deepcopy(start)
-            p.initialize(**data.gaps)
+            initialize(p, data.gaps)
             guide = copy.deepcopy(make_guide(self.guide, p, data.values, data.observed), {id(p): p})
         else:
             p, guide = copy.deepcopy((start, guide))

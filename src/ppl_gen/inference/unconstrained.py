@@ -7,7 +7,7 @@ from pyro.infer.autoguide import AutoMultivariateNormal
 from torch import Tensor
 from torch.distributions import biject_to, identity_transform
 
-from ppl_gen.core import ProbabilisticModel, Program, run, variables
+from ppl_gen.core import ProbabilisticModel, Program, initialize, run, variables
 from ppl_gen.errors import Unanswerable
 from ppl_gen.inference.elbo import elbo, enumerates, log_prob, terms
 from ppl_gen.inference.guides import Automatic, make_guide, point
@@ -35,7 +35,8 @@ class Unconstrained:
         if own:
             raise Unanswerable(
                 f"{method} finds parameters that rows share; every row of {type(start).__name__} has its own "
-                f"{', '.join(sorted(own))}: {start.joint}. Use SVI()."
+                f"{', '.join(sorted(own))}: {start.joint}. Pass {min(own)}=…, or use SVI() with "
+                f"a guide of it."
             )
         self.data, self.prior, self.method = data, prior, method
         if isinstance(guide, Automatic) and isinstance(guide.auto, AutoMultivariateNormal):
@@ -43,7 +44,7 @@ class Unconstrained:
         else:
             self.p = copy.deepcopy(start)
             if guide is None:
-                self.p.initialize(**data.gaps)
+                initialize(self.p, data.gaps)
             self.guide = make_guide("full_rank", self.p, data.values, data.observed)
         self.p.eval()
         self.start: Tensor = self.guide.auto.loc.detach().clone()

@@ -85,12 +85,12 @@ class Answer(Engine):
             if name not in given:
                 raise DataError(f"{name}: does not stand right of the bar in {question}; got a value for it")
         self._values = dict(values)
+        self._choose()
         self._given = self._admit({})
         self._joint = any(
-            not world.sites[name].local for name in self._targets
+            not self._world.sites[name].local for name in self._targets
         )  # all rows tell of it together
         self._has_rows = self._rowed(values)
-        self._above, self._below = self._plan()
         self._how = self._method_name(bound=True)
         if self._below is not None:
             self._refuse_undense(name for name in given if name in self._below.factors)
@@ -217,7 +217,7 @@ class Answer(Engine):
         data = admit(
             world.p, {**self._values, **values}, missing=True, found=world.sites, example=world.example
         )
-        for name in data.seen:
+        for name in () if world.gaps else data.seen:
             if any(name in parents for parents in world.line.values()):
                 raise DataError(
                     f"{name}: other variables depend on it, so its missing cells (NaN) cannot be summed out"

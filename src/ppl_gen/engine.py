@@ -102,6 +102,20 @@ class Engine:
         below = factors & line.ancestors(given)
         return self._terms(factors, known | targets), (self._terms(below, known) if below & given else None)
 
+    def _choose(self) -> None:
+        """Turn to the inverse of the joint where only that leaves nothing of a row to integrate."""
+        for world in (self._world, self._world.inverse, self._world):
+            self._world = world or self._world
+            self._above, self._below = self._plan()
+            if not (self._above.proposed or (self._below and self._below.proposed)):
+                return
+
+    def _observed(self, data: Data) -> dict[str, Tensor]:
+        """The values of the rows as the program reads them."""
+        if not (self._world.gaps and data.seen):
+            return dict(data.observed)
+        return {name: data.gaps.get(name, value) for name, value in data.observed.items()}
+
     def _terms(self, factors: frozenset[str], clamped: frozenset[str]) -> _Terms:
         world = self._world
         scope = frozenset().union(*({name} | world.line[name] for name in factors)) - clamped
@@ -301,7 +315,7 @@ class Engine:
     ) -> tuple[dict[str, Any], Tensor, Tensor]:
         """One run, and its log weight: of each row (summed variables on the left), and shared."""
         proposals, log_q = self._propose(terms, data)
-        clamped = {k: v for k, v in data.observed.items() if k in terms.clamped}
+        clamped = {k: v for k, v in self._observed(data).items() if k in terms.clamped}
         trace = self._trace(terms, {**clamped, **parameters, **proposals}, data, quick)
         shared: Any = torch.zeros((), dtype=log_q.dtype)
         scores: list[Tensor] = []
@@ -367,7 +381,7 @@ class Engine:
 
     def _ancestral(self, data: Data, parameters: Mapping[str, Tensor]) -> dict[str, Any]:
         """One run with only the given values clamped; hidden variables are drawn, not summed out."""
-        return self._trace(replace(self._above, summed=()), {**data.observed, **parameters}, data)
+        return self._trace(replace(self._above, summed=()), {**self._observed(data), **parameters}, data)
 
     def _forward(self, n: int, seed: int | None) -> dict[str, Tensor]:
         """Ancestral sampling: nothing that is given depends on what is drawn."""

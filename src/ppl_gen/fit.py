@@ -63,12 +63,14 @@ def fit(
     if unnamed or arrays or isinstance(method, list | tuple):
         raise DataError(f"data are passed by name, as in {start.joint}: fit(model, x=…)")
     if method is None:
-        method = before.method if before else (Exact() if hasattr(start, "updated") else SVI())
+        method = before.method if before else _default(start)
     if isinstance(method, type) or not hasattr(method, "fit"):
         raise DataError(f"method: expected Exact(), SVI(…) or another method, got {called(method)}")
     counts = isinstance(method, Exact | MaximumLikelihood)
     if not data and batches is None:
         raise DataError(f"fit needs data named like the variables of {start.joint}")
+    if batches is not None and hasattr(start, "maximized"):
+        raise DataError(f"batches: {type(start).__name__} is fitted to all rows at once; pass them by name")
     if batches is not None and (data or not counts):
         raise DataError("batches: expected no other data beside them, and Exact() or MaximumLikelihood()")
     with isolated(getattr(method, "seed", 0), grad=True):
@@ -79,6 +81,10 @@ def fit(
             return _counted(start, before, method, admitted)
         method = method.resolved(start) if isinstance(method, SVI) else method
         return _approximate(start, before, method, admitted, admitted.fingerprint())
+
+
+def _default(p: ProbabilisticModel) -> Any:
+    return Exact() if hasattr(p, "updated") else MaximumLikelihood() if hasattr(p, "maximized") else SVI()
 
 
 def _admitted(start: ProbabilisticModel, method: Any, data: Mapping[str, Any]) -> Data:

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import pyro
 import torch
 from pyro import poutine
 from torch import Tensor
 
 from ppl_gen.checks import whole
-from ppl_gen.core import ProbabilisticModel, Site, arguments, run, variables
+from ppl_gen.core import ProbabilisticModel, Program, Site, arguments, run, variables
 from ppl_gen.errors import DataError, NoEvidence
 from ppl_gen.inference.guides import Point
 from ppl_gen.inference.nuts import Draws
@@ -110,6 +111,24 @@ class Posterior:
             self._drawn[draws, seed] = stacked
         return stacked
 
+    @property
+    def joint(self) -> ProbabilisticModel:
+        """The model whose evidence the data give: the one that was trained, or the prior that was updated."""
+        return self.prior if self.guide is None and self.parameters else self.model
+
+    def latents_of(self, data: Data) -> Program:
+        """The program that draws the latents of these rows."""
+        if self.guide is not None or not self.model.inverse:
+            return self.latents
+        model: Any = self.model
+        exact = pyro.condition(model.inverted, data={**data.observed, **data.gaps})
+
+        def codes(**values: Any) -> Any:
+            with poutine.block(hide=list(data.observed)):
+                return exact(**arguments(model.inverted, values))
+
+        return codes
+
     def latents(self, **values: Any) -> Any:
         """The program that draws the latents: the guide, or the updated model's own parameters."""
         if self.guide is not None:
@@ -143,8 +162,8 @@ class Posterior:
             raise NoEvidence("a point of maximum likelihood has no ELBO: log q of it is infinite. Use SVI().")
         with isolated(seed):
             values = admit(self.model, data, missing=True) if data else self.fitted_data()
-            joint = self.prior if self.guide is None else self.model
-            return estimate_elbo(joint.model, self.latents, values, draws, self.yesterday)
+            latents = self.latents_of(values)
+            return estimate_elbo(self.joint.model, latents, values, draws, self.yesterday)
 
     def fitted_data(self) -> Data:
         """The data of the last fit.

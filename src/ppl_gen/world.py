@@ -30,6 +30,20 @@ class World:
     who: str = "prior"  # whose draws are averaged
     posterior: Posterior | None = None  # draws the parameters, if the program itself does not
     coupled: tuple[frozenset[str], ...] = ()  # parameters that the posterior makes depend on one another
+    gaps: bool = False  # the program takes NaN for a cell that is missing
+
+    @property
+    def inverse(self) -> "World | None":
+        """The same joint with its factors the other way round, where the model declares that."""
+        if not self.p.inverse or self.program != self.p.model:
+            return None
+        line = Factorization("")
+        line.line = self.p.inverse
+        for name, parents in Factorization(self.p.inverse).items():
+            if name in self.line:
+                line[name] = parents & (self.line.keys() | self.line.given)
+        program: Any = self.p
+        return replace(self, program=program.inverted, line=line, joint=self.p.inverse, gaps=True)
 
     @property
     def drawn(self) -> frozenset[str]:

@@ -14,6 +14,7 @@ from ppl_gen.distributions.likelihoods import (
     Gaussian,
     Likelihood,
 )
+from ppl_gen.distributions.linear_gaussian import LinearGaussian
 from ppl_gen.distributions.moments import Moments
 from ppl_gen.distributions.normal_wishart import NormalInverseWishart
 from ppl_gen.distributions.prior import ColumnPriors, Prior
@@ -39,6 +40,7 @@ __all__ = [
     "Gaussian",
     "InverseWishartCholesky",
     "Likelihood",
+    "LinearGaussian",
     "Moments",
     "NormalGamma",
     "NormalGammaRegression",

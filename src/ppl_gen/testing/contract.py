@@ -75,4 +75,5 @@ CONTRACT: tuple[Callable[[Case], None], ...] = (
     bounds.start,
     conjugacy.conjugate,
     conjugacy.predictive,
+    conjugacy.inverse,
 )

@@ -24,7 +24,7 @@ LEVELS = {
     "posterior": 4,
     "world": 5,
     "engine": 6, "fit": 7, "ask": 7, "storage": 7, "testing": 7,
-    "diagnostics": 8, "equivalence": 8, "explanation": 8,
+    "evidence": 8, "diagnostics": 8, "equivalence": 8, "explanation": 8,
     "report": 8,
     "tour": 9,
     "__init__": 10,

@@ -108,6 +108,11 @@ class Answer(Engine):
         """Monte-Carlo standard error of the last numbers, in their shape; None if they are exact."""
         return self._error
 
+    @property
+    def k_hat(self) -> Tensor | None:
+        """The k-hat of every row's importance weights behind the last numbers; None if there were none."""
+        return self._k_hat
+
     def log_prob(self, *unnamed: Any, **values: Any) -> Tensor:
         """log p(targets | given) in nats, one number for each row.
 

@@ -29,7 +29,7 @@ from ppl_gen.errors import (
     Unanswerable,
     Unreliable,
 )
-from ppl_gen.inference.evidence import log_mean_exp, log_mean_exp_error, pareto_k
+from ppl_gen.inference.evidence import log_mean_exp, log_mean_exp_error, multi_sample_bound, pareto_k
 from ppl_gen.inference.guides import Automatic
 from ppl_gen.inputs import Data
 from ppl_gen.world import World
@@ -50,9 +50,21 @@ class Importance:
 
 @dataclass(frozen=True)
 class LowerBound(Importance):
-    """The mean of log weights instead of the log of their mean: never above the truth (Jensen), no k-hat."""
+    """The mean of log weights instead of the log of their mean: never above the truth (Jensen), no k-hat.
+
+    Args:
+        draws, seed: as of `Importance`.
+        k: how many draws are averaged inside the logarithm: 1 gives the ELBO, more the importance-weighted
+            bound (Burda, Grosse and Salakhutdinov 2016), which rises with ``k`` to the truth.
+    """
 
     draws: int = 100
+    k: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.draws % whole("k", self.k) or self.draws < 2 * self.k:
+            raise DataError(f"draws: expected a multiple of k={self.k}, twice it or more, got {self.draws}")
 
 
 @dataclass(frozen=True)
@@ -85,6 +97,7 @@ class Engine:
     _below: _Terms | None
     _how: str
     _error: Tensor | None
+    _k_hat: Tensor | None = None
 
     @property
     def probs(self) -> Tensor:
@@ -138,7 +151,7 @@ class Engine:
         draws = f"{self.method.draws:,} draws"
         if self._sampled if sampled is None else sampled:
             if bound and isinstance(self.method, LowerBound):  # it bounds log_prob alone
-                return "lower bound"
+                return "lower bound" if self.method.k == 1 else f"lower bound (K = {self.method.k:,})"
             if any(terms.proposed for terms in found) or not self._sampled:
                 return f"importance sampled ({draws})"
             return f"{self._world.who} average ({draws})"
@@ -151,6 +164,7 @@ class Engine:
         sampled = self._sampled if exact is None else not exact
         self._how = self._method_name(sampled, bound)
         self._error = error if sampled else None
+        self._k_hat = k if sampled and not bool(torch.isnan(k).all()) else None
         k = k[~torch.isnan(k)]
         if not sampled or not len(k):
             return
@@ -206,7 +220,7 @@ class Engine:
                     f"use Importance()"
                 )
             top = top if below is None else top - self._evaluate(below, data, base_draws)
-            return top.mean(0), top.std(0) / len(top) ** 0.5, none
+            return *multi_sample_bound(top, self.method.k), none
         if below is None:
             return log_mean_exp(top), log_mean_exp_error(top), none if above.exact else pareto_k(top)
         base = self._evaluate(below, data, base_draws)

@@ -2,6 +2,7 @@
 
 import functools
 import html
+import math
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -15,9 +16,9 @@ from torch import Tensor
 from ppl_gen.checks import whole
 from ppl_gen.core import ProbabilisticModel, Program, Site, arguments, run, variables
 from ppl_gen.errors import DataError, NoEvidence
+from ppl_gen.inference.elbo import log_weights
 from ppl_gen.inference.guides import Point
 from ppl_gen.inference.nuts import Draws
-from ppl_gen.inference.svi import estimate_elbo
 from ppl_gen.inputs import Data, admit, may_repeat
 from ppl_gen.isolation import isolated
 
@@ -152,6 +153,19 @@ class Posterior:
         Without ``data`` it is the bound on the log evidence of the data that were fitted; with ``data``,
         of those data under the same guide. For an exact posterior every draw gives the log evidence.
         """
+        total = self.weighted(draws, seed, **data)[0].sum(1)
+        return total.mean().item(), (total.std() / draws**0.5).item() if draws > 1 else math.nan
+
+    def weighted(self, draws: int = 100, seed: int = 0, **data: Any) -> tuple[Tensor, dict[str, Tensor]]:
+        """log p(data, latents) - log q(latents) in nats for draws of the posterior, and the draws by name.
+
+        Their mean is the ELBO, the log of the mean of their exponentials the importance-weighted log
+        evidence. Shape (draws, n), one for each row, where rows have latents of their own alone; else
+        (draws, 1), all rows together. The draws are of the parameters. Data are as in `estimate_elbo`.
+
+        Raises:
+            NoEvidence: draws or a point have no density.
+        """
         whole("draws", draws)
         if isinstance(self.guide, Draws):
             raise NoEvidence(
@@ -163,7 +177,8 @@ class Posterior:
         with isolated(seed):
             values = admit(self.model, data, missing=True) if data else self.fitted_data()
             latents = self.latents_of(values)
-            return estimate_elbo(self.joint.model, latents, values, draws, self.yesterday)
+            found = values.values, values.observed, draws, self.yesterday, values.seen
+            return log_weights(self.joint.model, latents, *found)
 
     def fitted_data(self) -> Data:
         """The data of the last fit.

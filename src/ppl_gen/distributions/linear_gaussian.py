@@ -19,8 +19,8 @@ class LinearGaussian(NamedTuple):
 
     >>> one = torch.ones(2, 1, dtype=torch.float64)
     >>> linear = LinearGaussian(torch.zeros(2).double(), one, one[:, 0])
-    >>> linear.codes(torch.tensor([[3., 3.], [3., torch.nan]]).double()).mean.flatten().tolist()
-    [2.0, 1.5]
+    >>> linear.codes(torch.tensor([[3., 3.], [3., torch.nan]]).double()).mean.round(decimals=6).tolist()
+    [[2.0], [1.5]]
     """
 
     loc: Tensor

@@ -138,6 +138,52 @@ def elbo(
     return bound
 
 
+def log_weights(
+    model: Program,
+    guide: Program | None,
+    values: Values,
+    observed: Values,
+    draws: int,
+    prior: Program | None = None,
+    seen: Values | None = None,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """log p(x, z) - log q(z) of draws of the guide: (draws, n) if rows have latents of their own alone.
+
+    Otherwise (draws, 1), all rows together. The mean over the draws is the ELBO; arguments are as in `elbo`.
+    With them come the latents drawn that rows share: name -> (draws, *shape).
+    """
+    first = terms(model, guide, values, observed, prior=prior)
+    shared = [name for name, site in first.p.items() if not is_local(site) and name not in observed]
+    apart = all(is_local(site) for site in (*first.p.values(), *first.q.values()))
+    found: list[Tensor] = []
+    drawn: list[dict[str, Tensor]] = []
+    for _ in range(draws):
+        guided = run(guide, values) if guide is not None else poutine.Trace()
+        fixed = _replayed(guide, guided)
+        drawn.append({name: guided.nodes[name]["value"] for name in shared if name in guided.nodes})
+        if not apart:
+            found.append(elbo(model, fixed, values, observed, 1.0, first.plates, prior, seen)[None])
+            continue
+        p, q, _ = terms(model, fixed, values, observed, first.plates, prior)
+        rows: Any = sum(sum_cells(site, (seen or {}).get(name)) for name, site in p.items())
+        for site in p.values():
+            rows = rows.logsumexp(site["infer"]["_enumerate_dim"], True) if enumerates(site) else rows
+        found.append((rows - sum(sum_cells(site) for site in q.values())).reshape(-1))
+    return torch.stack(found), {name: torch.stack([d[name] for d in drawn]) for name in drawn[0]}
+
+
+def _replayed(guide: Program | None, guided: poutine.Trace) -> Program | None:
+    """The guide, to draw what it drew before."""
+    if guide is None:
+        return None
+
+    def program(**values: Any) -> Any:
+        with poutine.replay(trace=guided):
+            return guide(**arguments(guide, values))
+
+    return program
+
+
 def sum_cells(site: Node, seen: Tensor | None = None) -> Tensor:
     """log p of a local site, one number for each row: summed over the plates inside the plate of the rows."""
     value = log_prob(site, seen)

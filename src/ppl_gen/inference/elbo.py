@@ -158,27 +158,28 @@ def log_weights(
     found: list[Tensor] = []
     drawn: list[dict[str, Tensor]] = []
     for _ in range(draws):
-        guided = run(guide, values) if guide is not None else poutine.Trace()
-        fixed = _replayed(guide, guided)
-        drawn.append({name: guided.nodes[name]["value"] for name in shared if name in guided.nodes})
+        tracer = poutine.trace()
+        recorded = _recorded(guide, tracer)
         if not apart:
-            found.append(elbo(model, fixed, values, observed, 1.0, first.plates, prior, seen)[None])
-            continue
-        p, q, _ = terms(model, fixed, values, observed, first.plates, prior)
-        rows: Any = sum(sum_cells(site, (seen or {}).get(name)) for name, site in p.items())
-        for site in p.values():
-            rows = rows.logsumexp(site["infer"]["_enumerate_dim"], True) if enumerates(site) else rows
-        found.append((rows - sum(sum_cells(site) for site in q.values())).reshape(-1))
+            found.append(elbo(model, recorded, values, observed, 1.0, first.plates, prior, seen)[None])
+        else:
+            p, q, _ = terms(model, recorded, values, observed, first.plates, prior)
+            rows: Any = sum(sum_cells(site, (seen or {}).get(name)) for name, site in p.items())
+            for site in p.values():
+                rows = rows.logsumexp(site["infer"]["_enumerate_dim"], True) if enumerates(site) else rows
+            found.append((rows - sum(sum_cells(site) for site in q.values())).reshape(-1))
+        nodes = tracer.trace.nodes if guide is not None else {}
+        drawn.append({name: nodes[name]["value"] for name in shared if name in nodes})
     return torch.stack(found), {name: torch.stack([d[name] for d in drawn]) for name in drawn[0]}
 
 
-def _replayed(guide: Program | None, guided: poutine.Trace) -> Program | None:
-    """The guide, to draw what it drew before."""
+def _recorded(guide: Program | None, tracer: Any) -> Program | None:
+    """The guide, with its draws left in ``tracer``."""
     if guide is None:
         return None
 
     def program(**values: Any) -> Any:
-        with poutine.replay(trace=guided):
+        with tracer:
             return guide(**arguments(guide, values))
 
     return program

@@ -41,6 +41,7 @@ class ProbabilisticModel(PyroModule):
     marginal: str = ""
     inverse: str = ""
     svi: Mapping[str, Any] = {}
+    instead: str = ""  # where to turn with what this joint cannot answer
 
     def __new__(cls, *args: Any, **kwargs: Any) -> "ProbabilisticModel":
         self: ProbabilisticModel = super().__new__(cls)

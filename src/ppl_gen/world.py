@@ -86,6 +86,7 @@ def world_of(of: ProbabilisticModel | Posterior, asked: Factor, values: Mapping[
         raise NotGenerated(
             f"{type(p).__name__} is {p.joint}: {name!r} is given, not generated, and "
             f"{', '.join(n for n in asked.left)} depends on it. Put it right of the bar: it can answer {can}."
+            f"{' ' * bool(p.instead)}{p.instead}"
         )
     example = _example(p, line, posterior, values)
     try:

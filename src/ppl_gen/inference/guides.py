@@ -71,7 +71,8 @@ def make_guide(choice: Any, p: ProbabilisticModel, values: Values, observed: Map
     the guide itself.
     """
     if choice is None:
-        if type(p).guide is not ProbabilisticModel.guide:
+        latent = variables(run(p.model, values, observed)).keys() - observed.keys()
+        if type(p).guide is not ProbabilisticModel.guide or not latent:
             return p.guide
         choice = "mean_field"
     if isinstance(choice, str):

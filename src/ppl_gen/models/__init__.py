@@ -1,7 +1,9 @@
 """One joint per file."""
 
+from ppl_gen.models.autoencoder import Autoencoder
 from ppl_gen.models.bernoulli_naive_bayes import BernoulliNaiveBayes
 from ppl_gen.models.categorical_naive_bayes import CategoricalNaiveBayes
+from ppl_gen.models.denoising_autoencoder import DenoisingAutoencoder
 from ppl_gen.models.factor_analysis import FactorAnalysis
 from ppl_gen.models.gaussian_mixture import GaussianMixture
 from ppl_gen.models.gaussian_naive_bayes import GaussianNaiveBayes
@@ -20,8 +22,10 @@ from ppl_gen.models.vae import VAE
 __all__ = [
     "PPCA",
     "VAE",
+    "Autoencoder",
     "BernoulliNaiveBayes",
     "CategoricalNaiveBayes",
+    "DenoisingAutoencoder",
     "FactorAnalysis",
     "GaussianMixture",
     "GaussianNaiveBayes",

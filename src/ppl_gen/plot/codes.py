@@ -44,7 +44,14 @@ def ladder(names: Sequence[str], gaps: Any, means: Any, sds: Any) -> "Figure":
     for ax, series, label in shown:
         for i, (values, name) in enumerate(series):
             at = np.maximum(values, LEAST)
-            ax.plot(at, rows, MARKERS[i], color=_colour(i + (ax is right)), label=name, markersize=6)
+            ax.plot(
+                at,
+                rows + (0.13 if i else -0.13) * (ax is right),
+                MARKERS[i],
+                color=_colour(i + (ax is right)),
+                label=name,
+                markersize=6,
+            )
             if ax is left:
                 for place, row, value in zip(at, rows, values, strict=True):
                     if np.isfinite(value):

@@ -56,7 +56,8 @@ def table() -> str:
     for name in sorted(models.__all__):
         model = example(getattr(models, name))
         answers = ", ".join(code(question) for question in questions(model))
-        guide = code(model.approximation) if model.approximation else "automatic"
+        hidden = "automatic" if len(Factorization(model.joint)) > 1 else "nothing is hidden"
+        guide = code(model.approximation) if model.approximation else hidden
         lines.append(f"| {code(name)} | {code(model.joint)} | {guide} | {answers} |")
     return "\n".join(lines)
 

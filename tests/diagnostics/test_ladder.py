@@ -84,7 +84,7 @@ def test_codes_have_a_ladder_too():
         found["Exact"]
 
 
-def test_nuts_judges_where_nothing_is_exact_and_enumeration_applies_where_all_is_listed():
+def test_unknown_rungs_and_what_is_no_model_are_refused():
     nb = GaussianNaiveBayes(classes=2, features=1)
     with pytest.raises(DataError, match="rungs: expected names of exact"):
         ladder(nb, rungs=["Exact"], x=[[0.0], [1.0]], y=[0, 1])

@@ -27,11 +27,11 @@ def example(cls: type[ProbabilisticModel]) -> ProbabilisticModel:
 def questions(model: ProbabilisticModel) -> list[str]:
     """What the model answers, of all questions about one or two variables of a row, found by asking."""
     line = Factorization(model.joint)
-    rows = [v for v in "xyz" if v in line or v in line.given]
+    rows = [v for v in (*"xyz", "noisy") if v in line or v in line.given]
     asked = [(a, "") for a in rows] + [(f"{a}, {b}", "") for a, b in itertools.combinations(rows, 2)]
     asked += [(a, b) for b, a in itertools.permutations(rows, 2)] + [("w", ""), ("mu", "")]
     code_of_row = torch.zeros(1, 2) if model.approximation == "q(z | x)" else [0]
-    values = {"x": torch.zeros(1, 2), "y": [0], "z": code_of_row}
+    values = {"x": torch.zeros(1, 2), "y": [0], "z": code_of_row, "noisy": torch.zeros(1, 2)}
     answered = []
     for left, right in asked:
         if not set(left.split(", ")) <= set(rows) | set(line):
@@ -56,8 +56,9 @@ def table() -> str:
     for name in sorted(models.__all__):
         model = example(getattr(models, name))
         answers = ", ".join(code(question) for question in questions(model))
-        guide = "none" if hasattr(model, "cross_validated") else "automatic"
-        guide = code(model.approximation) if model.approximation else guide
+        hidden = "automatic" if len(Factorization(model.joint)) > 1 else "nothing is hidden"
+        hidden = "none" if hasattr(model, "cross_validated") else hidden
+        guide = code(model.approximation) if model.approximation else hidden
         lines.append(f"| {code(name)} | {code(model.joint)} | {guide} | {answers} |")
     return "\n".join(lines)
 

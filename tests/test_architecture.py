@@ -25,11 +25,12 @@ LEVELS = {
     "posterior": 4,
     "world": 5,
     "clusters": 6, "imputation": 6, "engine": 6, "fit": 7, "ask": 7, "storage": 7, "testing": 7,
-    "diagnostics": 8, "equivalence": 8, "explanation": 8,
+    "evidence": 8, "equivalence": 8, "explanation": 8,
     "report": 8, "laboratory": 8,
-    "tour": 9, "comparison": 9,
-    "__init__": 10,
-    "__main__": 11,
+    "diagnostics": 9,
+    "tour": 10, "comparison": 10,
+    "__init__": 11,
+    "__main__": 12,
 }  # fmt: skip
 STRANGERS = [("inference", "models"), ("models", "inference"), ("plot", "core"), ("models", "inputs")]
 FILES = sorted(SOURCE.rglob("*.py"))

@@ -7,6 +7,7 @@ from ppl_gen.core import ProbabilisticModel
 from ppl_gen.diagnostics import summary, to_arviz
 from ppl_gen.engine import Importance, LowerBound
 from ppl_gen.equivalence import logistic_equivalent
+from ppl_gen.evidence import Evidence, log_evidence
 from ppl_gen.explanation import explain
 from ppl_gen.fit import fit
 from ppl_gen.imputation import imputed
@@ -39,6 +40,7 @@ __all__ = [
     "ask",
     "to_arviz",
     "summary",
+    "log_evidence",
     "explain",
     "logistic_equivalent",
     "columns_of",
@@ -57,6 +59,7 @@ __all__ = [
     "PyroFit",
     "Answer",
     "Assignments",
+    "Evidence",
     "Factorization",
     "LearningCurves",
     "CalibrationCurve",

@@ -86,12 +86,12 @@ class Answer(Engine):
             if name not in given:
                 raise DataError(f"{name}: does not stand right of the bar in {question}; got a value for it")
         self._values = dict(values)
+        self._choose()
         self._given = self._admit({})
         self._joint = any(
-            not world.sites[name].local for name in self._targets
+            not self._world.sites[name].local for name in self._targets
         )  # all rows tell of it together
         self._has_rows = self._rowed(values)
-        self._above, self._below = self._plan()
         self._how = self._method_name(self._scored_by_draws, bound=True)
         if self._below is not None:
             self._refuse_undense(name for name in given if name in self._below.factors)
@@ -109,6 +109,11 @@ class Answer(Engine):
     def standard_error(self) -> Tensor | None:
         """Monte-Carlo standard error of the last numbers, in their shape; None if they are exact."""
         return self._error
+
+    @property
+    def k_hat(self) -> Tensor | None:
+        """The k-hat of every row's importance weights behind the last numbers; None if there were none."""
+        return self._k_hat
 
     def log_prob(self, *unnamed: Any, **values: Any) -> Tensor:
         """log p(targets | given) in nats, one number for each row.
@@ -219,7 +224,7 @@ class Answer(Engine):
         data = admit(
             world.p, {**self._values, **values}, missing=True, found=world.sites, example=world.example
         )
-        for name in data.seen:
+        for name in () if world.gaps else data.seen:
             if any(name in parents for parents in world.line.values()):
                 raise DataError(
                     f"{name}: other variables depend on it, so its missing cells (NaN) cannot be summed out"

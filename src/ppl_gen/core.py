@@ -33,16 +33,20 @@ class ProbabilisticModel(PyroModule):
     `model` and `guide`, in this order. Conjugate models add ``updated``, ``log_normalizer``, ``marginal``
     (the line of one row with the parameters integrated out) and ``predictive`` (that line's program; the
     parameters in its signature may also be given, and are then not integrated out).
-    ``svi`` holds the settings of `SVI` that suit the model; ``initialize(**data)`` starts the guide. A model
+    A model whose rows' codes have a closed form declares ``inverse``, the joint with its factors the other
+    way round, and ``inverted``, that line's program; ``maximized(**rows)`` are its best parameters. A model
     that keeps its rows adds ``cross_validated(**rows)`` and ``before(prior)``; ``grows`` names the buffers
     whose last dimension follows the rows.
+    ``svi`` holds the settings of `SVI` that suit the model; ``initialize(**data)`` starts the guide.
     """
 
     joint: str = ""
     approximation: str = ""
     marginal: str = ""
     grows: tuple[str, ...] = ()
+    inverse: str = ""
     svi: Mapping[str, Any] = {}
+    instead: str = ""  # where to turn with what this joint cannot answer
 
     def __new__(cls, *args: Any, **kwargs: Any) -> "ProbabilisticModel":
         self: ProbabilisticModel = super().__new__(cls)

@@ -31,7 +31,7 @@ from ppl_gen.errors import (
     Unanswerable,
     Unreliable,
 )
-from ppl_gen.inference.evidence import log_mean_exp, log_mean_exp_error, pareto_k
+from ppl_gen.inference.evidence import log_mean_exp, log_mean_exp_error, multi_sample_bound, pareto_k
 from ppl_gen.inference.guides import Automatic
 from ppl_gen.inference.quadrature import Integral, integrate
 from ppl_gen.inputs import Data
@@ -53,9 +53,21 @@ class Importance:
 
 @dataclass(frozen=True)
 class LowerBound(Importance):
-    """The mean of log weights instead of the log of their mean: never above the truth (Jensen), no k-hat."""
+    """The mean of log weights instead of the log of their mean: never above the truth (Jensen), no k-hat.
+
+    Args:
+        draws, seed: as of `Importance`.
+        k: how many draws are averaged inside the logarithm: 1 gives the ELBO, more the importance-weighted
+            bound (Burda, Grosse and Salakhutdinov 2016), which rises with ``k`` to the truth.
+    """
 
     draws: int = 100
+    k: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.draws % whole("k", self.k) or self.draws < 2 * self.k:
+            raise DataError(f"draws: expected a multiple of k={self.k}, twice it or more, got {self.draws}")
 
 
 @dataclass(frozen=True)
@@ -90,6 +102,7 @@ class Engine:
     _how: str
     _error: Tensor | None
     _halved: float | None = None  # the error of the last quadrature
+    _k_hat: Tensor | None = None
 
     @property
     def probs(self) -> Tensor:
@@ -106,6 +119,20 @@ class Engine:
         factors = line.relevant(targets, known, self._world.coupled)
         below = factors & line.ancestors(given)
         return self._terms(factors, known | targets), (self._terms(below, known) if below & given else None)
+
+    def _choose(self) -> None:
+        """Turn to the inverse of the joint where only that leaves nothing of a row to integrate."""
+        for world in (self._world, self._world.inverse, self._world):
+            self._world = world or self._world
+            self._above, self._below = self._plan()
+            if not (self._above.proposed or (self._below and self._below.proposed)):
+                return
+
+    def _observed(self, data: Data) -> dict[str, Tensor]:
+        """The values of the rows as the program reads them."""
+        if not (self._world.gaps and data.seen):
+            return dict(data.observed)
+        return {name: data.gaps.get(name, value) for name, value in data.observed.items()}
 
     def _terms(self, factors: frozenset[str], clamped: frozenset[str]) -> _Terms:
         world = self._world
@@ -141,7 +168,7 @@ class Engine:
         draws = f"{self.method.draws:,} draws"
         if self._sampled if sampled is None else sampled:
             if bound and isinstance(self.method, LowerBound):  # it bounds log_prob alone
-                return "lower bound"
+                return "lower bound" if self.method.k == 1 else f"lower bound (K = {self.method.k:,})"
             if any(terms.proposed for terms in found) or not self._sampled:
                 return f"importance sampled ({draws})"
             return f"{self._world.who} average ({draws})"
@@ -158,6 +185,7 @@ class Engine:
         sampled = self._sampled if exact is None else not exact
         self._how = self._method_name(sampled, bound)
         self._error = error if sampled else None
+        self._k_hat = k if sampled and not bool(torch.isnan(k).all()) else None
         k = k[~torch.isnan(k)]
         if not sampled or not len(k):
             return
@@ -213,7 +241,7 @@ class Engine:
                     f"use Importance()"
                 )
             top = top if below is None else top - self._evaluate(below, data, base_draws)
-            return top.mean(0), top.std(0) / len(top) ** 0.5, none
+            return *multi_sample_bound(top, self.method.k), none
         if below is None:
             return log_mean_exp(top), log_mean_exp_error(top), none if above.exact else pareto_k(top)
         base = self._evaluate(below, data, base_draws)
@@ -351,7 +379,7 @@ class Engine:
     ) -> tuple[dict[str, Any], Tensor, Tensor]:
         """One run, and its log weight: of each row (summed variables on the left), and shared."""
         proposals, log_q = self._propose(terms, data)
-        clamped = {k: v for k, v in data.observed.items() if k in terms.clamped}
+        clamped = {k: v for k, v in self._observed(data).items() if k in terms.clamped}
         trace = self._trace(terms, {**clamped, **parameters, **proposals}, data, quick)
         shared: Any = torch.zeros((), dtype=log_q.dtype)
         scores: list[Tensor] = []
@@ -437,7 +465,7 @@ class Engine:
 
     def _ancestral(self, data: Data, parameters: Mapping[str, Tensor]) -> dict[str, Any]:
         """One run with only the given values clamped; hidden variables are drawn, not summed out."""
-        return self._trace(replace(self._above, summed=()), {**data.observed, **parameters}, data)
+        return self._trace(replace(self._above, summed=()), {**self._observed(data), **parameters}, data)
 
     def _forward(self, n: int, seed: int | None) -> dict[str, Tensor]:
         """Ancestral sampling: nothing that is given depends on what is drawn."""

@@ -75,6 +75,8 @@ def fit(
     counts = isinstance(method, Exact | MaximumLikelihood)
     if not data and batches is None:
         raise DataError(f"fit needs data named like the variables of {start.joint}")
+    if batches is not None and hasattr(start, "maximized"):
+        raise DataError(f"batches: {type(start).__name__} is fitted to all rows at once; pass them by name")
     if batches is not None and (data or not counts):
         raise DataError(
             "batches: expected no other data beside them, and Exact() or MaximumLikelihood(). A method that "
@@ -94,7 +96,8 @@ def _default(start: ProbabilisticModel, data: Mapping[str, Any]) -> Any:
     hidden = getattr(start, "hidden", "")  # the label that a mixture's closed form would need
     if hasattr(start, "updated") and (not hidden or hidden in data):
         return Exact()
-    return CrossValidation() if hasattr(start, "cross_validated") else SVI()
+    closed = ("cross_validated", CrossValidation), ("maximized", MaximumLikelihood)
+    return next((method() for name, method in closed if hasattr(start, name)), SVI())
 
 
 def _admitted(start: ProbabilisticModel, method: Any, data: Mapping[str, Any]) -> Data:

@@ -13,7 +13,7 @@ def log_prob_seen(fn: Any, value: Tensor, seen: Tensor) -> Tensor:
     """log p of the ``seen`` cells of each row, exact; rows with the same cells missing go together.
 
     Args:
-        fn: a MultivariateNormal or MultivariateStudentT; batch shape (…, n), (…, 1) or ().
+        fn: a MultivariateNormal, of low rank or not, or MultivariateStudentT; batch (…, n), (…, 1) or ().
         value: (…, n, features). seen: (n, features).
 
     Raises:
@@ -24,7 +24,8 @@ def log_prob_seen(fn: Any, value: Tensor, seen: Tensor) -> Tensor:
     >>> bool(torch.isclose(gap, dist.Normal(0., 5.).log_prob(torch.zeros(1))))
     True
     """
-    if not isinstance(fn, dist.MultivariateNormal | dist.MultivariateStudentT) or seen.dim() != 2:
+    known = dist.MultivariateNormal | dist.LowRankMultivariateNormal | dist.MultivariateStudentT
+    if not isinstance(fn, known) or seen.dim() != 2:
         raise DataError(
             "missing cells (NaN) can be summed out of a density that factorises over its cells, of a "
             f"multivariate Normal or Student t; {type(fn).__name__} is none of these"
@@ -48,7 +49,11 @@ def _marginal(fn: Any, pattern: Tensor, rows: Tensor, cells: Tensor) -> Tensor:
 
     if not bool(pattern.any()):  # nothing is seen, and nothing has probability one
         return torch.zeros(torch.broadcast_shapes((*fn.batch_shape[:-1], 1), cells.shape[:-1])).to(cells)
-    loc, factor = of_rows(fn.loc, 1)[..., pattern], of_rows(fn.scale_tril, 2)
+    loc = of_rows(fn.loc, 1)[..., pattern]
+    if isinstance(fn, dist.LowRankMultivariateNormal):
+        weights, noise = of_rows(fn.cov_factor, 2)[..., pattern, :], of_rows(fn.cov_diag, 1)[..., pattern]
+        return dist.LowRankMultivariateNormal(loc, weights, noise, validate_args=False).log_prob(cells)
+    factor = of_rows(fn.scale_tril, 2)
     if not bool(pattern.all()):
         factor = positive_triangle(factor[..., pattern, :].mT)
     if isinstance(fn, dist.MultivariateStudentT):

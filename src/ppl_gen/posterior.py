@@ -2,24 +2,26 @@
 
 import functools
 import html
+import math
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import pyro
 import torch
 from pyro import poutine
 from torch import Tensor
 
 from ppl_gen.checks import whole
-from ppl_gen.core import ProbabilisticModel, Site, arguments, run, variables
+from ppl_gen.core import ProbabilisticModel, Program, Site, arguments, run, variables
 from ppl_gen.errors import DataError, NoEvidence
 from ppl_gen.inference.cross_validation import CrossValidation, note
+from ppl_gen.inference.elbo import log_weights
 from ppl_gen.inference.exact import Exact
 from ppl_gen.inference.guides import Point
 from ppl_gen.inference.maximum_likelihood import MaximumLikelihood
 from ppl_gen.inference.nuts import Draws
-from ppl_gen.inference.svi import estimate_elbo
 from ppl_gen.inputs import Data, admit, may_repeat
 from ppl_gen.isolation import isolated
 from ppl_gen.notation import Factorization
@@ -103,7 +105,7 @@ class Posterior:
             model: Any = self.model
             chosen: ProbabilisticModel = model.before(self.prior)
             return chosen
-        return self.prior if self.guide is None else self.model
+        return self.prior if self.guide is None and self.parameters else self.model
 
     def draw(self, draws: int = 1000, seed: int | None = None) -> dict[str, Tensor]:
         """Draws of the parameters: name -> tensor of shape ``(draws, *shape)``.
@@ -128,6 +130,19 @@ class Posterior:
         if seed is not None:
             self._drawn[draws, seed] = stacked
         return stacked
+
+    def latents_of(self, data: Data) -> Program:
+        """The program that draws the latents of these rows."""
+        if self.guide is not None or not self.model.inverse:
+            return self.latents
+        model: Any = self.model
+        exact = pyro.condition(model.inverted, data={**data.observed, **data.gaps})
+
+        def codes(**values: Any) -> Any:
+            with poutine.block(hide=list(data.observed)):
+                return exact(**arguments(model.inverted, values))
+
+        return codes
 
     def latents(self, **values: Any) -> Any:
         """The program that draws the latents: the guide, or the updated model's own parameters."""
@@ -159,6 +174,19 @@ class Posterior:
         Without ``data`` it is the bound on the log evidence of the data that were fitted; with ``data``,
         of those data under the same guide. For an exact posterior every draw gives the log evidence.
         """
+        total = self.weighted(draws, seed, **data)[0].sum(1)
+        return total.mean().item(), (total.std() / draws**0.5).item() if draws > 1 else math.nan
+
+    def weighted(self, draws: int = 100, seed: int = 0, **data: Any) -> tuple[Tensor, dict[str, Tensor]]:
+        """log p(data, latents) - log q(latents) in nats for draws of the posterior, and the draws by name.
+
+        Their mean is the ELBO, the log of the mean of their exponentials the importance-weighted log
+        evidence. Shape (draws, n), one for each row, where rows have latents of their own alone; else
+        (draws, 1), all rows together. The draws are of the parameters. Data are as in `estimate_elbo`.
+
+        Raises:
+            NoEvidence: draws or a point have no density.
+        """
         whole("draws", draws)
         if isinstance(self.guide, Draws):
             raise NoEvidence(
@@ -173,7 +201,9 @@ class Posterior:
             )
         with isolated(seed):
             values = admit(self.model, data, missing=True) if data else self.fitted_data()
-            return estimate_elbo(self.joint.model, self.latents, values, draws, self.yesterday)
+            latents = self.latents_of(values)
+            found = values.values, values.observed, draws, self.yesterday, values.seen
+            return log_weights(self.joint.model, latents, *found)
 
     def fitted_data(self) -> Data:
         """The data of the last fit.

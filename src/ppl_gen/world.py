@@ -30,6 +30,20 @@ class World:
     who: str = "prior"  # whose draws are averaged
     posterior: Posterior | None = None  # draws the parameters, if the program itself does not
     coupled: tuple[frozenset[str], ...] = ()  # parameters that the posterior makes depend on one another
+    gaps: bool = False  # the program takes NaN for a cell that is missing
+
+    @property
+    def inverse(self) -> "World | None":
+        """The same joint with its factors the other way round, where the model declares that."""
+        if not self.p.inverse or self.program != self.p.model:
+            return None
+        line = Factorization("")
+        line.line = self.p.inverse
+        for name, parents in Factorization(self.p.inverse).items():
+            if name in self.line:
+                line[name] = parents & (self.line.keys() | self.line.given)
+        program: Any = self.p
+        return replace(self, program=program.inverted, line=line, joint=self.p.inverse, gaps=True)
 
     @property
     def drawn(self) -> frozenset[str]:
@@ -72,6 +86,7 @@ def world_of(of: ProbabilisticModel | Posterior, asked: Factor, values: Mapping[
         raise NotGenerated(
             f"{type(p).__name__} is {p.joint}: {name!r} is given, not generated, and "
             f"{', '.join(n for n in asked.left)} depends on it. Put it right of the bar: it can answer {can}."
+            f"{' ' * bool(p.instead)}{p.instead}"
         )
     example = _example(p, line, posterior, values)
     try:

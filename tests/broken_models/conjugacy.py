@@ -4,7 +4,7 @@ import pyro
 import pyro.distributions as dist
 import torch
 
-from ppl_gen.models import GaussianNaiveBayes
+from ppl_gen.models import PPCA, GaussianNaiveBayes
 from tests.broken_models.base import broken
 
 
@@ -120,3 +120,28 @@ class NoMarginalLine(GaussianNaiveBayes):
     """A predictive without its line."""
 
     marginal = ""
+
+
+@broken("inverted.. is another joint", features=3, latent=2)
+class WrongInverse(PPCA):
+    """The codes forget the noise."""
+
+    def inverted(self, n):
+        linear = self.linear()
+        with pyro.plate("data", n):
+            x = pyro.sample("x", linear.rows())
+            pyro.sample("z", linear._replace(variance=2 * linear.variance).codes(x))
+
+
+@broken("no inverse line", features=3, latent=2)
+class NoInverseLine(PPCA):
+    """An inverse without its line."""
+
+    inverse = ""
+
+
+@broken("inverted.. draws 'z' depending on 'x'", features=3, latent=2)
+class WrongInverseLine(PPCA):
+    """The line of the inverse is not what its program does."""
+
+    inverse = "p(x) p(z)"

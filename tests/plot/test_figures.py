@@ -16,7 +16,22 @@ import matplotlib.pyplot as plt
 import xarray
 
 from ppl_gen.errors import DataError
-from ppl_gen.plot import calibration, densities, elbo, images, latent, learning_curves, log_odds, style, svg
+from ppl_gen.plot import (
+    bounds,
+    calibration,
+    densities,
+    elbo,
+    images,
+    kl_terms,
+    ladder,
+    latent,
+    learning_curves,
+    log_odds,
+    reconstructions,
+    style,
+    svg,
+    traversals,
+)
 from ppl_gen.plot.style import INK, PAPER
 
 RNG = np.random.default_rng(0)
@@ -44,6 +59,11 @@ FIGURES: dict[str, Callable[[], Any]] = {
     "densities": lambda: densities(DRAWS),
     "latent": lambda: latent(RNG.normal(size=(60, 5)), np.arange(60) % 10).figure,
     "log odds": lambda: log_odds(["fever", "cough", "(prior)"], torch.tensor([2.1, -0.3, 0.4])).figure,
+    "ladder": lambda: ladder(["exact", "SVI", "NUTS"], [0.0, 3.2, np.nan], [0, 0.2, 0.1], [0, 0.5, 0.1]),
+    "bounds": lambda: bounds([1, 10, 100], [-9, -8, -7.5], [0.2, 0.1, 0.1], log_evidence=-7.4).figure,
+    "kl terms": lambda: kl_terms([2.0, 1.0, 0.001], active=[True, True, False]).figure,
+    "reconstructions": lambda: reconstructions(torch.rand(5, 64), torch.rand(5, 64)).figure,
+    "traversals": lambda: traversals(torch.rand(3, 7, 64)).figure,
     "latent line": lambda: latent(RNG.normal(size=(60, 1))).figure,
 }
 
@@ -157,6 +177,11 @@ def test_densities_read_trees_and_choose() -> None:
         (lambda: densities(DRAWS, parameters=["pi"]), "'pi'"),
         (lambda: densities({"exact": {"w": np.zeros((9, 99))}}), "24"),
         (lambda: latent(np.zeros((3, 2)), [0, 1]), "labels"),
+        (lambda: ladder(["a"], [1.0], [1.0, 2.0], [1.0]), "means"),
+        (lambda: bounds([1, 2], [1.0]), "values"),
+        (lambda: kl_terms([1.0, 2.0], active=[True]), "active"),
+        (lambda: reconstructions(np.zeros((2, 4)), np.zeros((3, 4))), "again"),
+        (lambda: traversals(np.zeros((2, 4))), "grid"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(draw: Callable[[], Any], message: str) -> None:

@@ -1,5 +1,28 @@
 """What is known about a posterior: ArviZ's view of it, and how far to trust it."""
 
 from ppl_gen.diagnostics.arviz_bridge import summary, to_arviz
+from ppl_gen.diagnostics.codes import (
+    ELBOTerms,
+    amortization_gap,
+    elbo_terms,
+    gradient_variance,
+    importance_bounds,
+    reconstruct,
+    traversal,
+)
+from ppl_gen.diagnostics.ladder import Ladder, Rung, ladder
 
-__all__ = ["summary", "to_arviz"]
+__all__ = [
+    "ELBOTerms",
+    "Ladder",
+    "Rung",
+    "amortization_gap",
+    "elbo_terms",
+    "gradient_variance",
+    "importance_bounds",
+    "ladder",
+    "reconstruct",
+    "summary",
+    "to_arviz",
+    "traversal",
+]

@@ -203,7 +203,7 @@ class _Bridge:
     def __init__(self, posterior: Posterior, data: Data, draws: int):
         self.posterior, self.data, self.draws = posterior, data, draws
         # As for the ELBO: a trained model is the joint, with its learned parameters; an exact update is not.
-        self.joint = posterior.joint
+        self.joint, self.latents = posterior.joint, posterior.latents_of(data)
         self.given = {**data.inputs, "n": data.n}
         self.fixed = {name: v for name, v in data.observed.items() if not data.sites[name].local}
         self.plates: int | None = None
@@ -219,8 +219,8 @@ class _Bridge:
         if stored is not None:
             programs = [point(values) for values in stored.thinned(self.draws)]
         else:
-            traces = [run(posterior.latents, data.values) for _ in range(self.draws)]
-            programs = [poutine.replay(posterior.latents, trace=t) for t in traces]
+            traces = [run(self.latents, data.values) for _ in range(self.draws)]
+            programs = [poutine.replay(self.latents, trace=t) for t in traces]
         drawn = [self._draw(program, data.observed) for program in programs]
         likelihood, how = self._log_likelihood(drawn)
         predicted = [self._predict(draw.latents) for draw in drawn]
@@ -313,13 +313,13 @@ class _Bridge:
 
     def _log_likelihood(self, drawn: list[_Draw]) -> tuple[Named, str]:
         """The log likelihood of each row given the parameters alone, (draws, n), and how it was found."""
-        posterior, data = self.posterior, self.data
+        data = self.data
         if drawn[0].log_weights is None:
             hidden = [n for n, s in data.sites.items() if s.local and n not in data.observed and s.levels]
             how = f"{', '.join(hidden)} summed out exactly" if hidden else "exact"
             return _stack(draw.log_rows for draw in drawn), how
         hidden = [name for name in drawn[0].latents if data.sites[name].local]
-        guided = variables(run(posterior.latents, data.values)).values()
+        guided = variables(run(self.latents, data.values)).values()
         if not any(is_local(site) and not isinstance(site["fn"], Delta) for site in guided):
             return {}, f"left out: the guide has no factor of its own for each row's {', '.join(hidden)}"
         shared = [name for name in drawn[0].latents if name not in hidden]
@@ -338,7 +338,7 @@ class _Bridge:
 
     def _inner(self, parameters: Named) -> Tensor:
         """Log weights (INNER, n) of draws of the rows' latents, with the parameters fixed."""
-        latents = pyro.condition(self.posterior.latents, data=parameters)
+        latents = pyro.condition(self.latents, data=parameters)
         known = {**self.data.observed, **parameters}
         weights = [self._draw(latents, known).log_weights for _ in range(INNER)]
         return torch.stack([w for w in weights if w is not None])

@@ -17,6 +17,7 @@ from ppl_gen.distributions.likelihoods import (
     Gaussian,
     Likelihood,
 )
+from ppl_gen.distributions.linear_gaussian import LinearGaussian
 from ppl_gen.distributions.moments import Moments, memberships
 from ppl_gen.distributions.normal_wishart import NormalInverseWishart
 from ppl_gen.distributions.prior import ColumnPriors, Prior
@@ -45,6 +46,7 @@ __all__ = [
     "InverseWishartCholesky",
     "KernelDensity",
     "Likelihood",
+    "LinearGaussian",
     "Moments",
     "NormalGamma",
     "NormalGammaRegression",

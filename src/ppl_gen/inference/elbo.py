@@ -138,6 +138,53 @@ def elbo(
     return bound
 
 
+def log_weights(
+    model: Program,
+    guide: Program | None,
+    values: Values,
+    observed: Values,
+    draws: int,
+    prior: Program | None = None,
+    seen: Values | None = None,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """log p(x, z) - log q(z) of draws of the guide: (draws, n) if rows have latents of their own alone.
+
+    Otherwise (draws, 1), all rows together. The mean over the draws is the ELBO; arguments are as in `elbo`.
+    With them come the latents drawn that rows share: name -> (draws, *shape).
+    """
+    first = terms(model, guide, values, observed, prior=prior)
+    shared = [name for name, site in first.p.items() if not is_local(site) and name not in observed]
+    apart = all(is_local(site) for site in (*first.p.values(), *first.q.values()))
+    found: list[Tensor] = []
+    drawn: list[dict[str, Tensor]] = []
+    for _ in range(draws):
+        tracer = poutine.trace()
+        recorded = _recorded(guide, tracer)
+        if not apart:
+            found.append(elbo(model, recorded, values, observed, 1.0, first.plates, prior, seen)[None])
+        else:
+            p, q, _ = terms(model, recorded, values, observed, first.plates, prior)
+            rows: Any = sum(sum_cells(site, (seen or {}).get(name)) for name, site in p.items())
+            for site in p.values():
+                rows = rows.logsumexp(site["infer"]["_enumerate_dim"], True) if enumerates(site) else rows
+            found.append((rows - sum(sum_cells(site) for site in q.values())).reshape(-1))
+        nodes = tracer.trace.nodes if guide is not None else {}
+        drawn.append({name: nodes[name]["value"] for name in shared if name in nodes})
+    return torch.stack(found), {name: torch.stack([d[name] for d in drawn]) for name in drawn[0]}
+
+
+def _recorded(guide: Program | None, tracer: Any) -> Program | None:
+    """The guide, with its draws left in ``tracer``."""
+    if guide is None:
+        return None
+
+    def program(**values: Any) -> Any:
+        with tracer:
+            return guide(**arguments(guide, values))
+
+    return program
+
+
 def sum_cells(site: Node, seen: Tensor | None = None) -> Tensor:
     """log p of a local site, one number for each row: summed over the plates inside the plate of the rows."""
     value = log_prob(site, seen)

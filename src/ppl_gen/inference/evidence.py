@@ -22,6 +22,25 @@ def log_mean_exp_error(log_weights: Tensor, log_base: Tensor | None = None) -> T
     return ((relative - 1) ** 2).mean(0).sqrt() / math.sqrt(len(log_weights))
 
 
+def multi_sample_bound(log_weights: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The mean of the log of the mean of ``k`` weights, and its standard error: a bound on the log evidence.
+
+    ``k`` = 1 is the ELBO; more draws inside the logarithm bring the bound nearer (Burda, Grosse and
+    Salakhutdinov 2016, Importance weighted autoencoders).
+
+    Args:
+        log_weights: (draws, …); draws beyond a multiple of ``k`` are left out.
+
+    >>> weights = torch.tensor([[1.0], [3.0], [1.0], [3.0]])
+    >>> [round(multi_sample_bound(weights.log(), k)[0].exp().item(), 3) for k in (1, 2)]
+    [1.732, 2.0]
+    """
+    blocks = log_weights[: len(log_weights) // k * k].unflatten(0, (-1, k))
+    each = blocks.logsumexp(1) - math.log(k)
+    error = each.std(0) if len(each) > 1 else torch.full_like(each[0], torch.nan)
+    return each.mean(0), error / len(each) ** 0.5
+
+
 def pareto_k(log_weights: Tensor) -> Tensor:
     """The k-hat of importance weights, one for each column of ``log_weights`` (draws, n).
 

@@ -8,18 +8,58 @@ import pyro
 import torch
 from pyro import poutine
 from pyro.distributions import Delta
+from pyro.distributions.transforms import AffineAutoregressive, AffineTransform, affine_autoregressive
 from pyro.infer import autoguide
 from pyro.nn import PyroModule
 from pyro.poutine.messenger import Messenger
 from torch import Tensor, nn
 from torch.distributions import transform_to
 
-from ppl_gen.core import ProbabilisticModel, Program, Values, arguments, run, variables
+from ppl_gen.core import ProbabilisticModel, Program, Values, arguments, dtype_of, run, variables
 from ppl_gen.errors import DataError
+
+
+class _Autoregressive(AffineAutoregressive):
+    """Pyro's layer, inverted in the type of its numbers."""
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        x = torch.zeros_like(y)
+        for _ in range(y.shape[-1]):  # each pass settles one more dimension
+            mean, log_scale = self.arn(x)
+            log_scale = log_scale.clamp(self.log_scale_min_clip, self.log_scale_max_clip)
+            x = (y - mean) * (-log_scale).exp()
+        self._cached_log_scale = log_scale
+        return x
+
+
+class AutoFlow(autoguide.AutoContinuous):
+    """A Gaussian, bent by two inverse autoregressive layers (Kingma et al. 2016), then scaled and moved.
+
+    It starts where the mean-field guide does, which `pyro.infer.autoguide.AutoIAFNormal` does not.
+    """
+
+    def _setup_prototype(self, *args: Any, **kwargs: Any) -> None:
+        super()._setup_prototype(*args, **kwargs)
+        self.loc = nn.Parameter(self._init_loc())
+        self.log_scale = nn.Parameter(torch.full_like(self.loc, -2.3))
+        deep = 2 if self.latent_dim > 1 else 0
+        layers = [_Autoregressive(affine_autoregressive(self.latent_dim).arn) for _ in range(deep)]
+        for layer in layers:  # each starts as the identity
+            nn.init.zeros_(layer.arn.layers[-1].weight)
+            nn.init.zeros_(layer.arn.layers[-1].bias)
+        self.layers = nn.ModuleList(layers)
+
+    def get_posterior(self, *args: Any, **kwargs: Any) -> Any:
+        """The distribution of all latents as one vector."""
+        last = AffineTransform(self.loc, self.log_scale.exp(), event_dim=1, cache_size=1)
+        base = pyro.distributions.Normal(torch.zeros_like(self.loc), 1.0).to_event(1)
+        return pyro.distributions.TransformedDistribution(base, [*self.layers, last])
+
 
 FAMILIES: dict[str, Callable[..., Any]] = {
     "mean_field": autoguide.AutoNormal,
     "full_rank": autoguide.AutoMultivariateNormal,
+    "flow": AutoFlow,
 }
 
 
@@ -31,7 +71,8 @@ def make_guide(choice: Any, p: ProbabilisticModel, values: Values, observed: Map
     the guide itself.
     """
     if choice is None:
-        if type(p).guide is not ProbabilisticModel.guide:
+        latent = variables(run(p.model, values, observed)).keys() - observed.keys()
+        if type(p).guide is not ProbabilisticModel.guide or not latent:
             return p.guide
         choice = "mean_field"
     if isinstance(choice, str):
@@ -87,11 +128,16 @@ class Automatic(PyroModule):
         takes_start = taken is not None and taken.default not in (None, taken.empty)
         start = autoguide.initialization.init_to_value(values=starts)
         options = {"init_loc_fn": start} if starts and takes_start else {}
-        self.auto = family(latents, **options)
         self.names = tuple(given)
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(dtype_of(p))  # a flow's networks are made in it
+        try:
+            self.auto = family(latents, **options)
+            with torch.no_grad():  # what it remembers of this run is copied with it, and a graph cannot be
+                self.auto(**given)  # builds its parameters
+        finally:
+            torch.set_default_dtype(before)
         self.factorised = isinstance(self.auto, autoguide.AutoNormal)  # its latents are independent
-        with torch.no_grad():  # what it remembers of this run is copied with it, and a graph cannot be
-            self.auto(**given)  # builds its parameters
         self.auto._model = (None,)  # it has served: do not keep the data alive or copy it
 
     def forward(self, **values: Any) -> Any:

@@ -1,11 +1,11 @@
-"""Maximum likelihood in closed form: the conjugate update of a prior that is worth no rows."""
+"""Maximum likelihood in closed form: of a model's own parameters, or by a prior that is worth no rows."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from ppl_gen.core import ProbabilisticModel
+from ppl_gen.core import ProbabilisticModel, run, score, variables
 from ppl_gen.errors import DataError, Unanswerable
 from ppl_gen.inference.exact import chunks, refuse_hidden
 from ppl_gen.inference.guides import Point
@@ -17,8 +17,9 @@ from ppl_gen.inputs import Data
 class MaximumLikelihood:
     """The parameters that make the rows most likely, with the usual smoothing: one point, one pass.
 
-    The rows are counted as `Exact` counts them, from a prior worth no rows, so more rows can be added later
-    and shards merged; the model's own prior plays no part.
+    Where the parameters are variables of the joint, rows are counted as `Exact` counts them, from a prior
+    worth no rows, so more rows can be added later and shards merged; the model's own prior plays no part.
+    A model's own parameters are set, and the log likelihood there is the posterior's ``log_evidence``.
 
     Args:
         smoothing: None is the model's usual one. For Gaussian features, the share of the widest variance
@@ -37,6 +38,8 @@ class MaximumLikelihood:
 
     def fit(self, start: ProbabilisticModel, guide: Point | None, data: Data, prior: Any = None) -> Fitted:
         """Count the rows of ``data`` on top of those that ``guide`` has counted."""
+        if hasattr(start, "maximized"):
+            return _maximized(start, data)
         if not hasattr(start, "point"):
             raise Unanswerable(
                 f"{type(start).__name__} is {start.joint}: it declares no point of maximum likelihood (no "
@@ -60,3 +63,14 @@ class MaximumLikelihood:
                     f"a constant column, leaves {name} undetermined"
                 )
         return Point(counted, found)
+
+
+def _maximized(start: Any, data: Data) -> Fitted:
+    """A model whose parameters are no variables of the joint, at those that make the rows most likely."""
+    with torch.no_grad():
+        after = start.maximized(**data.gaps)
+        trace = variables(run(after.inverted, data.values, data.observed))
+        rows = [score(trace[name]["fn"], value, data.seen.get(name)) for name, value in data.observed.items()]
+        evidence = float(torch.stack(rows).sum())
+    elbo = torch.tensor([evidence], dtype=torch.float64)
+    return Fitted(model=after, guide=None, elbo=elbo, log_evidence=evidence)

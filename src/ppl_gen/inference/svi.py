@@ -34,8 +34,8 @@ class SVI:
         steps: gradient steps, at most [2000].
         learning_rate: of the optimiser, at its highest [0.02].
         batch_size: rows of a minibatch; 0 takes all rows at every step [0].
-        guide: None for the model's own, "mean_field", "full_rank", an AutoGuide class, or any Pyro
-            guide: a module, or a function that may use pyro.param.
+        guide: None for the model's own, "mean_field", "full_rank", "flow" (autoregressive layers), an
+            AutoGuide class, or any Pyro guide: a module, or a function that may use pyro.param.
         particles: draws of the guide averaged in one step.
         optimizer: called as ``optimizer(parameters, lr=learning_rate)``: any class of torch.optim or a
             functools.partial of one [torch.optim.Adam].

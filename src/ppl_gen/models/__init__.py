@@ -1,10 +1,13 @@
 """One joint per file."""
 
+from ppl_gen.models.autoencoder import Autoencoder
 from ppl_gen.models.bernoulli_mixture import BernoulliMixture
 from ppl_gen.models.bernoulli_naive_bayes import BernoulliNaiveBayes
 from ppl_gen.models.categorical_mixture import CategoricalMixture
 from ppl_gen.models.categorical_naive_bayes import CategoricalNaiveBayes
+from ppl_gen.models.denoising_autoencoder import DenoisingAutoencoder
 from ppl_gen.models.discretised_regression import DiscretisedRegression
+from ppl_gen.models.factor_analysis import FactorAnalysis
 from ppl_gen.models.full_gaussian_mixture import FullGaussianMixture, TiedGaussianMixture
 from ppl_gen.models.gaussian_mixture import GaussianMixture
 from ppl_gen.models.gaussian_naive_bayes import GaussianNaiveBayes
@@ -18,6 +21,7 @@ from ppl_gen.models.mixed_naive_bayes import MixedNaiveBayes
 from ppl_gen.models.multinomial_naive_bayes import MultinomialNaiveBayes
 from ppl_gen.models.poisson_mixture import PoissonMixture
 from ppl_gen.models.poisson_naive_bayes import PoissonNaiveBayes
+from ppl_gen.models.ppca import PPCA
 from ppl_gen.models.quadratic_discriminant_analysis import QuadraticDiscriminantAnalysis
 from ppl_gen.models.shared_gaussian_naive_bayes import SharedGaussianNaiveBayes
 from ppl_gen.models.spherical_gaussian_mixture import SphericalGaussianMixture
@@ -25,13 +29,17 @@ from ppl_gen.models.spherical_naive_bayes import SphericalNaiveBayes
 from ppl_gen.models.vae import VAE
 
 __all__ = [
+    "PPCA",
     "VAE",
     "BernoulliMixture",
+    "Autoencoder",
     "BernoulliNaiveBayes",
     "CategoricalMixture",
     "CategoricalNaiveBayes",
     "DiscretisedRegression",
     "FullGaussianMixture",
+    "DenoisingAutoencoder",
+    "FactorAnalysis",
     "GaussianMixture",
     "GaussianNaiveBayes",
     "GaussianRegression",

@@ -13,12 +13,13 @@ from ppl_gen import distributions, inference, models
 from ppl_gen.core import ProbabilisticModel
 from ppl_gen.distributions import Likelihood
 from ppl_gen.errors import ForeignFile
+from ppl_gen.inference import guides
 
 CLASSES: dict[str, type] = {  # the only classes that a file can ask for
     f"{module.__name__}.{name}": value
     for module, kind in (
         (models, ProbabilisticModel), (distributions, Likelihood), (inference, object),
-        (autoguide, autoguide.AutoGuide), (torch.optim, torch.optim.Optimizer),
+        (autoguide, autoguide.AutoGuide), (guides, autoguide.AutoGuide), (torch.optim, torch.optim.Optimizer),
     )
     for name, value in vars(module).items()
     if isinstance(value, type) and issubclass(value, kind)

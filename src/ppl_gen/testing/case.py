@@ -20,8 +20,8 @@ from ppl_gen.inference.elbo import delta
 from ppl_gen.notation import Factorization
 
 Nodes = dict[str, dict[str, Any]]
-SYMBOL = {"model": "p", "guide": "q", "predictive": "p"}
-LINE = {"model": "joint", "guide": "approximation", "predictive": "marginal"}
+SYMBOL = {"model": "p", "guide": "q", "predictive": "p", "inverted": "p"}
+LINE = {"model": "joint", "guide": "approximation", "predictive": "marginal", "inverted": "inverse"}
 
 
 class Case:
@@ -29,7 +29,7 @@ class Case:
 
     def __init__(self, model: ProbabilisticModel, given: Mapping[str, Any]):
         self.name, self.given = type(model).__name__, given
-        self.lines = {"model": model.joint, "guide": model.approximation, "predictive": model.marginal}
+        self.lines = {part: getattr(model, line) for part, line in LINE.items()}
         self.joint, self.q = self.read("model"), self.read("guide")
         self.guided = type(model).guide is not ProbabilisticModel.guide
         try:

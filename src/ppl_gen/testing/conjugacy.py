@@ -222,6 +222,35 @@ def _point(c: Case, counted: Any) -> dict[str, Tensor]:
     return found
 
 
+@torch.no_grad()
+def inverse(c: Case) -> None:
+    """``inverted`` is the joint itself, its factors the other way round: both give every draw one density."""
+    p: Any = c.p
+    if not hasattr(p, "inverted") and not p.inverse:
+        return
+    if not (hasattr(p, "inverted") and p.inverse):
+        has, lacks = ("an inverse line", "inverted()") if p.inverse else ("inverted()", "inverse line")
+        c.refuse(f"there is {has} but no {lacks}", "declare both or neither", "inverted")
+    line = c.read("inverted")
+    nodes = c.run("inverted")
+    check_names(c, "inverted", nodes, line)
+    check_shapes(c, "inverted", nodes)
+    if line.keys() != c.joint.keys():
+        c.refuse("the inverse has other variables than the joint", "name them all in both lines", "inverted")
+    compare(c, "inverted", line, c.values, [c.run("inverted", seed=s) for s in range(4)])
+    totals = []
+    for part in ("model", "inverted"):
+        scores = c.scores(part, c.drawn)
+        totals.append(sum(float(scores[name].sum()) for name in line))
+    if not abs(totals[1] - totals[0]) <= _tolerance(p, totals[0]):
+        c.refuse(
+            f"inverted() is another joint: a draw of model() has log density {totals[0]:.8g} nats there and "
+            f"{totals[1]:.8g} in inverted()",
+            "derive p(x) and p(z | x) again: by Bayes' rule their product is the joint",
+            "inverted",
+        )
+
+
 def _tolerance(p: ProbabilisticModel, size: float) -> float:
     """How far two ways to a number of this size may lie apart."""
     return (1e-8 if dtype_of(p) == torch.float64 else 1e-4) * max(1.0, abs(size))

@@ -78,4 +78,5 @@ CONTRACT: tuple[Callable[[Case], None], ...] = (
     conjugacy.predictive,
     conjugacy.merged,
     conjugacy.point,
+    conjugacy.inverse,
 )

@@ -1,0 +1,176 @@
+"""A Normal code, mapped linearly, with Normal noise: every marginal and conditional has a closed form."""
+
+from typing import NamedTuple
+
+import pyro.distributions as dist
+import torch
+from torch import Tensor
+
+from ppl_gen.distributions.starts import centre_and_spread
+from ppl_gen.errors import DataError
+from ppl_gen.missing import log_prob_seen
+
+
+class LinearGaussian(NamedTuple):
+    """``x = loc + weights z + noise`` with ``z ~ N(0, I)`` and noise of its own for every feature.
+
+    ``loc`` (features,), ``weights`` (features, latent) and ``variance`` (features,) of the noise.
+    References: Tipping and Bishop 1999, Probabilistic principal component analysis; Bishop 2006, 12.2.
+
+    >>> one = torch.ones(2, 1, dtype=torch.float64)
+    >>> linear = LinearGaussian(torch.zeros(2).double(), one, one[:, 0])
+    >>> linear.codes(torch.tensor([[3., 3.], [3., torch.nan]]).double()).mean.round(decimals=6).tolist()
+    [[2.0], [1.5]]
+    """
+
+    loc: Tensor
+    weights: Tensor
+    variance: Tensor
+
+    def rows(self) -> dist.LowRankMultivariateNormal:
+        """p(x), the code integrated out: N(loc, weights weightsᵀ + diag(variance))."""
+        return dist.LowRankMultivariateNormal(self.loc, self.weights, self.variance)
+
+    def rows_given(self, z: Tensor) -> dist.Independent:
+        """p(x | z) of codes ``z`` (n, latent)."""
+        return dist.Normal(self.loc + z @ self.weights.T, self.variance.sqrt()).to_event(1)
+
+    def codes(self, x: Tensor) -> dist.MultivariateNormal:
+        """p(z | x) of rows ``x`` (n, features); missing cells (NaN) are summed out."""
+        eye = torch.eye(self.weights.shape[1], dtype=self.weights.dtype)
+        seen = ~x.isnan()
+        scaled = self.weights / self.variance[:, None]
+        if bool(seen.all()):
+            precision = eye + self.weights.T @ scaled
+        else:
+            each = scaled[:, :, None] * self.weights[:, None, :]
+            precision = eye + (seen.to(x.dtype) @ each.flatten(1)).unflatten(1, eye.shape)
+        pull = torch.where(seen, x - self.loc, 0.0) @ scaled
+        loc = torch.cholesky_solve(pull[..., None], torch.linalg.cholesky(precision))[..., 0]
+        return dist.MultivariateNormal(loc, precision_matrix=precision)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """log p(x) in nats of each row; missing cells (NaN) are summed out."""
+        return log_prob_seen(self.rows(), x, ~x.isnan())
+
+    def rotated(self) -> "LinearGaussian":
+        """The same p(x) with codes along the principal axes, the longest first: uncorrelated given x."""
+        root = self.variance.sqrt()[:, None]
+        left, lengths, _ = torch.linalg.svd(self.weights / root, full_matrices=False)
+        largest = left.abs().argmax(0)
+        sign = left.gather(0, largest[None]).sign()  # a column and its negative are one solution
+        return self._replace(weights=root * left * sign * lengths)
+
+    @classmethod
+    def principal(cls, x: Tensor, latent: int, variance: Tensor | None = None) -> "LinearGaussian":
+        """Maximum likelihood with one variance for all features: Tipping and Bishop 1999, section 3.2.
+
+        Args:
+            x: (n, features), no cell missing. latent: the length of a code.
+            variance: of the noise, if it is known; directions that vary less get no weight.
+
+        Raises:
+            DataError: the rows lie in a space of ``latent`` dimensions, so that no noise is left.
+        """
+        loc = x.mean(0)
+        _, lengths, axes = torch.linalg.svd(x - loc, full_matrices=False)
+        spectrum = torch.zeros_like(loc)
+        spectrum[: len(lengths)] = lengths.square() / len(x)
+        rest = spectrum[latent:].sum() / max(1, len(loc) - latent) if variance is None else variance
+        _refuse_noiseless(rest, spectrum.sum(), latent)
+        length = (spectrum[:latent] - rest).clamp(min=0).sqrt()
+        weights = torch.zeros(len(loc), latent, dtype=x.dtype)
+        weights[:, : len(axes)] = axes[:latent].T * length[: len(axes)]
+        return cls(loc, weights, rest.expand_as(loc).clone()).rotated()
+
+    @classmethod
+    def factors(cls, x: Tensor, latent: int, steps: int = 500) -> "LinearGaussian":
+        """Maximum likelihood with a variance for each feature: Jöreskog 1967, L-BFGS on the noise alone.
+
+        Given the noise, the best weights are the principal axes of the rows in its units.
+        """
+        loc = x.mean(0)
+        x, spread = x - loc, x.std(0, correction=0)
+        _refuse_noiseless(spread.min().square(), spread.max().square(), latent)
+        scatter = (x / spread).T @ (x / spread) / len(x)
+        log_noise = torch.full_like(loc, -0.5).requires_grad_()
+        optimiser = torch.optim.LBFGS(
+            [log_noise], max_iter=steps, tolerance_grad=1e-10, tolerance_change=1e-14,
+            line_search_fn="strong_wolfe",
+        )  # fmt: skip
+
+        def negative_log_likelihood() -> Tensor:
+            optimiser.zero_grad()
+            root = log_noise.clamp(min=_LEAST).mul(-0.5).exp()
+            spectrum = torch.linalg.eigvalsh(root[:, None] * scatter * root)
+            top = spectrum[-latent:].clamp(min=1)
+            value = 0.5 * (log_noise.clamp(min=_LEAST).sum() + spectrum.sum() - (top - top.log() - 1).sum())
+            value.backward()
+            return value
+
+        with torch.enable_grad():
+            optimiser.step(negative_log_likelihood)
+        noise = log_noise.detach().clamp(min=_LEAST).exp()
+        spectrum, axes = torch.linalg.eigh(noise.rsqrt()[:, None] * scatter * noise.rsqrt())
+        length = (spectrum[-latent:] - 1).clamp(min=0).sqrt()
+        weights = (spread * noise.sqrt())[:, None] * axes[:, -latent:] * length
+        return cls(loc, weights, noise * spread.square()).rotated()
+
+    @classmethod
+    def start(cls, x: Tensor, latent: int) -> "LinearGaussian":
+        """Half of each feature's variance as noise, and weights at random, by torch's generator."""
+        loc, spread = centre_and_spread(x)
+        weights = torch.randn(x.shape[1], latent, dtype=x.dtype) * (0.5 / latent) ** 0.5
+        return cls(loc, weights * spread[:, None], 0.5 * spread.square())
+
+    def em(
+        self,
+        x: Tensor,
+        tied: bool,
+        variance: Tensor | None = None,
+        tolerance: float = 1e-9,
+        steps: int = 2000,
+    ) -> "LinearGaussian":
+        """Maximum likelihood by expectation maximisation, missing cells and all: Rubin and Thayer 1982.
+
+        Args:
+            x: (n, features) with NaN where a cell is missing.
+            tied: one variance for all features. variance: if it is known.
+            tolerance: nats a row that a step must gain to go on. steps: at most.
+        """
+        here, before = self, self.log_prob(x).mean()
+        for _ in range(steps):
+            here = here.improved(x, tied, variance)
+            now = here.log_prob(x).mean()
+            if now - before < tolerance:
+                break
+            before = now
+        return here.rotated()
+
+    def improved(self, x: Tensor, tied: bool, variance: Tensor | None = None) -> "LinearGaussian":
+        """One step of `em`: every feature's regression on the codes, as they are expected."""
+        seen = ~x.isnan()
+        code = self.codes(x)
+        mean = torch.cat([code.mean, torch.ones_like(x[:, :1])], 1)
+        square = mean[:, :, None] * mean[:, None, :]
+        square[:, :-1, :-1] += code.covariance_matrix
+        away, there = torch.where(seen, x - self.loc, 0.0), seen.to(x.dtype)
+        left = (there.T @ square.flatten(1)).unflatten(1, square.shape[1:])
+        right = away.T @ mean
+        found = torch.linalg.solve(left, right)
+        rest = away.square().sum(0) - (found * right).sum(1)
+        rest, count = (rest.sum(), there.sum()) if tied else (rest, there.sum(0))
+        noise = (rest / count).clamp(min=torch.finfo(x.dtype).tiny).expand_as(self.loc)
+        noise = (noise if variance is None else variance.expand_as(noise)).clone()
+        return LinearGaussian(self.loc + found[:, -1], found[:, :-1], noise)
+
+
+_LEAST = -14.0  # log of the least share of a feature's variance that is noise (Heywood's case has none)
+
+
+def _refuse_noiseless(noise: Tensor, total: Tensor, latent: int) -> None:
+    if not noise > 1e-12 * total:
+        raise DataError(
+            f"x: expected more noise than {float(noise):.3g} beyond {latent} latent dimensions: the rows are "
+            f"too few, or some features are constant or copies of others; take fewer dimensions"
+        )

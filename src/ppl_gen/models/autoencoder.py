@@ -1,0 +1,71 @@
+"""The autoencoder: a code that reconstructs the row, and no distribution over codes."""
+
+from collections.abc import Sequence
+
+import pyro
+import pyro.distributions as dist
+import torch
+from torch import Tensor, nn
+
+from ppl_gen.checks import whole
+from ppl_gen.core import ProbabilisticModel
+from ppl_gen.networks import check_network, mlp
+
+
+class Autoencoder(ProbabilisticModel):
+    """Autoencoder (Hinton and Salakhutdinov 2006): what a VAE is without its p(z).
+
+    ``x`` (n, features) is the row, and ``noisy`` (n, features) what is encoded: x itself, or, in a
+    `DenoisingAutoencoder`, x with noise. Its ELBO is minus half the squared reconstruction error, up to a
+    constant. It cannot be asked p(x): no p(z) says which codes are likely, so nothing can be drawn or scored.
+
+    Args:
+        features, latent: sizes. hidden: sizes of the encoder's hidden layers; the decoder has them reversed.
+        encoder, decoder: any modules instead: (n, features) -> (n, latent) and back.
+        seed: decides the networks' initial weights.
+
+    >>> from ppl_gen import SVI, ask, fit
+    >>> x = torch.randn(20, 3)
+    >>> posterior = fit(Autoencoder(features=3, latent=2), SVI(steps=5), x=x, noisy=x)
+    >>> ask(posterior, "p(x | noisy)", noisy=x).mean.shape, posterior.model.encode(x).shape
+    (torch.Size([20, 3]), torch.Size([20, 2]))
+    """
+
+    joint = "p(x | noisy)"
+    svi = {"steps": 2000, "learning_rate": 1e-3, "batch_size": 100}
+    instead = (
+        "It has no p(z), so that no code is more likely than another: ask a VAE, which has one, for p(x)."
+    )
+
+    def __init__(
+        self,
+        features: int,
+        latent: int,
+        *,
+        hidden: Sequence[int] = (64,),
+        encoder: nn.Module | None = None,
+        decoder: nn.Module | None = None,
+        seed: int = 0,
+    ):
+        super().__init__()
+        self.features, self.latent = whole("features", features), whole("latent", latent)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.encoder = encoder or mlp(features, hidden, latent)
+            self.decoder = decoder or mlp(latent, list(hidden)[::-1], features)
+        check_network("encoder", self.encoder, features, latent)
+        check_network("decoder", self.decoder, latent, features)
+
+    def model(self, noisy: Tensor) -> Tensor:
+        with pyro.plate("data", len(noisy)):
+            return pyro.sample("x", dist.Normal(self.decode(self.encode(noisy)), 1.0).to_event(1))
+
+    def encode(self, x: Tensor) -> Tensor:
+        """The codes (n, latent) of rows."""
+        code: Tensor = self.encoder(x)
+        return code
+
+    def decode(self, z: Tensor) -> Tensor:
+        """The rows (n, features) of codes."""
+        row: Tensor = self.decoder(z)
+        return row

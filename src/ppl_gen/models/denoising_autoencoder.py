@@ -1,0 +1,37 @@
+"""The denoising autoencoder: the row from a noisy copy of it, and with that the slope of log p."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ppl_gen.checks import positive
+from ppl_gen.models.autoencoder import Autoencoder
+
+
+class DenoisingAutoencoder(Autoencoder):
+    """Denoising autoencoder (Vincent et al. 2008), for Normal noise of standard deviation ``noise``.
+
+    Fit it to rows and their corrupted copies, ``fit(model, x=x, noisy=model.corrupted(x))``. It has no p(x)
+    either, but it knows where log p rises: the way from a noisy row to its reconstruction (`slope`).
+
+    >>> model = DenoisingAutoencoder(features=3, latent=2, noise=0.5)
+    >>> model.corrupted(torch.zeros(4, 3)).shape, model.slope(torch.zeros(4, 3)).shape
+    (torch.Size([4, 3]), torch.Size([4, 3]))
+    """
+
+    def __init__(self, features: int, latent: int, *, noise: float = 0.5, **networks: Any):
+        super().__init__(features, latent, **networks)
+        self.noise = positive("noise", noise)
+
+    def corrupted(self, x: Tensor, seed: int = 0) -> Tensor:
+        """The rows with noise."""
+        generator = torch.Generator().manual_seed(seed)
+        return x + self.noise * torch.randn(x.shape, generator=generator, dtype=x.dtype)
+
+    def slope(self, x: Tensor) -> Tensor:
+        """The gradient of log p at rows, p the density of noisy rows: Alain and Bengio 2014.
+
+        Tweedie's formula: (E[x | noisy] - noisy) / noise², with the reconstruction for the expectation.
+        """
+        return (self.decode(self.encode(x)) - x) / self.noise**2

@@ -1,0 +1,164 @@
+"""Figures of approximations and of codes. Each takes arrays, never a model."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ppl_gen.errors import DataError
+from ppl_gen.plot.figures import _array, _axes, _colour, _nats, _number, _numbers, _panels, images
+from ppl_gen.plot.style import MARKERS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LEAST = 1e-3  # what lies below is drawn there: on a log scale there is no zero
+
+
+def ladder(names: Sequence[str], gaps: Any, means: Any, sds: Any) -> "Figure":
+    """Methods one below the other: how far each bound lies below the log evidence, and its errors.
+
+    Args:
+        names: of the methods.
+        gaps: log evidence less bound, in nats; nan where a method has no bound.
+        means, sds: errors of posterior means, in standard deviations, and relative errors of those.
+
+    >>> ladder(["exact", "SVI"], [0.0, 2.5], [0.0, 0.1], [0.0, 0.4]).axes[0].get_xlabel()
+    'nats below the log evidence'
+    """
+    rows = np.arange(len(names))
+    columns = [np.asarray(_array(v), dtype=float) for v in (gaps, means, sds)]
+    for name, column in zip(("gaps", "means", "sds"), columns, strict=True):
+        if column.shape != rows.shape:
+            raise DataError(f"{name}: expected one for each of {len(names)} names, got shape {column.shape}")
+    figure, (left, right) = _panels(1, 2, (7.4, 0.9 + 0.34 * len(names)))
+    shown = (
+        (left, ((columns[0], ""),), "nats below the log evidence"),
+        (
+            right,
+            ((columns[1], "means (in sds)"), (columns[2], "sds (fraction)")),
+            "error of the posterior's …",
+        ),
+    )
+    for ax, series, label in shown:
+        for i, (values, name) in enumerate(series):
+            at = np.maximum(values, LEAST)
+            ax.plot(
+                at,
+                rows + (0.13 if i else -0.13) * (ax is right),
+                MARKERS[i],
+                color=_colour(i + (ax is right)),
+                label=name,
+                markersize=6,
+            )
+            if ax is left:
+                for place, row, value in zip(at, rows, values, strict=True):
+                    if np.isfinite(value):
+                        text = _number(value, ",.2f") if abs(value) >= 0.005 else "0"
+                        look: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 9}
+                        ax.annotate(text, (float(place), float(row)), (7, 0), **look)
+        finite = np.concatenate([values[np.isfinite(values)] for values, _ in series])
+        ax.set_xscale("log")
+        ax.set_xlim(LEAST / 1.5, 8 * max([1.0, *finite]))
+        ax.xaxis.set_major_formatter(lambda value, _: f"≤ {LEAST:g}" if value <= LEAST else f"{value:,g}")
+        ax.set_ylim(len(names) - 0.5, -0.5)
+        ax.set_yticks(rows, list(names) if ax is left else [""] * len(names))
+        ax.set_xlabel(label)
+        ax.minorticks_off()
+    right.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
+    left.set_label(f"bounds of {', '.join(names)}")
+    right.set_label("errors of posterior means and standard deviations")
+    return figure
+
+
+def bounds(
+    k: Any, values: Any, errors: Any = None, *, log_evidence: float | None = None, ax: "Axes | None" = None
+) -> "Axes":
+    """Importance-weighted bounds against the draws inside the logarithm, rising to the log evidence.
+
+    Args:
+        k: numbers of draws; 1 is the ELBO.
+        values: the bounds in nats, and their standard errors, drawn as bars of two.
+        log_evidence: where it is known.
+
+    >>> bounds([1, 10], [-9.0, -8.5], log_evidence=-8.4).get_xlabel()
+    'draws inside the logarithm, K'
+    """
+    x, y = _numbers("k", k, 1), _numbers("values", values, 1)
+    if x.shape != y.shape:
+        raise DataError(f"values: expected one for each of {len(x)} k, got {len(y)}")
+    ax = _axes(ax)
+    error = None if errors is None else 2 * _numbers("errors", errors, 1)
+    ax.errorbar(x, y, error, color=_colour(0), marker="o", markersize=4.5, capsize=2, elinewidth=1.2)
+    ax.set_xscale("log")
+    ax.set_xticks(x, [f"{value:,.0f}" for value in x])
+    ax.minorticks_off()
+    if log_evidence is not None:
+        ax.axhline(log_evidence, color=_colour(1), linewidth=1.4)
+        ax.annotate(
+            f"log evidence {_nats(log_evidence)}", (0, log_evidence), (2, 3), textcoords="offset points",
+            xycoords=ax.get_yaxis_transform(), va="bottom", color=_colour(1),
+        )  # fmt: skip
+        low, high = ax.get_ylim()
+        ax.set_ylim(low, high + 0.08 * (high - low))
+    ax.yaxis.set_major_formatter(lambda value, _: _number(value))
+    ax.set_label("importance-weighted bounds")
+    ax.set_xlabel("draws inside the logarithm, K")
+    ax.set_ylabel("bound (nats)")
+    return ax
+
+
+def kl_terms(kl: Any, *, active: Any = None, ax: "Axes | None" = None) -> "Axes":
+    """What the code costs, dimension by dimension: the mean KL divergence of q(z | x) from the prior.
+
+    Args:
+        kl: nats a row, (latent,). active: which dimensions carry information; the others are pale.
+
+    >>> kl_terms([2.0, 0.01]).get_ylabel()
+    'KL (nats a row)'
+    """
+    values = _numbers("kl", kl, 1)
+    alive = np.ones(len(values), bool) if active is None else np.asarray(_array(active)).astype(bool)
+    if alive.shape != values.shape:
+        raise DataError(f"active: expected {len(values)}, one for each dimension, got shape {alive.shape}")
+    ax = _axes(ax)
+    for i, (value, on) in enumerate(zip(values, alive, strict=True)):
+        ax.bar(i, value, width=0.7, color=_colour(0), alpha=1.0 if on else 0.35)
+    ax.set_xticks(range(len(values))[:: max(1, len(values) // 12)])
+    ax.grid(axis="x", visible=False)
+    ax.set_label(f"KL of {len(values)} latent dimensions, {int(alive.sum())} of them active")
+    ax.set_xlabel("dimension of z")
+    ax.set_ylabel("KL (nats a row)")
+    return ax
+
+
+def reconstructions(
+    x: Any, again: Any, *, shape: tuple[int, int] = (8, 8), ax: "Axes | None" = None
+) -> "Axes":
+    """Rows above, what their codes are decoded to below.
+
+    >>> reconstructions(np.eye(4)[:2], np.eye(4)[:2], shape=(2, 2)).images[0].get_array().shape
+    (5, 5)
+    """
+    above, below = _numbers("x", x, 2), _numbers("again", again, 2)
+    if above.shape != below.shape:
+        raise DataError(f"again: expected shape {above.shape}, as x, got {below.shape}")
+    ax = images(np.concatenate([above, below]), shape=shape, columns=len(above), ax=ax)
+    ax.set_label(f"{len(above)} pictures, and below each its reconstruction")
+    return ax
+
+
+def traversals(grid: Any, *, shape: tuple[int, int] = (8, 8), ax: "Axes | None" = None) -> "Axes":
+    """One row for each latent dimension: the decoded means as that code moves and the others stay.
+
+    Args:
+        grid: (dimensions, steps, pixels), such as `diagnostics.traversal` gives.
+
+    >>> traversals(np.zeros((3, 5, 4)), shape=(2, 2)).get_label()
+    '3 latent dimensions, 5 steps each'
+    """
+    values = _numbers("grid", grid, 3)
+    ax = images(values.reshape(-1, values.shape[2]), shape=shape, columns=values.shape[1], ax=ax)
+    ax.set_label(f"{len(values)} latent dimensions, {values.shape[1]} steps each")
+    return ax

@@ -1,0 +1,166 @@
+"""log_evidence: closed forms, enumeration, importance weights, and every bound below the truth."""
+
+import math
+
+import pytest
+import torch
+from torch.distributions import MultivariateNormal
+
+from ppl_gen import (
+    NUTS,
+    SVI,
+    Factorization,
+    Importance,
+    LowerBound,
+    MaximumLikelihood,
+    ask,
+    fit,
+    log_evidence,
+    models,
+)
+from ppl_gen.data import iris, wine
+from ppl_gen.distributions import Gaussian
+from ppl_gen.errors import DataError, NoEvidence
+from ppl_gen.inference.evidence import log_mean_exp, log_mean_exp_error, multi_sample_bound
+from ppl_gen.models import PPCA, VAE, FactorAnalysis, GaussianMixture, GaussianNaiveBayes, LogisticRegression
+from tests.readme import example
+
+EXACT = [
+    getattr(models, name)
+    for name in models.__all__
+    if hasattr(getattr(models, name), "updated") or hasattr(getattr(models, name), "maximized")
+]
+
+
+def rows_of(model, n=12):
+    """Every variable of some rows, as the model itself draws them."""
+    line = Factorization(model.joint)
+    given = {name: torch.randn(n, 2, generator=torch.Generator().manual_seed(0)) for name in line.given}
+    names = [name for name in line if name in "xyz" and not (hasattr(model, "maximized") and name == "z")]
+    bar = f" | {', '.join(given)}" if given else ""
+    drawn = ask(model, f"p({', '.join(names)}{bar})", **given).sample(None if given else n, seed=3)
+    drawn = drawn if len(names) > 1 else {names[0]: drawn}
+    shaped = {name: v.reshape(n, *v.shape[1 if given else 2 :]) if given else v for name, v in drawn.items()}
+    return {**given, **{name: v.reshape(n, -1) if name == "x" else v.flatten() for name, v in shaped.items()}}
+
+
+@pytest.mark.parametrize("cls", EXACT, ids=lambda cls: cls.__name__)
+def test_bounds_rise_to_the_evidence_and_never_above(cls):
+    """Must-show: ELBO <= IWAE-K, which never falls with K on nested draws, <= exact within 5 errors."""
+    model = example(cls)
+    data = rows_of(model)
+    posterior = fit(model, SVI(steps=150), **data)
+    exact = log_evidence(posterior.model if not posterior.parameters else model, **data)
+    assert exact.how == "closed form"
+    assert exact.standard_error is None
+    weights = posterior.weighted(512, seed=1)[0]
+    total = weights.sum(1, keepdim=True)
+    found = [multi_sample_bound(total, k) for k in (1, 2, 4, 8, 16)]
+    values = torch.stack([value for value, _ in found]).flatten()
+    assert (values.diff() >= -1e-9).all()
+    assert values[-1] > values[0]  # the guide is not exact: K matters
+    for value, error in found:
+        assert value.item() <= exact.total + 5 * error.item()
+    if exact.rows is not None:
+        assert weights.shape[1] == len(exact.rows)
+        for k in (1, 16):
+            value, error = multi_sample_bound(weights, k)
+            assert (value <= exact.rows + 5 * error + 1e-9).all()
+
+
+@pytest.mark.parametrize("cls", [PPCA, FactorAnalysis])
+def test_importance_weights_find_the_closed_form(cls):
+    x = wine().standardized().x[:60, :5]
+    posterior = fit(cls(5, 2), SVI(steps=400), x=x)
+    exact = log_evidence(posterior)
+    loc, w, variance = (v.detach() for v in posterior.model.linear())
+    dense = MultivariateNormal(loc, w @ w.T + variance.diag()).log_prob(x)
+    torch.testing.assert_close(exact.rows, dense, rtol=1e-9, atol=1e-9)
+    assert exact.total == pytest.approx(dense.sum().item(), rel=1e-12)
+    elbo = log_evidence(posterior, LowerBound(draws=400))
+    tighter = log_evidence(posterior, LowerBound(draws=400, k=20))
+    assert elbo.total < tighter.total < exact.total + 5 * tighter.standard_error
+    assert elbo.total < exact.total - 5 * elbo.standard_error  # which an ELBO that ignores q would not be
+    weights, _ = posterior.weighted(1000, seed=2)
+    found, spread = log_mean_exp(weights), log_mean_exp_error(weights)
+    assert ((found - exact.rows).abs() < 6 * spread + 0.02).all()  # one row in 60 errs by more than 6: 1e-7
+    bound, error = posterior.estimate_elbo(400)
+    assert elbo.total == pytest.approx(bound)
+    assert abs(elbo.standard_error / error - 1) < 0.5
+
+
+def test_a_conjugate_models_evidence_is_estimated_by_its_guide():
+    data = iris()
+    model = GaussianNaiveBayes(classes=3, features=4)
+    svi = fit(model, SVI(steps=400), x=data.x, y=data.y)
+    exact = log_evidence(model, x=data.x, y=data.y)
+    assert exact.total == pytest.approx(fit(model, x=data.x, y=data.y).log_evidence)
+    logs = svi.weighted(400)[0]
+    bound = logs.mean().item()
+    weighted = (logs.logsumexp(0) - math.log(400)).item()
+    assert bound < weighted < exact.total + 1
+    assert log_evidence(svi).how == "closed form"
+    assert log_evidence(svi, x=data.x, y=data.y).total == pytest.approx(exact.total)
+
+
+def test_hidden_labels_are_enumerated_and_guides_weighted():
+    x = iris().x[:40]
+    posterior = fit(GaussianMixture(components=2, features=4), SVI(steps=200), x=x)
+    found = log_evidence(posterior, Importance(draws=200, seed=1))
+    assert found.how.startswith("importance sampled (200 draws, k-hat")
+    assert found.rows is None
+    assert found.k_hat.shape == (1,)
+    bound, error = posterior.estimate_elbo(200)
+    assert found.total > bound - 5 * error
+    vae = fit(VAE(features=4, latent=1, likelihood=Gaussian()), SVI(steps=20), x=x)
+    by_row = log_evidence(vae, Importance(draws=200))
+    assert by_row.rows.shape == by_row.row_errors.shape == by_row.k_hat.shape == (40,)
+    assert by_row.total == pytest.approx(by_row.rows.sum().item(), rel=1e-5)
+    assert by_row.standard_error == pytest.approx(by_row.row_errors.square().sum().sqrt().item(), rel=1e-5)
+    assert "importance sampled" in str(by_row)
+
+
+def test_missing_cells_are_left_out():
+    x = wine().standardized().x[:30, :4].clone()
+    posterior = fit(PPCA(4, 2), x=x)
+    x[3, 1] = x[7] = float("nan")
+    found = log_evidence(posterior, x=x)
+    assert found.rows[7] == 0
+    loc, w, variance = (v.detach() for v in posterior.model.linear())
+    seen = [0, 2, 3]
+    part = MultivariateNormal(loc[seen], (w @ w.T + variance.diag())[seen][:, seen]).log_prob(x[3, seen])
+    assert found.rows[3].item() == pytest.approx(part.item(), rel=1e-10)
+
+
+def test_what_has_no_evidence_says_so():
+    data = iris()
+    lr = LogisticRegression(classes=3, features=4)
+    with pytest.raises(NoEvidence, match="Fit it first"):
+        log_evidence(lr, x=data.x, y=data.y)
+    nuts = fit(lr, NUTS(draws=5, warmup=5, chains=1), x=data.x, y=data.y)
+    with pytest.raises(NoEvidence, match="no density"):
+        log_evidence(nuts)
+    point = fit(GaussianNaiveBayes(3, 4), MaximumLikelihood(), x=data.x, y=data.y)
+    with pytest.raises(NoEvidence, match="maximum likelihood"):
+        log_evidence(point, LowerBound())
+    with pytest.raises(DataError, match="needs data named like"):
+        log_evidence(lr)
+    with pytest.raises(DataError, match="expected a ProbabilisticModel or a Posterior"):
+        log_evidence(3)
+    with pytest.raises(DataError, match="draws: expected a multiple of k=3"):
+        LowerBound(draws=100, k=3)
+
+
+def test_lower_bounds_of_answers_rise_with_k():
+    x = iris().x[:30]
+    vae = fit(VAE(features=4, latent=2, likelihood=Gaussian()), SVI(steps=200), x=x)
+    answers = [ask(vae, "p(x)", LowerBound(draws=640, k=k)) for k in (1, 8, 64)]
+    values = torch.stack([answer.log_prob(x=x) for answer in answers])
+    assert (values.diff(dim=0) > -1e-4).all()  # the same draws, in nested blocks
+    assert values[2].sum() > values[0].sum()
+    assert [answer.how for answer in answers] == [
+        "lower bound",
+        "lower bound (K = 8)",
+        "lower bound (K = 64)",
+    ]
+    assert (answers[1].standard_error > 0).all()

@@ -415,6 +415,7 @@ def fitted(name):
     }[name]()
 
 
+@pytest.mark.filterwarnings("ignore::ppl_gen.errors.Unreliable")  # thirty draws are few
 @pytest.mark.parametrize("name", ["naive Bayes", "mixture", "regression", "mean field"])
 def test_the_draws_are_vectorised_and_the_loop_agrees(name, monkeypatch):
     post, question = fitted(name)
@@ -429,6 +430,7 @@ def test_the_draws_are_vectorised_and_the_loop_agrees(name, monkeypatch):
     assert len(calls) == 31
 
 
+@pytest.mark.filterwarnings("ignore::ppl_gen.errors.Unreliable")  # thirty draws are few
 def test_chunks_change_nothing(monkeypatch):
     post, question = fitted("mixture")
     once = ask(post, question, Importance(draws=30), x=NEW)

@@ -3,10 +3,15 @@
 import pytest
 import torch
 
-from ppl_gen import ask, fit, logistic_equivalent
+from ppl_gen import MaximumLikelihood, ask, fit, logistic_equivalent
 from ppl_gen.data import iris
 from ppl_gen.errors import DataError, Unanswerable
-from ppl_gen.models import GaussianNaiveBayes, LogisticRegression, MixedNaiveBayes
+from ppl_gen.models import (
+    GaussianNaiveBayes,
+    LogisticRegression,
+    MixedNaiveBayes,
+    SharedGaussianNaiveBayes,
+)
 from tests.models.naive_bayes import MODELS, draw, parameters
 
 LINEAR = ["shared", "bernoulli", "multinomial", "poisson"]
@@ -70,3 +75,18 @@ def test_what_is_not_linear_is_refused():
         logistic_equivalent(MODELS["bernoulli"](), pi=torch.ones(3) / 3)
     with pytest.raises((Unanswerable, DataError)):
         logistic_equivalent(LogisticRegression(classes=2, features=2))
+
+
+@pytest.mark.parametrize("offset", [0.0, 2e3, 1e5, 1e8])
+def test_features_far_from_zero_lose_no_digits(offset):
+    """At an offset, x itself has fewer digits left: the bound is what those of the logit can be."""
+    x = torch.randn(200, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) + offset
+    y = (x[:, 0] > offset).long()
+    posterior = fit(SharedGaussianNaiveBayes(classes=2, features=2), MaximumLikelihood(), x=x, y=y)
+    twin = logistic_equivalent(posterior)
+    truth = ask(posterior, "p(y | x)", x=x).probs.logit()[:, 1]
+    logits = twin.logits(x)
+    near = truth.abs() < 20  # further out, a probability has not the digits to hold the logit against
+    assert near.sum() > 50
+    bound = 1e-8 + 64 * 2.3e-16 * offset * twin.weights.abs().sum()
+    assert ((logits[:, 1] - logits[:, 0]) - truth)[near].abs().amax() < bound

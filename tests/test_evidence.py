@@ -46,7 +46,7 @@ def rows_of(model, n=12):
 
 @pytest.mark.parametrize("cls", EXACT, ids=lambda cls: cls.__name__)
 def test_bounds_rise_to_the_evidence_and_never_above(cls):
-    """Must-show: ELBO <= IWAE-K, which never falls with K on nested draws, <= exact within 5 errors."""
+    """ELBO <= IWAE-K, which never falls with K on nested draws, <= exact within 5 errors."""
     model = example(cls)
     data = rows_of(model)
     posterior = fit(model, SVI(steps=150), **data)
@@ -103,6 +103,7 @@ def test_a_conjugate_models_evidence_is_estimated_by_its_guide():
     assert log_evidence(svi, x=data.x, y=data.y).total == pytest.approx(exact.total)
 
 
+@pytest.mark.filterwarnings("ignore::ppl_gen.errors.Unreliable")  # of few steps and draws
 def test_hidden_labels_are_enumerated_and_guides_weighted():
     x = iris().x[:40]
     posterior = fit(GaussianMixture(components=2, features=4), SVI(steps=200), x=x)

@@ -29,8 +29,15 @@ def test_the_tour_of_the_verbs_runs(tmp_path, monkeypatch, capsys):
     assert 0 < float(printed[2]) < 50  # an ELBO lies below the evidence, and not far
 
 
+def test_a_data_frame_is_fitted_as_shown(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    exec(BLOCKS[0], names)
+    exec(BLOCKS[2], names)
+
+
 def test_a_model_of_ones_own_runs():
-    exec(BLOCKS[2], {})
+    exec(BLOCKS[3], {})
 
 
 def test_the_comparison_of_the_shell_block_runs(tmp_path, monkeypatch, capsys):
@@ -45,4 +52,4 @@ def test_the_comparison_of_the_shell_block_runs(tmp_path, monkeypatch, capsys):
 
 
 def test_every_python_block_is_run():
-    assert len(BLOCKS) == 3
+    assert len(BLOCKS) == 4

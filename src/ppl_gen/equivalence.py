@@ -31,9 +31,9 @@ def logistic_equivalent(of: ProbabilisticModel | Posterior, /, **parameters: Any
     """The softmax regression that a naive Bayes with known parameters equals (Ng and Jordan 2002).
 
     Where the log odds of the classes are linear in x (a Gaussian whose variances the classes share,
-    Bernoulli, multinomial, Poisson), weights and intercepts are the log odds' slopes and their value at
-    x = 0. They are found by asking the joint there and one step along each feature; rows drawn from the
-    joint check that the log odds are linear indeed.
+    Bernoulli, multinomial, Poisson), weights are the log odds' slopes. They are found by asking the joint at
+    one place (zero for counts, else amid the rows that the joint draws, where no digits are lost) and one
+    step from it along each feature; those rows check that the log odds are linear indeed.
 
     Args:
         of: the model, or a posterior, whose parameters' means then stand for those not given.
@@ -65,22 +65,26 @@ def logistic_equivalent(of: ProbabilisticModel | Posterior, /, **parameters: Any
         raise DataError(
             f"{absent[0]}: not given; a model needs all of {', '.join(names)}, or pass a posterior"
         )
-    classes, features = sites["y"].levels, sites["x"].event_shape[0]
+    classes = sites["y"].levels
     joint = ask(model, f"p(x, y | {', '.join(names)})", **parameters)
 
     def scores(x: Tensor) -> Tensor:
         each = joint.log_prob(x=x.repeat(classes, 1), y=torch.arange(classes).repeat_interleave(len(x)))
         return each.unflatten(0, (classes, -1)).T
 
-    steps = torch.cat([torch.zeros(1, features), torch.eye(features)]).to(dtype_of(model))
-    found = scores(steps)
+    rows = joint.sample(64, seed=0)["x"].to(dtype_of(model))
+    counts = (rows == rows.round()).all(0)  # of each column
+    centre, step = torch.where(counts, 0.0, rows.mean(0)), torch.where(counts, 1.0, rows.std(0))
+    found = scores(torch.cat([centre[None], centre + step.diag()]))
     found = found - found[:, :1]  # what all classes have in common drops out
-    twin = SoftmaxRegression(found[1:] - found[0], found[0])
-    rows = torch.cat([joint.sample(64, seed=0)["x"], steps])
+    weights = (found[1:] - found[0]) / step[:, None]
+    twin = SoftmaxRegression(weights, found[0] - centre @ weights)
     truth = scores(rows)
-    off = (twin.logits(rows) - (truth - truth[:, :1])).abs().amax()
-    size = 1 + truth.abs().amax() + (rows.abs() @ twin.weights.abs()).amax()
-    if not bool(off <= 1e-9 * size):
+    away = (rows - centre) @ weights
+    off = (found[0] + away - (truth - truth[:, :1])).abs().amax()
+    size = 1e-9 * (1 + truth.abs().amax() + away.abs().amax())
+    digits = 16 * torch.finfo(rows.dtype).eps * (rows.abs() @ weights.abs()).amax()  # that x itself has lost
+    if not bool(off <= size + digits):
         raise Unanswerable(
             f"the log odds of {type(model).__name__} are no linear function of x (they miss one by {off:.3g} "
             f"nats), so no logistic regression on x equals it. Classes with variances of their own bend them."

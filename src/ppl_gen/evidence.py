@@ -15,6 +15,7 @@ from ppl_gen.errors import DataError, NoEvidence
 from ppl_gen.fit import fit
 from ppl_gen.inference import Exact
 from ppl_gen.inference.evidence import log_mean_exp, log_mean_exp_error, multi_sample_bound, pareto_k
+from ppl_gen.inference.exact import uncounted
 from ppl_gen.inputs import Data, admit
 from ppl_gen.isolation import isolated
 from ppl_gen.notation import Factorization
@@ -98,7 +99,7 @@ def log_evidence(
         return _by_row(of, p, method, values)
     if posterior is not None and not data and posterior.evidence is not None:
         return Evidence(posterior.evidence, None, "closed form")
-    if hasattr(p, "updated") and not _hidden(values):
+    if hasattr(p, "updated") and not uncounted(p, values):
         everything = {**values.inputs, **values.observed, **values.gaps}
         return Evidence(fit(p, Exact(), **everything).log_evidence, None, "closed form")
     if posterior is None:
@@ -107,10 +108,6 @@ def log_evidence(
             f"prior, and few draws of it are near the data. Fit it first: log_evidence(fit(model, SVI(), …))."
         )
     return _weighted(posterior, method or Importance(), data)
-
-
-def _hidden(values: Data) -> list[str]:
-    return [name for name, site in values.sites.items() if site.local and name not in values.observed]
 
 
 def _by_row(

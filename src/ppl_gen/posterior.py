@@ -194,7 +194,7 @@ class Posterior:
                 f"Exact(), Laplace() or SVI() give one for the same model."
             )
         if self.point:
-            raise NoEvidence("a point has no ELBO: log q of it is infinite. Use SVI().")
+            raise NoEvidence(f"{self.guide.what} has no ELBO: log q of it is infinite. Use SVI().")
         if isinstance(self.method, CrossValidation):
             raise NoEvidence(
                 "there is no ELBO, since there is no evidence to bound: see posterior.model.leave_one_out"

@@ -84,7 +84,11 @@ class Encoder:
         unknown = np.flatnonzero(np.isnan(numbers) & column.notna().to_numpy())
         if len(unknown):
             known, row = ", ".join(map(repr, codes)), unknown[0]
-            raise DataError(f"{name}: expected one of {known}, got {cells.iloc[row]!r} in row {row}")
+            raise DataError(
+                f"{name}: expected one of {known}, got {cells.iloc[row]!r} in row {row}. Declare further "
+                f"categories before columns_of: frame[{name!r}].astype(pandas.CategoricalDtype([…])); they "
+                f"get their prior mass"
+            )
         return numbers
 
     def __repr__(self) -> str:

@@ -125,4 +125,4 @@ def test_refusals():
     with pytest.raises(Unanswerable, match="MAP finds parameters that rows share; every row of VAE"):
         fit(VAE(features=2, latent=1), MAP(), x=torch.zeros(3, 2))
     with pytest.raises(DataError, match="newton: expected a whole number"):
-        MAP(newton=0)
+        MAP(newton=-1)

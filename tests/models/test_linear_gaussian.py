@@ -182,7 +182,7 @@ def test_missing_cells_are_fitted_by_em(cls):
 
 @BOTH
 def test_elbo_under_the_exact_guide_is_the_evidence(cls):
-    """Must-show: not for one draw does it differ, whatever the parameters."""
+    """Not for one draw does it differ, whatever the parameters."""
     p = known(cls, seed=4)
     x = ask(p, "p(x)").sample(20, seed=0)
     posterior = fit(cls(5, 2), x=x)

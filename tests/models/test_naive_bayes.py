@@ -293,7 +293,8 @@ def test_generates_rows_that_it_may_learn_from(name):
     rows = ask(posterior, "p(x | y)", y=1).sample(5, seed=0)
     assert rows.shape == (5, x.shape[1])
     fit(posterior, x=rows, y=[1] * 5)
-    assert ask(posterior, "p(x | y)", y=1).mean.shape == (x.shape[1],)
+    if name != "mixed":  # codes of categories have no mean
+        assert ask(posterior, "p(x | y)", y=1).mean.shape == (x.shape[1],)
 
 
 def test_a_category_never_seen_keeps_its_prior_mass():

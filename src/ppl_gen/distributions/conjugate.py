@@ -59,9 +59,11 @@ class Dirichlet(NamedTuple):
         a = self.concentration
         return (a.lgamma().sum(-1) - a.sum(-1).lgamma()).sum()
 
-    def predictive(self) -> dist.Categorical:
-        """The next category, pi integrated out."""
-        return dist.Categorical(self.concentration / self.concentration.sum(-1, keepdim=True))
+    def predictive(self, pi: Tensor | None = None) -> dist.Categorical:
+        """The next category, pi integrated out unless it is given."""
+        return dist.Categorical(
+            self.concentration / self.concentration.sum(-1, keepdim=True) if pi is None else pi
+        )
 
 
 class NormalGamma(NamedTuple):

@@ -57,16 +57,19 @@ class Exact:
         return Fitted(model=after, guide=None, elbo=elbo, log_evidence=evidence)
 
 
-def refuse_hidden(method: Any, p: ProbabilisticModel, data: Data) -> None:
-    """Counting needs every variable of every row, and the class of each."""
+def uncounted(p: ProbabilisticModel, data: Data) -> list[str]:
+    """The variables of the rows that the closed form asks for, and that the data lack."""
     update: Any = getattr(p, "cross_validated", None) or getattr(p, "updated", p.model)
     asked = inspect.signature(update).parameters
-    hidden = sorted(
-        n for n, site in data.sites.items() if site.local and n in asked and n not in data.observed
-    )
+    return sorted(n for n, site in data.sites.items() if site.local and n in asked and n not in data.observed)
+
+
+def refuse_hidden(method: Any, p: ProbabilisticModel, data: Data) -> None:
+    """Counting needs every variable of every row, and the class of each."""
+    hidden = uncounted(p, data)
     if hidden:
         sums = not hasattr(p, "cross_validated") and all(data.sites[name].levels for name in hidden)
-        svi = ", or use SVI(), which sums discrete variables out." if sums else "."
+        svi = ", or use SVI(), which sums discrete variables out." if sums else ""
         raise Unanswerable(
             f"{type(method).__name__} needs every row's {', '.join(hidden)}: {type(p).__name__} is "
             f"{p.joint}. Pass {hidden[0]}=…{svi}"

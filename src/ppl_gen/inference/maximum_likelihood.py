@@ -58,10 +58,10 @@ class MaximumLikelihood:
         found = counted.point(**options)
         for name, value in found.items():
             if not bool(torch.isfinite(value).all()):
-                raise DataError(
-                    f"smoothing: expected more than {self.smoothing!r} here, since a class without rows, or "
-                    f"a constant column, leaves {name} undetermined"
-                )
+                open_ = f"a class without rows, or a constant column, leaves {name} undetermined"
+                if self.smoothing == 0:
+                    raise DataError(f"smoothing: expected more than 0 here, since {open_}")
+                raise DataError(f"{open_}: leave it out, or use Exact(), whose prior decides it")
         return Point(counted, found)
 
 

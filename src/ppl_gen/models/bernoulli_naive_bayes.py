@@ -74,9 +74,9 @@ class BernoulliNaiveBayes(Conjugate):
         """The parameters of largest likelihood, each count of a cell raised by ``smoothing``."""
         return {"pi": self.family("classes").point(), "theta": self.family("features").point(smoothing)}
 
-    def predictive(self, n: int) -> Tensor:
-        """One row with the parameters integrated out: coins of the expected probabilities."""
+    def predictive(self, n: int, pi: Tensor | None = None) -> Tensor:
+        """One row with the parameters integrated out. ``pi`` may be given."""
         theta = self.family("features").predictive().probs
         with pyro.plate("data", n):
-            y = pyro.sample("y", self.family("classes").predictive())
+            y = pyro.sample("y", self.family("classes").predictive(pi))
             return pyro.sample("x", dist.Bernoulli(theta[y]).to_event(1))

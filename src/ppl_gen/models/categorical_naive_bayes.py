@@ -89,11 +89,11 @@ class CategoricalNaiveBayes(Conjugate):
         """The parameters of largest likelihood, each count of a cell raised by ``smoothing``."""
         return {"pi": self.family("classes").point(), "theta": self.family("features").point(smoothing)}
 
-    def predictive(self, n: int) -> Tensor:
-        """One row with the parameters integrated out: dice of the expected probabilities."""
+    def predictive(self, n: int, pi: Tensor | None = None) -> Tensor:
+        """One row with the parameters integrated out. ``pi`` may be given."""
         theta = self.family("features").predictive().probs
         with pyro.plate("data", n):
-            y = pyro.sample("y", self.family("classes").predictive())
+            y = pyro.sample("y", self.family("classes").predictive(pi))
             return pyro.sample("x", ColumnCategorical(theta[y], self.levels).to_event(1))
 
     def hint(self, name: str) -> str:

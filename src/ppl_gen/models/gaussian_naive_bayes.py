@@ -98,7 +98,7 @@ class GaussianNaiveBayes(Conjugate):
 
     def predictive(self, n: int, pi: Tensor | None = None) -> Tensor:
         """One row with the parameters integrated out: a Student-t naive Bayes. ``pi`` may be given."""
-        classes, t = self.family("classes").predictive(), self.family("features").predictive()
+        t = self.family("features").predictive()
         with pyro.plate("data", n):
-            y = pyro.sample("y", classes if pi is None else dist.Categorical(pi))
+            y = pyro.sample("y", self.family("classes").predictive(pi))
             return pyro.sample("x", dist.StudentT(t.df[y], t.loc[y], t.scale[y]).to_event(1))

@@ -73,7 +73,7 @@ class KernelNaiveBayes(ProbabilisticModel):
         empty = self.counts == 0
         values = Values(torch.where(empty[..., None], self.loc[..., None], self.values), self.counts + empty)
         h = torch.where(empty, self.scale, self.bandwidth)
-        classes = Dirichlet(self.concentration).predictive() if pi is None else dist.Categorical(pi)
+        classes = Dirichlet(self.concentration).predictive(pi)
         with pyro.plate("data", n):
             y = pyro.sample("y", classes)
             return pyro.sample("x", KernelDensity(values, h, y).to_event(1))

@@ -103,8 +103,8 @@ class MixedNaiveBayes(Conjugate):
         values, constants = super().expected()
         return values, [constants[0], self.columns.together(constants[1:])]
 
-    def predictive(self, n: int) -> Tensor:
-        """One row with the parameters integrated out, each column by its family."""
+    def predictive(self, n: int, pi: Tensor | None = None) -> Tensor:
+        """One row with the parameters integrated out. ``pi`` may be given."""
         with pyro.plate("data", n):
-            y = pyro.sample("y", self.family("classes").predictive())
+            y = pyro.sample("y", self.family("classes").predictive(pi))
             return pyro.sample("x", self.columns.predictive(y).to_event(1))

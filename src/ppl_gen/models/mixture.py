@@ -36,10 +36,10 @@ class Mixture(Conjugate):
         with Renamed():
             super().guide()
 
-    def predictive(self, n: int) -> Tensor:
-        """One row with the parameters integrated out."""
+    def predictive(self, n: int, pi: Tensor | None = None) -> Tensor:
+        """One row with the parameters integrated out. ``pi`` may be given."""
         with Renamed():
-            value: Tensor = super().predictive(n)
+            value: Tensor = super().predictive(n, pi)
             return value
 
     def updated(self, x: Tensor, z: Tensor) -> Self:

@@ -11,7 +11,7 @@ from torch.distributions import constraints
 
 from ppl_gen.checks import hyperparameter, whole
 from ppl_gen.core import Conjugate
-from ppl_gen.distributions import CountVector, Dirichlet, DirichletGamma, memberships
+from ppl_gen.distributions import CountVector, Dirichlet, DirichletGamma, filled, memberships
 
 
 class MultinomialNaiveBayes(Conjugate):
@@ -81,7 +81,7 @@ class MultinomialNaiveBayes(Conjugate):
             pyro.sample("theta", dist.Dirichlet(self.q_pseudocount))
 
     def initialize(self, x: Tensor, **_: Tensor) -> None:
-        self.length = x.sum(1).mean().clamp(min=0.1)
+        self.length = filled(x).sum(1).mean().clamp(min=0.1)
 
     def updated(self, x: Tensor, y: Tensor) -> Self:
         """The same model with the posterior's hyperparameters: counts of each class, and all totals."""
@@ -94,8 +94,8 @@ class MultinomialNaiveBayes(Conjugate):
         theta = Dirichlet(self.pseudocount).point(smoothing)
         return {"pi": self.family("classes").point(), "lam": self.shape / self.rate, "theta": theta}
 
-    def predictive(self, n: int) -> Tensor:
-        """One row with the parameters integrated out: Dirichlet-multinomials of one common length."""
+    def predictive(self, n: int, pi: Tensor | None = None) -> Tensor:
+        """One row with the parameters integrated out. ``pi`` may be given."""
         with pyro.plate("data", n):
-            y = pyro.sample("y", self.family("classes").predictive())
+            y = pyro.sample("y", self.family("classes").predictive(pi))
             return pyro.sample("x", CountVector(self.pseudocount[y], self.shape, self.rate))

@@ -79,8 +79,8 @@ class PoissonNaiveBayes(Conjugate):
         """The parameters of largest likelihood, each total of a cell raised by ``smoothing``."""
         return {"pi": self.family("classes").point(), "lam": self.family("features").point(smoothing)}
 
-    def predictive(self, n: int) -> Tensor:
-        """One row with the parameters integrated out: negative binomials."""
+    def predictive(self, n: int, pi: Tensor | None = None) -> Tensor:
+        """One row with the parameters integrated out: negative binomials. ``pi`` may be given."""
         with pyro.plate("data", n):
-            y = pyro.sample("y", self.family("classes").predictive())
+            y = pyro.sample("y", self.family("classes").predictive(pi))
             return pyro.sample("x", dist.GammaPoisson(self.shape[y], self.rate[y]).to_event(1))

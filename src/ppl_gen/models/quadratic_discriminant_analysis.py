@@ -98,11 +98,11 @@ class QuadraticDiscriminantAnalysis(Conjugate):
         mu, sigma = self.family("features").point(smoothing)
         return {"pi": self.family("classes").point(), "sigma": sigma, "mu": mu}
 
-    def predictive(self, n: int) -> Tensor:
-        """One row with the parameters integrated out: multivariate Student t."""
+    def predictive(self, n: int, pi: Tensor | None = None) -> Tensor:
+        """One row with the parameters integrated out: multivariate Student t. ``pi`` may be given."""
         t = self.family("features").predictive()
         with pyro.plate("data", n):
-            y = pyro.sample("y", self.family("classes").predictive())
+            y = pyro.sample("y", self.family("classes").predictive(pi))
             return pyro.sample("x", dist.MultivariateStudentT(t.df[y], t.loc[y], t.scale_tril[y]))
 
     def _q_features(self) -> NormalInverseWishart:

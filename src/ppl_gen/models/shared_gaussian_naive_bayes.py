@@ -98,9 +98,9 @@ class SharedGaussianNaiveBayes(Conjugate):
         mu, tau = self.family("features").point(smoothing)
         return {"pi": self.family("classes").point(), "tau": tau, "mu": mu}
 
-    def predictive(self, n: int) -> Tensor:
-        """One row with the parameters integrated out: a Student-t naive Bayes."""
+    def predictive(self, n: int, pi: Tensor | None = None) -> Tensor:
+        """One row with the parameters integrated out: a Student-t naive Bayes. ``pi`` may be given."""
         t = self.family("features").predictive()
         with pyro.plate("data", n):
-            y = pyro.sample("y", self.family("classes").predictive())
+            y = pyro.sample("y", self.family("classes").predictive(pi))
             return pyro.sample("x", dist.StudentT(t.df[y], t.loc[y], t.scale[y]).to_event(1))

@@ -50,7 +50,7 @@ def assignments(model: ProbabilisticModel, /, largest: int = 1 << 14, **data: An
     >>> from ppl_gen.models import BernoulliMixture
     >>> found = assignments(BernoulliMixture(components=2, features=1), x=[[1.0], [0.0]])
     >>> round(found.log_evidence, 6), [round(p, 6) for p in found.log_probs.exp().tolist()]
-    (-1.504077, [0.25, 0.25, 0.25, 0.25])
+    (-1.637609, [0.285714, 0.214286, 0.214286, 0.285714])
     """
     admitted = admit(model, data, missing=True)
     labels = HiddenLabels(assignments, model, admitted, admitted.n)

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import torch
 from pyro.poutine.messenger import Messenger
-from torch import Tensor, nn
+from torch import Tensor
 
 from ppl_gen.core import Conjugate
 from ppl_gen.distributions import centre_and_spread, filled, kmeans_plus_plus
@@ -58,8 +58,10 @@ class Mixture(Conjugate):
             for name, value in self._start(self.updated(rows, nearest)).items():
                 place, own = name.rpartition(".")[::2]
                 owner, q = self.get_submodule(place), f"q_{own}"
-                free = q in dict(owner.named_parameters(recurse=False))
-                setattr(owner, q, nn.Parameter(value) if free else value)
+                if q in dict(owner.named_parameters(recurse=False)):
+                    getattr(owner, q).copy_(value)
+                else:  # constrained
+                    setattr(owner, q, value)
 
     def _start(self, after: Self) -> dict[str, Tensor]:
         """The guide's parameters that stand for the hyperparameters of ``after``, in the guide's units."""

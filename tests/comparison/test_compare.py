@@ -268,8 +268,9 @@ def test_verdicts():
 
 def test_a_lead_of_the_curves_is_reconciled_with_a_verdict_that_is_open():
     leaning = curves([0.3, 0.2, 0.1], [0.3, 0.2, 0.05])
-    why = f"That lead of {LR} is one on these rows: the curves average 4 splits that share them"
-    assert why in Verdict.of(measured(0.2, 0.2), leaning).change
+    said = Verdict.of(measured(0.2, 0.2), leaning).change
+    assert f"That lead of {LR} is one on these very rows: the curves average 4 splits of them" in said
+    assert "leave it open who is ahead in error and log loss." in said
     assert "That lead" not in Verdict.of(measured(0.3, 0.1), leaning).change
     assert "That lead" not in Verdict.of(measured(0.2, 0.2), LEVEL).change
 

@@ -36,8 +36,8 @@ def report(f: Findings) -> Report:
     ]  # fmt: skip
     for side in (NB, LR):
         over = measured.value("over-confidence", side)
-        how = "less" if over < 0 else "more"
-        glance.append((points(abs(over)), f"percentage points {how} sure than right: {side}"))
+        how = "less sure than" if over < 0 else "more sure than" if over > 0 else "between sure and"
+        glance.append((points(abs(over)), f"percentage points {how} right: {side}"))
     notice = "A quick run: few repeats, so the intervals are wide." if f.quick else ""
     sections = [introduced(), scores(f), sizes(f), reasons(f), apart(f), table(f), joints(f)]
     return Report(
@@ -140,7 +140,8 @@ def sizes(f: Findings) -> Section:
     parts.append(
         Table(head, rows, "Means with 95 % intervals.", (0, 1, 2, 3, 4), fold="The curves in numbers")
     )
-    return Section(curves.verdict("error").split(";")[0].rstrip("."), parts)
+    first = curves.verdict("error").split(";")[0].rstrip(".")
+    return Section(f"Over splits of these rows: {first[:1].lower()}{first[1:]}", parts)
 
 
 def columns_table(study: Study) -> Table:

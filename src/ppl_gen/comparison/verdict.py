@@ -127,13 +127,15 @@ def _change(curves: LearningCurves) -> str:
 
 def _reconciled(measured: Measured, curves: LearningCurves) -> str:
     """Why the curves may name a leader where the whole table leaves it open; "" if they do not."""
-    leads = {curves.ahead(score)[-1] for score in SCORES if not measured.ahead(score)} - {""}
-    if len(leads) != 1:
+    leads = {score: curves.ahead(score)[-1] for score in SCORES if not measured.ahead(score)}
+    leads = {score: side for score, side in leads.items() if side}
+    if not leads:
         return ""
     return (
-        f" That lead of {leads.pop()} is one on these rows: the curves average {curves.repeats} splits that "
-        "share them, and their intervals leave out what other rows of the same kind would change, which the "
-        "intervals above allow for and which keeps it too close to call."
+        f" That lead of {' and '.join(dict.fromkeys(leads.values()))} is one on these very rows: the curves "
+        f"average {curves.repeats} splits of them, so their intervals leave out what other rows of the same "
+        "kind would change. The intervals above allow for that, and leave it open who is ahead in "
+        f"{' and '.join(leads)}."
     )
 
 

@@ -81,7 +81,7 @@ def apart(f: Findings) -> Section:
             "decision with its probability.", numbers=(0,),
         ))  # fmt: skip
     for gap in f.rests_on_gaps:
-        number, lacks = f.study.numbers[int(held.rows[gap.place])], " and ".join(gap.columns)
+        number, lacks = f.study.numbers[int(held.rows[gap.place])], ", ".join(gap.columns)
         parts.append(
             f"Beware of row {number:,}: there logistic regression decides by its indicators of what is "
             f"missing ({lacks}), learned from the few rows with such gaps. If they showed none, it would "
@@ -96,9 +96,10 @@ def apart(f: Findings) -> Section:
             ("column", "value", "log odds"),
             [*((name, known[name], signed(v)) for name, v in odds),
              ("total", "", signed(why.total))],
-            f"Why naive Bayes takes row {f.study.numbers[int(held.rows[place])]:,} for {why.chosen} rather "
-            f"than {why.rival}, as logistic regression does: log odds of each column, in nats; above zero "
-            f"they speak for {why.chosen}, and a missing cell says nothing. (prior): the classes' shares.",
+            f"Why naive Bayes takes row {f.study.numbers[int(held.rows[place])]:,} for {why.chosen} and not "
+            f"for {why.rival}, which logistic regression takes it for: log odds of each column, in nats. "
+            f"Above zero they speak for {why.chosen}; a missing cell says nothing. (prior): the classes' "
+            "shares.",
             numbers=(1, 2),
         ))  # fmt: skip
     return Section(f"They decide {share} of the rows differently", parts)

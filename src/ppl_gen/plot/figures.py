@@ -426,11 +426,6 @@ def _panels(rows: int, columns: int, size: tuple[float, float] | None = None) ->
 
     size = size or ((2.1 * columns + 0.4, 1.7 * rows + 0.5) if rows * columns > 1 else (5.0, 3.2))
     figure, panels = plt.subplots(rows, columns, figsize=size, squeeze=False)
-    for ax in panels.flat:
-        (
-            ax.xaxis.get_major_ticks(1),
-            ax.yaxis.get_major_ticks(1),
-        )  # later ones, made outside `style`, copy them
     return figure, list(panels.flat)
 
 

@@ -266,6 +266,12 @@ def test_verdicts():
     assert split.pick == "both"
 
 
+def test_no_error_is_below_zero():
+    rare = measured(0.0025, 0.0).each["error"][NB]  # one row in 400: Student's interval alone would be
+    assert (rare.value, rare.low) == (0.0025, 0.0)
+    assert rare.high > rare.value
+
+
 def test_a_lead_of_the_curves_is_reconciled_with_a_verdict_that_is_open():
     leaning = curves([0.3, 0.2, 0.1], [0.3, 0.2, 0.05])
     said = Verdict.of(measured(0.2, 0.2), leaning).change

@@ -26,6 +26,11 @@ class Estimate:
         """1 or -1 if the interval lies on one side of zero, else 0."""
         return int(self.low > 0) - int(self.high < 0)
 
+    @property
+    def positive(self) -> "Estimate":
+        """Of what cannot lie below zero: nor does its interval."""
+        return Estimate(self.value, max(self.low, 0.0), self.high)
+
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
@@ -77,9 +82,8 @@ class HeldOut:
         value = torch.tensor(errors(torch.arange(n)), dtype=torch.float64)
         draws = [errors(torch.randint(n, (n,), generator=generator)) for _ in range(RESAMPLES)]
         drawn = torch.tensor(draws, dtype=torch.float64)
-        each = {name: _about(value[i], drawn[:, i]) for i, name in enumerate(self.log_probs)}
-        positive = {name: Estimate(e.value, max(e.low, 0.0), e.high) for name, e in each.items()}
-        return positive, _about(value[0] - value[1], drawn[:, 0] - drawn[:, 1])
+        each = {name: _about(value[i], drawn[:, i]).positive for i, name in enumerate(self.log_probs)}
+        return each, _about(value[0] - value[1], drawn[:, 0] - drawn[:, 1])
 
 
 def mean_of(values: Tensor) -> Estimate:

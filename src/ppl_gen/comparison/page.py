@@ -134,7 +134,7 @@ def sizes(f: Findings) -> Section:
         for score in SCORES:
             for side in (NB, LR):
                 here = frame[(frame.rows == size) & (frame.score == score) & (frame.model == side)].iloc[0]
-                cells.append(shown(Estimate(here["mean"], here["low"], here["high"]), unit[score]))
+                cells.append(shown(Estimate(here["mean"], here["low"], here["high"]).positive, unit[score]))
         rows.append(cells)
     head = ("rows", *(f"{score}, {side}" for score in SCORES for side in (NB, LR)))
     parts.append(

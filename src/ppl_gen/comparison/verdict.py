@@ -30,6 +30,7 @@ class Measured:
         """Error, log loss, expected calibration error and over-confidence."""
         rows = {"error": held.wrong, "log loss": held.log_loss, "over-confidence": held.excess}
         each = {score: {side: mean_of(of(side)) for side in (NB, LR)} for score, of in rows.items()}
+        each |= {score: {side: e.positive for side, e in each[score].items()} for score in SCORES}
         difference = {score: mean_of(of(NB) - of(LR)) for score, of in rows.items()}
         calibration, apart = held.calibration_errors(seed)
         return cls(

@@ -29,7 +29,7 @@ def test_every_file_of_a_model_reads_in_the_same_order(model):
     assert order == sorted(order, key=own.index)
     assert issubclass(model, ProbabilisticModel)
     Factorization(model.joint), Factorization(model.approximation, "q")
-    assert list(inspect.signature(model.model).parameters)[1:] in (["n"], ["x"])
+    assert list(inspect.signature(model.model).parameters)[1:] in (["n"], ["x"], ["y"])
 
 
 @pytest.mark.parametrize("data", [iris(), wine(), breast_cancer()], ids=lambda d: d.name)

@@ -1,6 +1,7 @@
 """Densities and conjugate families that Pyro lacks."""
 
 from ppl_gen.distributions.categories import ColumnCategorical, ColumnDirichlet
+from ppl_gen.distributions.code_priors import CouplingFlow, LearnedNormal, NormalMixture, StandardNormal
 from ppl_gen.distributions.columns import Columns
 from ppl_gen.distributions.conjugate import Dirichlet, NormalGamma, SharedNormalGamma
 from ppl_gen.distributions.conjugate_counts import Beta, DirichletGamma, Dirichlets, Gamma
@@ -11,6 +12,7 @@ from ppl_gen.distributions.likelihoods import (
     BetaBinomial,
     Binomial,
     Categorical,
+    DiscretizedLogistic,
     Gaussian,
     Likelihood,
 )
@@ -32,19 +34,24 @@ __all__ = [
     "ColumnPriors",
     "Columns",
     "CountVector",
+    "CouplingFlow",
     "Dirichlet",
     "DirichletGamma",
     "Dirichlets",
+    "DiscretizedLogistic",
     "Gamma",
     "Gaussian",
     "InverseWishartCholesky",
+    "LearnedNormal",
     "Likelihood",
     "Moments",
     "NormalGamma",
     "NormalGammaRegression",
     "NormalInverseWishart",
+    "NormalMixture",
     "Prior",
     "SharedNormalGamma",
+    "StandardNormal",
     "centre_and_spread",
     "filled",
     "kmeans_plus_plus",

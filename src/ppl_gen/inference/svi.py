@@ -18,9 +18,10 @@ from torch import Tensor, nn
 from ppl_gen.checks import positive, whole
 from ppl_gen.core import ProbabilisticModel, Program, is_local
 from ppl_gen.errors import DataError, Interrupted, NonFinite
-from ppl_gen.inference.elbo import elbo, log_prob, terms
+from ppl_gen.inference.elbo import bound, elbo, log_prob, terms
 from ppl_gen.inference.guides import Automatic, make_guide
 from ppl_gen.inference.method import Fitted
+from ppl_gen.inference.tempering import tempering
 from ppl_gen.inputs import Data
 from ppl_gen.progress import track
 
@@ -42,6 +43,11 @@ class SVI:
             functools.partial of one [torch.optim.Adam].
         schedule: the factor on the learning rate: "cosine" (from 1 down to 0), "constant", or a function of
             the fraction of the steps that are done.
+        beta: weight of the KL terms of the rows' latents in what is climbed: a number, or a function of the
+            fraction of the steps that are done, such as ``lambda done: min(1.0, 5 * done)`` (annealing).
+        free_bits: nats of KL that each dimension of the rows' latents may have for nothing, on average.
+            With a beta other than 1, or free bits, what is climbed is no bound on the evidence; the history
+            is the ELBO all the same, and ``posterior.note`` says how far the two lay apart.
         seed: decides the start, the draws and the order of the rows.
         progress: whether to show a progress bar; None shows it in terminals and notebooks.
 
@@ -59,6 +65,8 @@ class SVI:
     particles: int = 1
     optimizer: Callable[..., torch.optim.Optimizer] | None = None
     schedule: str | Callable[[float], float] = "cosine"
+    beta: float | Callable[[float], float] = 1.0
+    free_bits: float = 0.0
     seed: int = 0
     progress: bool | None = None
 
@@ -78,6 +86,13 @@ class SVI:
             raise DataError("optimizer: LBFGS wants the same objective again and again, and SVI's is random")
         if self.schedule not in ("cosine", "constant") and not callable(self.schedule):
             raise DataError(f'schedule: expected "cosine", "constant" or a function, got {self.schedule!r}')
+
+        for name in ("beta", "free_bits"):
+            value = getattr(self, name)
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not (number and 0 <= value < math.inf or name == "beta" and callable(value)):
+                what = "a number from 0 up" + (", or a function" if name == "beta" else "")
+                raise DataError(f"{name}: expected {what}, got {value!r}")
 
     def __repr__(self) -> str:
         changed = (f for f in fields(self) if getattr(self, f.name) != f.default)
@@ -116,6 +131,7 @@ class SVI:
         peaks = [group["lr"] for group in optimiser.param_groups]
         steps = self.setting(p, "steps", 2000)
         history: list[float] = []
+        beside: list[float] = []  # what was climbed, less the ELBO
         trouble: NonFinite | None = None
         note = ""
         try:
@@ -125,7 +141,8 @@ class SVI:
                 index = next(batches)
                 batch = data.take(index) if len(index) < data.n else data
                 before = torch.get_rng_state()
-                value = objective.backward(batch, data.n / max(batch.n, 1))
+                beta = self.beta(step / steps) if callable(self.beta) else self.beta
+                value, more = objective.backward(batch, data.n / max(batch.n, 1), beta, self.free_bits)
                 if not math.isfinite(value) or not objective.gradients_finite():
                     torch.set_rng_state(before)
                     trouble = objective.explain(batch, index, step, value)
@@ -133,6 +150,7 @@ class SVI:
                 objective.remember()
                 optimiser.step()
                 history.append(value)
+                beside.append(more)
             if trouble is None:  # the last step has not been looked at yet
                 before = torch.get_rng_state()
                 value = -objective.negative_elbo(batch, data.n / max(batch.n, 1)).item()
@@ -142,6 +160,7 @@ class SVI:
         except KeyboardInterrupt:
             note = f"stopped by hand after {len(history)} of {steps} steps"
             warnings.warn(f"SVI {note}; what it had is returned", Interrupted, stacklevel=3)
+        note = "; ".join(filter(None, [note, self._beside(beside)]))
         if trouble is not None:
             objective.restore()
         for parameter in objective.parameters:
@@ -152,6 +171,15 @@ class SVI:
             trouble.posterior = fitted
             raise trouble
         return fitted
+
+    def _beside(self, beside: list[float]) -> str:
+        """What was climbed, in words, if it was not the ELBO."""
+        if not any(beside):
+            return ""
+        return (
+            f"climbed the ELBO and {smooth(beside):+,.2f} nats beside it (mean of the last steps), which is no "
+            f"bound on the evidence; elbo is the ELBO"
+        )
 
     def _optimiser(self, p: ProbabilisticModel, parameters: list[Tensor]) -> torch.optim.Optimizer:
         made = self.setting(p, "optimizer", torch.optim.Adam)(
@@ -203,7 +231,7 @@ class _Objective:
         self.kept: list[Tensor] = []
 
     def terms(self, batch: Data) -> Any:
-        return terms(self.p.model, self.guide, batch.values, batch.observed, self.plates, self.prior)
+        return terms(self.p.model, self.guide, batch.values, batch.observed, self.plates, self.prior, batch.seen)
 
     def negative_elbo(self, batch: Data, scale: float) -> Tensor:
         values = [
@@ -226,7 +254,7 @@ class _Objective:
         with pyro.validation_enabled(True):
             traced = self.terms(batch)
             self.plates = traced.plates
-            value = self.negative_elbo(batch, 1.0)
+            _, value = self.climbed(batch, 1.0, 1.0, 0.0)
         unexpected = sorted(traced.q.keys() - traced.p.keys() - {"_auto_latent"})
         unexpected = [name for name in unexpected if not traced.q[name]["infer"].get("is_auxiliary")]
         if unexpected and self.prior is None:
@@ -262,13 +290,28 @@ class _Objective:
         with torch.no_grad():
             torch._foreach_copy_(self.parameters, self.kept)
 
-    def backward(self, batch: Data, scale: float) -> float:
-        """Put the gradients of the negative ELBO into the parameters; return the ELBO in nats."""
-        negative_elbo = self.negative_elbo(batch, scale)
-        gradients = torch.autograd.grad(negative_elbo, self.parameters, allow_unused=True)
+    def climbed(self, batch: Data, scale: float, beta: float, free_bits: float) -> tuple[Tensor, Tensor]:
+        """The ELBO of the batch in nats, and what is climbed: it, tempered, and the model's own signal."""
+        values = torch.zeros(2)
+        for _ in range(self.particles):
+            t = self.terms(batch)
+            value = bound(t, scale, batch.seen)
+            more = torch.zeros(()) if (beta, free_bits) == (1, 0) else tempering(t, beta, free_bits, scale)
+            values = values + torch.stack([value, value + more]) / self.particles
+        signal = self.p.auxiliary(**batch.inputs, **batch.gaps)
+        return values[0], values[1] if signal is None else values[1] + scale * signal
+
+    def backward(self, batch: Data, scale: float, beta: float, free_bits: float) -> tuple[float, float]:
+        """Put the gradients of what is descended into the parameters.
+
+        Returns:
+            The ELBO in nats, and how much more is climbed.
+        """
+        value, climbed = self.climbed(batch, scale, beta, free_bits)
+        gradients = torch.autograd.grad(-climbed, self.parameters, allow_unused=True)
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             parameter.grad = gradient
-        return -negative_elbo.item()
+        return value.item(), (climbed - value).item()
 
     def gradients_finite(self) -> bool:
         gradients = [w.grad for w in self.parameters if w.grad is not None]

@@ -2,6 +2,7 @@
 
 from ppl_gen.models.bernoulli_naive_bayes import BernoulliNaiveBayes
 from ppl_gen.models.categorical_naive_bayes import CategoricalNaiveBayes
+from ppl_gen.models.conditional_vae import ConditionalVAE
 from ppl_gen.models.gaussian_mixture import GaussianMixture
 from ppl_gen.models.gaussian_naive_bayes import GaussianNaiveBayes
 from ppl_gen.models.gaussian_regression import GaussianRegression
@@ -12,6 +13,7 @@ from ppl_gen.models.mixed_naive_bayes import MixedNaiveBayes
 from ppl_gen.models.multinomial_naive_bayes import MultinomialNaiveBayes
 from ppl_gen.models.poisson_naive_bayes import PoissonNaiveBayes
 from ppl_gen.models.quadratic_discriminant_analysis import QuadraticDiscriminantAnalysis
+from ppl_gen.models.semi_supervised_vae import SemiSupervisedVAE
 from ppl_gen.models.shared_gaussian_naive_bayes import SharedGaussianNaiveBayes
 from ppl_gen.models.vae import VAE
 
@@ -19,6 +21,7 @@ __all__ = [
     "VAE",
     "BernoulliNaiveBayes",
     "CategoricalNaiveBayes",
+    "ConditionalVAE",
     "GaussianMixture",
     "GaussianNaiveBayes",
     "GaussianRegression",
@@ -29,5 +32,6 @@ __all__ = [
     "MultinomialNaiveBayes",
     "PoissonNaiveBayes",
     "QuadraticDiscriminantAnalysis",
+    "SemiSupervisedVAE",
     "SharedGaussianNaiveBayes",
 ]

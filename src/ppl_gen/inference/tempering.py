@@ -17,7 +17,8 @@ def tempering(t: Terms, beta: float, free_bits: float, scale: float) -> Tensor:
     divergence = kl_of_rows(t)
     rows = divergence.shape[-1]
     divergence = divergence.sum(-1)
-    return scale * (divergence - beta * divergence.clamp(min=rows * free_bits)).sum()
+    charged = divergence.clamp(min=rows * free_bits) if free_bits else divergence
+    return scale * (divergence - beta * charged).sum()
 
 
 def kl_of_rows(t: Terms) -> Tensor:

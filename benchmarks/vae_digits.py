@@ -10,20 +10,20 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch loads
 
-import argparse  # noqa: E402
-import time  # noqa: E402
-import warnings  # noqa: E402
-from collections.abc import Callable  # noqa: E402
-from pathlib import Path  # noqa: E402
+import argparse
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
 
-import torch  # noqa: E402
+import torch
 
-from benchmarks.measure import machine  # noqa: E402
-from ppl_gen import SVI, Importance, LowerBound, ask, fit  # noqa: E402
-from ppl_gen.data import digits  # noqa: E402
-from ppl_gen.distributions import BetaBinomial, Categorical, NormalMixture  # noqa: E402
-from ppl_gen.errors import Unreliable  # noqa: E402
-from ppl_gen.models import VAE  # noqa: E402
+from benchmarks.measure import machine
+from ppl_gen import SVI, Importance, LowerBound, ask, fit
+from ppl_gen.data import digits
+from ppl_gen.distributions import BetaBinomial, Categorical, NormalMixture
+from ppl_gen.errors import Unreliable
+from ppl_gen.models import VAE
 
 torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 STEPS = 2000
@@ -56,8 +56,8 @@ def main() -> None:
     options = parser.parse_args()
     lines = [
         "# VAEs on digits\n",
-        f"Written by `python -m benchmarks.vae_digits --seeds {options.seeds}`. Nats of a test image, mean and "
-        f"range over the seeds; seconds of a fit are wall time.\n",
+        f"Written by `python -m benchmarks.vae_digits --seeds {options.seeds}`. Nats of a test image, mean "
+        f"and range over the seeds; seconds of a fit are wall time.\n",
         machine(),
         "| likelihood | test −ELBO | importance weighted, 500 draws | seconds of a fit |\n|---|---|---|---|",
     ]

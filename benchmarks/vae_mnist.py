@@ -11,19 +11,19 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch loads
 
-import argparse  # noqa: E402
-import gzip  # noqa: E402
-import math  # noqa: E402
-import time  # noqa: E402
-from functools import partial  # noqa: E402
-from pathlib import Path  # noqa: E402
+import argparse
+import gzip
+import math
+import time
+from functools import partial
+from pathlib import Path
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
+import numpy as np
+import torch
 
-from benchmarks.measure import machine  # noqa: E402
-from ppl_gen import SVI, Importance, LowerBound, Posterior, ask, fit, load, save  # noqa: E402
-from ppl_gen.models import VAE  # noqa: E402
+from benchmarks.measure import machine
+from ppl_gen import SVI, Importance, LowerBound, Posterior, ask, fit, load, save
+from ppl_gen.models import VAE
 
 torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 TARGET = -105.5  # nats an image, on the validation rows
@@ -92,8 +92,10 @@ def main() -> None:
         )
     found, error = bound(posterior, valid, 10)
     tight = ask(posterior, "p(x)", Importance(100)).log_prob(x=valid[:1000]).mean()
-    print(f"validation ELBO {found:.3f} ± {error:.3f} nats an image (target ≥ {TARGET}); "
-          f"importance weighted, 100 draws, the first 1,000 rows: {tight:.3f}")
+    print(
+        f"validation ELBO {found:.3f} ± {error:.3f} nats an image (target ≥ {TARGET}); "
+        f"importance weighted, 100 draws, the first 1,000 rows: {tight:.3f}"
+    )
 
 
 if __name__ == "__main__":

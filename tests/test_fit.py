@@ -360,7 +360,9 @@ def test_missing_cells_are_summed_out_by_svi():
 def test_missing_cells_that_others_depend_on_are_refused_where_they_cannot_be_summed_out():
     gap = DATA.y.double()
     gap[3] = torch.nan
-    with pytest.raises(DataError, match=r"y: expected no missing cells, since x depends on it; got NaN at \[3\]"):
+    with pytest.raises(
+        DataError, match=r"y: expected no missing cells, since x depends on it; got NaN at \[3\]"
+    ):
         fit(GaussianRegression(features=4), SVI(steps=1), x=DATA.x, y=gap)
     with pytest.raises(DataError, match=r"y: expected a class for every row, got none \(NaN\) for row 3"):
         fit(GaussianNaiveBayes(classes=3, features=4), x=DATA.x, y=gap)

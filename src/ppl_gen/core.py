@@ -58,7 +58,7 @@ class ProbabilisticModel(PyroModule):
         """Start the guide near the data, before the first step of SVI. Nothing by default."""
 
     def auxiliary(self, *args: Any, **data: Any) -> Tensor | None:
-        """A training signal of the rows in nats that SVI climbs beside the ELBO; it is no part of the bound."""
+        """What SVI climbs beside the ELBO, in nats, of these rows: no part of the bound. None by default."""
         return None
 
     def given_shape(self, name: str) -> tuple[int, ...] | None:

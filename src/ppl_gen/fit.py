@@ -94,7 +94,7 @@ def _admitted(start: ProbabilisticModel, method: Any, data: Mapping[str, Any]) -
 
 
 def _refuse_gaps(p: ProbabilisticModel, data: Data, method: Any) -> None:
-    """A missing cell sums out of its own factor; what looks at it has to be summed as well, value by value."""
+    """A missing cell sums out of its own factor; what looks at it has to be summed with it, by value."""
     if isinstance(method, Exact | MaximumLikelihood):
         return  # they say for themselves what they can count
     line, guide = Factorization(p.joint), getattr(method, "guide", None) or p.guide

@@ -9,7 +9,13 @@ from ppl_gen.distributions import DiscretizedLogistic
 @pytest.mark.parametrize("levels", [2, 3, 17, 256])
 def test_bins_of_the_logistic_s_distribution_function(levels):
     raw = torch.tensor([[0.3, -1.0], [-0.9, 0.5], [2.0, -2.0]], dtype=torch.float64)
-    found = torch.stack([DiscretizedLogistic(levels)(raw[:, :]).log_prob(torch.full((3, 1), float(v))) for v in range(levels)], 1)
+    found = torch.stack(
+        [
+            DiscretizedLogistic(levels)(raw[:, :]).log_prob(torch.full((3, 1), float(v)))
+            for v in range(levels)
+        ],
+        1,
+    )
     x = torch.linspace(-1, 1, levels, dtype=torch.float64)
     half = 1 / (levels - 1)
     above = ((x + half - raw[:, :1]) / raw[:, 1:].exp()).sigmoid()

@@ -63,7 +63,9 @@ def test_all_seen_is_observed_and_none_seen_is_hidden(name):
 
     def value(observed, seen=None):
         with isolated(3):
-            return elbo(p.model, p.guide, values, {"x": x, **observed}, plates=2 - (name == "VAE"), seen=seen).item()
+            return elbo(
+                p.model, p.guide, values, {"x": x, **observed}, plates=2 - (name == "VAE"), seen=seen
+            ).item()
 
     assert value({"y": Y}, {"y": ~SEEN & False}) == pytest.approx(value({}), rel=1e-12)
     if name == "naive Bayes":  # the VAE's guide draws a code for each class, or one
@@ -104,7 +106,9 @@ def by_hand(p, x, z):
     for y in range(K):
         marks = torch.nn.functional.one_hot(torch.tensor(y), K).double().expand(N, K)
         loc, log_scale = p.encoder(torch.cat([x, marks], 1)).chunk(2, -1)
-        value = dist.Normal(0.0, 1.0).log_prob(z[y]).sum(1) - dist.Normal(loc, log_scale.exp()).log_prob(z[y]).sum(1)
+        value = dist.Normal(0.0, 1.0).log_prob(z[y]).sum(1) - dist.Normal(loc, log_scale.exp()).log_prob(
+            z[y]
+        ).sum(1)
         value = value + dist.Bernoulli(logits=p.decoder(torch.cat([z[y], marks], 1))).log_prob(x).sum(1)
         each.append(value - math.log(K))
     each = torch.stack(each, 1)
@@ -120,7 +124,9 @@ def test_labelled_and_unlabelled_rows_of_one_fit_by_hand_and_its_gradient():
         ours, hand = bound(t, seen={"y": SEEN}), by_hand(p, x, t.q["z"]["value"])
         assert ours.item() == pytest.approx(hand.item(), rel=1e-12)
         weights = list(p.parameters())
-        for a, b in zip(*(torch.autograd.grad(v, weights, retain_graph=True) for v in (ours, hand)), strict=True):
+        for a, b in zip(
+            *(torch.autograd.grad(v, weights, retain_graph=True) for v in (ours, hand)), strict=True
+        ):
             torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
 
 

@@ -66,7 +66,9 @@ def test_what_is_climbed():
             (1.0, kl[0].item() / 20, reconstruction - kl.clamp(min=kl[0].item()).sum()),
         ]:
             found = bound(t) + tempering(t, beta, free, 1.0)
-            pairs = (torch.autograd.grad(v, weights, retain_graph=True, allow_unused=True) for v in (found, truth))
+            pairs = (
+                torch.autograd.grad(v, weights, retain_graph=True, allow_unused=True) for v in (found, truth)
+            )
             for a, b in zip(*pairs, strict=True):
                 torch.testing.assert_close(a, torch.zeros_like(a) if b is None else b, rtol=1e-9, atol=1e-9)
 
@@ -84,7 +86,9 @@ def test_the_history_is_the_elbo_and_the_note_says_what_was_climbed():
         assert posterior.note in str(posterior)
         value, error = posterior.estimate_elbo(200)
         scatter = posterior.elbo[-50:].std() / 50**0.5
-        assert abs(value - posterior.elbo[-50:].mean()) < 6 * (error + scatter) + 1.0  # it still climbed a little
+        assert (
+            abs(value - posterior.elbo[-50:].mean()) < 6 * (error + scatter) + 1.0
+        )  # it still climbed a little
     sizes = []
     for posterior in (heavy, plain, free):
         with isolated(0):
@@ -93,7 +97,9 @@ def test_the_history_is_the_elbo_and_the_note_says_what_was_climbed():
     assert sizes[0] < sizes[1] < sizes[2]
 
 
-@pytest.mark.parametrize("options", [{"beta": -1.0}, {"beta": "linear"}, {"free_bits": -0.1}, {"free_bits": abs}])
+@pytest.mark.parametrize(
+    "options", [{"beta": -1.0}, {"beta": "linear"}, {"free_bits": -0.1}, {"free_bits": abs}]
+)
 def test_settings_are_checked(options):
     with pytest.raises(DataError, match=f"{next(iter(options))}: expected a number from 0 up"):
         SVI(**options)

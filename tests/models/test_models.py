@@ -106,7 +106,14 @@ def test_kmeans_plus_plus_start_beats_a_start_without_data():
 
 @pytest.mark.parametrize(
     "likelihood",
-    [Bernoulli(), Binomial(3), BetaBinomial(3), Categorical(3), DiscretizedLogistic(3), DiscretizedLogistic(2)],
+    [
+        Bernoulli(),
+        Binomial(3),
+        BetaBinomial(3),
+        Categorical(3),
+        DiscretizedLogistic(3),
+        DiscretizedLogistic(2),
+    ],
     ids=repr,
 )
 def test_likelihoods_sum_to_one(likelihood):
@@ -120,7 +127,8 @@ def test_likelihoods_sum_to_one(likelihood):
 
 
 @pytest.mark.parametrize(
-    "likelihood", [Bernoulli(), Binomial(17), BetaBinomial(17), Categorical(17), DiscretizedLogistic(17), Gaussian()]
+    "likelihood",
+    [Bernoulli(), Binomial(17), BetaBinomial(17), Categorical(17), DiscretizedLogistic(17), Gaussian()],
 )
 def test_decoders_start_as_independent_features(likelihood):
     """The first bias alone reproduces the columns' means: the network has only the rest to learn."""

@@ -19,7 +19,7 @@ def test_shapes_of_any_square_image_and_any_leading_dimensions(side):
 
 
 def test_a_pixel_s_outputs_stand_together_in_the_pixel_s_place():
-    """A change of one corner of the last convolution's input moves the outputs of that corner's pixels alone."""
+    """What the last convolution makes of a pixel stands in the pixel's place."""
     decoder = ConvDecoder(1, (2,), 64, 3)
     last = {}
     decoder.body[0].register_forward_hook(lambda m, i, o: last.update(out=o))
@@ -29,7 +29,7 @@ def test_a_pixel_s_outputs_stand_together_in_the_pixel_s_place():
 
 
 def test_what_is_no_image_is_refused():
-    with pytest.raises(DataError, match="features: expected the pixels of a square image, .* got 63"):
+    with pytest.raises(DataError, match=r"features: expected the pixels of a square image, .* got 63"):
         ConvEncoder(63, (2,), 1)
     with pytest.raises(DataError, match='network: expected "mlp" or "conv", got \'cnn\''):
         encoder_of("cnn", 64, (2,), 1)

@@ -46,7 +46,7 @@ class NormalMixture(StandardNormal):
 
 @dataclass(frozen=True)
 class CouplingFlow(StandardNormal):
-    """A standard Normal bent by affine coupling layers (Dinh et al. 2017, Density estimation using real NVP)."""
+    """A standard Normal bent by affine coupling layers (Dinh et al. 2017, real NVP)."""
 
     layers: int = 4
     hidden: int = 64
@@ -90,18 +90,18 @@ class _Mixture(nn.Module):
 class _Flow(_Standard):
     def __init__(self, layers: int, hidden: int, latent: int):
         super().__init__(latent)
-        self.half = latent // 2
-        widths = [(self.half, latent - self.half), (latent - self.half, self.half)]
+        self.first = latent // 2  # the numbers of the first half
+        sizes = [self.first, latent - self.first]
         self.networks = nn.ModuleList(
-            nn.Sequential(nn.Linear(widths[i % 2][0], hidden), nn.SiLU(), nn.Linear(hidden, 2 * widths[i % 2][1]))
+            nn.Sequential(nn.Linear(sizes[i % 2], hidden), nn.SiLU(), nn.Linear(hidden, 2 * sizes[1 - i % 2]))
             for i in range(layers)
         )
         for network in self.networks:
-            nn.init.zeros_(network[-1].weight)
-            nn.init.zeros_(network[-1].bias)
+            for w in list(network.parameters())[-2:]:  # the last layer
+                nn.init.zeros_(w)
 
     def forward(self) -> Any:
-        return dist.TransformedDistribution(super().forward(), [_Couplings(self.networks, self.half)])
+        return dist.TransformedDistribution(super().forward(), [_Couplings(self.networks, self.first)])
 
 
 class _Couplings(Transform):
@@ -111,9 +111,9 @@ class _Couplings(Transform):
     domain = constraints.real_vector
     codomain = constraints.real_vector
 
-    def __init__(self, networks: nn.ModuleList, half: int):
+    def __init__(self, networks: nn.ModuleList, first: int):
         super().__init__()
-        self.networks, self.half = networks, half
+        self.networks, self.first = networks, first
 
     def _call(self, x: Tensor) -> Tensor:
         return self._through(x, inverse=False)[0]
@@ -126,11 +126,13 @@ class _Couplings(Transform):
         return self._through(x, inverse=False)[1]
 
     def _through(self, value: Tensor, inverse: bool) -> tuple[Tensor, Tensor]:
-        parts, log_det = [value[..., : self.half], value[..., self.half :]], torch.zeros(())
+        parts, log_det = [value[..., : self.first], value[..., self.first :]], torch.zeros(())
         numbered = list(enumerate(self.networks))
         for i, network in reversed(numbered) if inverse else numbered:
             shift, log_scale = network(parts[i % 2]).chunk(2, -1)
             log_scale, other = 2 * torch.tanh(log_scale / 2), parts[1 - i % 2]
-            parts[1 - i % 2] = (other - shift) * (-log_scale).exp() if inverse else other * log_scale.exp() + shift
+            parts[1 - i % 2] = (
+                (other - shift) * (-log_scale).exp() if inverse else other * log_scale.exp() + shift
+            )
             log_det = log_det + log_scale.sum(-1)
         return torch.cat(parts, -1), log_det

@@ -80,7 +80,7 @@ def terms(
         if enumerates(site) and not is_local(site) and any(map(enumerates, q.values())):
             raise Unexplained(
                 f"{name!r} is summed out for all rows together, so nothing of a row can be averaged over "
-                f'apart: leave out infer={{"enumerate": "parallel"}} in the guide, or give it a factor q({name})'
+                f'apart: leave out infer={{"enumerate": "parallel"}} in the guide, or add a factor q({name})'
             )
     if prior is not None:
         with poutine.replay(trace=guided):
@@ -189,11 +189,12 @@ def bound(t: Terms, scale: float = 1.0, seen: Values | None = None) -> Tensor:
 
 def average(rows: Tensor, q: dict[str, Node]) -> Tensor:
     """The expectation of the rows' numbers over the variables that the guide enumerated."""
-    dims, weights = [], torch.ones(())
+    dims: list[int] = []
+    weights = torch.ones(())
     for site in filter(enumerates, q.values()):
         allowed, probability = pin(site), score(site["fn"], site["value"]).exp()
         if allowed is not None:  # in a row where it was seen nothing is left to chance
-            value, seen = site["infer"]["pinned"]
+            _, seen = site["infer"]["pinned"]
             probability = torch.where(seen, allowed.to(probability.dtype), probability)
         weights, dims = weights * probability, [*dims, site["infer"]["_enumerate_dim"]]
     if not dims:

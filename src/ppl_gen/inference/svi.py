@@ -86,11 +86,10 @@ class SVI:
             raise DataError("optimizer: LBFGS wants the same objective again and again, and SVI's is random")
         if self.schedule not in ("cosine", "constant") and not callable(self.schedule):
             raise DataError(f'schedule: expected "cosine", "constant" or a function, got {self.schedule!r}')
-
         for name in ("beta", "free_bits"):
             value = getattr(self, name)
             number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not (number and 0 <= value < math.inf or name == "beta" and callable(value)):
+            if not ((number and 0 <= value < math.inf) or (name == "beta" and callable(value))):
                 what = "a number from 0 up" + (", or a function" if name == "beta" else "")
                 raise DataError(f"{name}: expected {what}, got {value!r}")
 
@@ -177,8 +176,8 @@ class SVI:
         if not any(beside):
             return ""
         return (
-            f"climbed the ELBO and {smooth(beside):+,.2f} nats beside it (mean of the last steps), which is no "
-            f"bound on the evidence; elbo is the ELBO"
+            f"climbed the ELBO and {smooth(beside):+,.2f} nats beside it (mean of the last steps), which is "
+            f"no bound on the evidence; elbo is the ELBO"
         )
 
     def _optimiser(self, p: ProbabilisticModel, parameters: list[Tensor]) -> torch.optim.Optimizer:
@@ -231,7 +230,9 @@ class _Objective:
         self.kept: list[Tensor] = []
 
     def terms(self, batch: Data) -> Any:
-        return terms(self.p.model, self.guide, batch.values, batch.observed, self.plates, self.prior, batch.seen)
+        return terms(
+            self.p.model, self.guide, batch.values, batch.observed, self.plates, self.prior, batch.seen
+        )
 
     def negative_elbo(self, batch: Data, scale: float) -> Tensor:
         values = [
@@ -298,7 +299,7 @@ class _Objective:
             value = bound(t, scale, batch.seen)
             more = torch.zeros(()) if (beta, free_bits) == (1, 0) else tempering(t, beta, free_bits, scale)
             values = values + torch.stack([value, value + more]) / self.particles
-        signal = self.p.auxiliary(**batch.inputs, **batch.gaps)
+        signal = self.p.auxiliary(**{**batch.inputs, **batch.gaps})
         return values[0], values[1] if signal is None else values[1] + scale * signal
 
     def backward(self, batch: Data, scale: float, beta: float, free_bits: float) -> tuple[float, float]:

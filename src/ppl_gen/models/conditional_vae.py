@@ -55,7 +55,10 @@ class ConditionalVAE(ProbabilisticModel):
         self.features, self.latent = whole("features", features), whole("latent", latent)
         self.likelihood = instance("likelihood", likelihood, Bernoulli())
         prior = instance("prior", prior, StandardNormal())
-        reads, writes = (features + classes, latent + classes), (2 * latent, features * self.likelihood.outputs)
+        reads, writes = (
+            (features + classes, latent + classes),
+            (2 * latent, features * self.likelihood.outputs),
+        )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.encoder = encoder or mlp(reads[0], hidden, writes[0], dropout=dropout)

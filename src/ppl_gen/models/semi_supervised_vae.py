@@ -52,7 +52,10 @@ class SemiSupervisedVAE(ProbabilisticModel):
         super().__init__()
         self.classes = whole("classes", classes, least=2)
         self.features, self.latent = whole("features", features), whole("latent", latent)
-        self.likelihood, self.alpha = instance("likelihood", likelihood, Bernoulli()), positive("alpha", alpha)
+        self.likelihood, self.alpha = (
+            instance("likelihood", likelihood, Bernoulli()),
+            positive("alpha", alpha),
+        )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             outputs = features * self.likelihood.outputs

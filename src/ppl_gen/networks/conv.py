@@ -1,5 +1,6 @@
 """Convolutional networks for square images that come as rows of pixels."""
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -46,7 +47,7 @@ class ConvDecoder(nn.Module):
         super().__init__()
         self.sizes, widths = sides(features, len(channels))[::-1], [*channels, outputs]
         self.head = nn.Sequential(nn.Linear(inputs, widths[0] * self.sizes[0] ** 2), nn.Dropout(dropout))
-        pairs = zip(widths[:-1], widths[1:], strict=True)
+        pairs = itertools.pairwise(widths)
         self.body = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1, bias=False) for a, b in pairs)
         self.bias = nn.Parameter(torch.zeros(features * outputs))
 

@@ -37,7 +37,7 @@ MODELS: dict[str, Callable[[int], VAE]] = {
 
 
 def measure(model: Callable[[int], VAE], seed: int) -> tuple[float, float, float]:
-    """-ELBO and importance-weighted -log p of a test image in nats, and the seconds of a processor for the fit."""
+    """-ELBO and importance-weighted -log p of a test image in nats, and the fit's processor seconds."""
     x = digits().x.float()
     train, test = x[:1000], x[1350:]
     start = time.process_time()

@@ -5,7 +5,6 @@ import math
 import pytest
 import torch
 from sklearn.svm import SVC
-from torch.distributions import Binomial as Counts
 
 from benchmarks import vae_labels
 from ppl_gen import SVI, Importance, LowerBound, ask, fit, load, save, to_arviz

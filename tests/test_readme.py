@@ -5,6 +5,7 @@ import re
 import pytest
 from sklearn.datasets import load_wine
 
+from ppl_gen import ask, fit
 from ppl_gen.__main__ import main
 from ppl_gen.errors import NotGenerated
 from tests.readme import README, updated
@@ -29,8 +30,13 @@ def test_the_tour_of_the_verbs_runs(tmp_path, monkeypatch, capsys):
     assert 0 < float(printed[2]) < 50  # an ELBO lies below the evidence, and not far
 
 
+def test_a_table_with_missing_cells_runs(capsys):
+    exec(BLOCKS[2], {"ask": ask, "fit": fit})  # the first block imports them
+    assert "town: categorical (0 Kiel, 1 Ulm)" in capsys.readouterr().out
+
+
 def test_a_model_of_ones_own_runs():
-    exec(BLOCKS[2], {})
+    exec(BLOCKS[3], {})
 
 
 def test_the_comparison_of_the_shell_block_runs(tmp_path, monkeypatch, capsys):
@@ -45,4 +51,4 @@ def test_the_comparison_of_the_shell_block_runs(tmp_path, monkeypatch, capsys):
 
 
 def test_every_python_block_is_run():
-    assert len(BLOCKS) == 3
+    assert len(BLOCKS) == 4

@@ -30,7 +30,7 @@ def questions(model: ProbabilisticModel) -> list[str]:
     rows = [v for v in (*"xyz", "noisy") if v in line or v in line.given]
     asked = [(a, "") for a in rows] + [(f"{a}, {b}", "") for a, b in itertools.combinations(rows, 2)]
     asked += [(a, b) for b, a in itertools.permutations(rows, 2)] + [("w", ""), ("mu", "")]
-    code_of_row = torch.zeros(1, 2) if model.approximation == "q(z | x)" else [0]
+    code_of_row = torch.zeros(1, 2) if hasattr(model, "latent") else [0]
     values = {"x": torch.zeros(1, 2), "y": [0], "z": code_of_row, "noisy": torch.zeros(1, 2)}
     answered = []
     for left, right in asked:

@@ -24,7 +24,7 @@ from ppl_gen.errors import (
 )
 from ppl_gen.inference import Laplace, elbo
 from ppl_gen.isolation import isolated
-from ppl_gen.models import VAE, GaussianMixture, GaussianNaiveBayes, LogisticRegression
+from ppl_gen.models import VAE, GaussianMixture, GaussianNaiveBayes, GaussianRegression, LogisticRegression
 
 DATA = iris().standardized()
 ZEROS_AND_ONES = (DATA.x > 0).double()
@@ -299,7 +299,7 @@ def test_bad_methods_models_and_guides_are_refused():
     with pytest.raises(DataError, match="model: expected a ProbabilisticModel"):
         fit(torch.nn.Linear(1, 1), **data)
     with pytest.raises(DataError, match="guide: expected None, mean_field, full_rank"):
-        fit(model, SVI(steps=1, guide="flows"), **data)
+        fit(model, SVI(steps=1, guide="spherical"), **data)
     with pytest.raises(DataError, match="pass the class, guide=AutoNormal"):
         fit(model, SVI(steps=1, guide=pyro.infer.autoguide.AutoNormal(model.model)), **data)
 
@@ -309,7 +309,7 @@ def test_bad_methods_models_and_guides_are_refused():
 
     with pytest.raises(DataError, match="samples 'nu', which GaussianMixture does not have"):
         fit(model, SVI(steps=1, guide=misspelt), **data)
-    with pytest.raises(Unanswerable, match="needs every row's z"):
+    with pytest.raises(Unanswerable, match="Exact needs every row.s z"):
         fit(model, Exact(), **data)
 
 
@@ -371,13 +371,21 @@ def test_missing_cells_are_summed_out_by_svi():
     assert torch.isfinite(mixture.elbo).all()
 
 
-def test_missing_cells_that_others_depend_on_are_refused():
+def test_missing_cells_that_others_depend_on_are_refused_where_they_cannot_be_summed_out():
     gap = DATA.y.double()
     gap[3] = torch.nan
-    with pytest.raises(DataError, match=r"since x depends on it; got NaN at \[3\]"):
-        fit(GaussianNaiveBayes(classes=3, features=4), SVI(steps=1), x=DATA.x, y=gap)
+    with pytest.raises(
+        DataError, match=r"y: expected no missing cells, since x depends on it; got NaN at \[3\]"
+    ):
+        fit(GaussianRegression(features=4), SVI(steps=1), x=DATA.x, y=gap)
     with pytest.raises(DataError, match=r"y: expected a class for every row, got none \(NaN\) for row 3"):
         fit(GaussianNaiveBayes(classes=3, features=4), x=DATA.x, y=gap)
+
+    def told(y):
+        pass
+
+    with pytest.raises(DataError, match=r"y: .* since the guide is given it: q\(pi\).*got NaN at \[3\]"):
+        fit(GaussianNaiveBayes(classes=3, features=4), SVI(steps=1, guide=told), x=DATA.x, y=gap)
 
 
 def test_likely_slips_are_answered_in_words():

@@ -79,7 +79,7 @@ def test_ctrl_c(tmp_path, monkeypatch, capsys, stage):
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    where = "ppl_gen.inference.objective.Objective.terms" if stage == "fit" else "ppl_gen.tour.guides.wine"
+    where = "ppl_gen.inference.steps.Steps.step" if stage == "fit" else "ppl_gen.tour.guides.wine"
     monkeypatch.setattr(where, interrupted)
     assert main(["tour", "--quick", "--out", str(tmp_path)]) == 130
     assert capsys.readouterr().err == "ppl-gen: stopped by Ctrl-C\n"

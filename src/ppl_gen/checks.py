@@ -32,6 +32,14 @@ def positive(name: str, value: Any) -> float:
     return float(number)
 
 
+def instance(name: str, value: Any, default: Any) -> Any:
+    """A value of the kind of the ``default``, which stands for None."""
+    kind = type(default).__mro__[-2]
+    if value is not None and not isinstance(value, kind):
+        raise DataError(f"{name}: expected {default!r}, or another {kind.__name__}, got {called(value)}")
+    return default if value is None else value
+
+
 def hyperparameter(name: str, value: Any, shape: tuple[int, ...], above_zero: bool = True) -> Tensor:
     """A prior's number or array as a float64 tensor of ``shape``."""
     try:

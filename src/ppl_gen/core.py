@@ -66,6 +66,15 @@ class ProbabilisticModel(PyroModule):
     def initialize(self, *args: Any, **data: Any) -> None:
         """Start the guide near the data, before the first step of SVI. Nothing by default."""
 
+    def auxiliary(self, *args: Any, **data: Any) -> Tensor | None:
+        """What SVI climbs beside the ELBO, in nats, of these rows: no part of the bound. None by default."""
+        return None
+
+    def given_shape(self, name: str) -> tuple[int, ...] | None:
+        """The shape of one row of an input that the joint is given; None if only data can tell."""
+        features = getattr(self, "features", None)
+        return (features,) if isinstance(features, int) else None
+
     @property
     def estimates(self) -> Mapping[str, str]:
         """What a variable's factor holds fixed at an estimate, in words; answers quote it."""
@@ -289,9 +298,9 @@ def plates(p: ProbabilisticModel) -> dict[str, tuple[str, ...]]:
     line = Factorization(p.joint)
     example: dict[str, Any] = {"n": 2}
     for name in line.given:
-        if not isinstance(getattr(p, "features", None), int):
+        if (shape := p.given_shape(name)) is None:
             return {}
-        example[name] = torch.zeros(2, p.features, dtype=dtype_of(p))
+        example[name] = torch.zeros(2, *shape, dtype=dtype_of(p))
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         found = sites(p.model, example)
     inside: dict[str, tuple[str, ...]] = {}

@@ -402,14 +402,10 @@ class Engine:
     ) -> dict[str, Any]:
         """Run the program with values clamped; a summed variable takes all values along its own dimension."""
         world = self._world
-        summed = {
-            name: torch.as_tensor(world.sites[name].values).reshape(-1, *[1] * (world.plates + place))
-            for place, name in enumerate(terms.summed)
-        }
         needed = {*terms.factors, *terms.clamped, *terms.proposed, *terms.summed, *clamped}
         values = {**world.example, **data.values}
         with _SkipBarren(needed) if quick else nullcontext():
-            program = pyro.condition(world.program, data={**clamped, **summed})
+            program = pyro.condition(world.program, data={**clamped, **self._grid(terms)})
             return variables(poutine.trace(program).get_trace(**arguments(world.program, values)))
 
     def _propose(self, terms: _Terms, data: Data) -> tuple[dict[str, Tensor], Tensor]:
@@ -427,10 +423,22 @@ class Engine:
             named = arguments(guide, known)
         except DataError:
             return {}, none  # the guide reads what is not known here: the prior proposes
-        found = variables(poutine.trace(guide).get_trace(**named))
-        chosen = {name: site for name, site in found.items() if name in terms.proposed}
+        fixed = {k: v for k, v in known.items() if k in terms.clamped and k in world.sites}
+        with pyro.condition(data=fixed | self._grid(terms)):  # a summed variable: a proposal for each value
+            found = variables(poutine.trace(guide).get_trace(**named))
+        drawn = {name: site for name, site in found.items() if is_local(site) and not site["is_observed"]}
+        chosen = {name: site for name, site in drawn.items() if name in terms.factors}
         log_q = sum((site["fn"].log_prob(site["value"]) for site in chosen.values()), none)
         return {name: site["value"] for name, site in chosen.items()}, log_q
+
+    def _grid(self, terms: _Terms) -> dict[str, Tensor]:
+        """All values of every summed variable, along a dimension of its own."""
+        return {
+            name: torch.as_tensor(self._world.sites[name].values).reshape(
+                -1, *[1] * (self._world.plates + place)
+            )
+            for place, name in enumerate(terms.summed)
+        }
 
     # Draws ----------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """The verb `fit`: from a model and data to a posterior."""
 
 import copy
+import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -43,7 +44,8 @@ def fit(
             ``{"x": rows, "y": labels}``: one is looked at, and held, at a time.
         data: by name, rows first, such as x (n, features) and y (n,): NumPy arrays (memory maps too: they
             are read in chunks), tensors, data frames or lists; classes as codes 0, 1, …. A missing cell
-            (NaN, None, NA) of a variable that no other depends on is summed out.
+            (NaN, None, NA) of a variable that no other depends on is summed out, and so is a missing class:
+            labels that only some rows have make the fit semi-supervised.
 
     Raises:
         UnknownVariable, DataError: the data do not fit the joint.
@@ -111,18 +113,31 @@ def _admitted(start: ProbabilisticModel, method: Any, data: Mapping[str, Any]) -
 
 
 def _refuse_gaps(p: ProbabilisticModel, data: Data, method: Any) -> None:
-    """A missing cell sums out of its own factor; what looks at it would have to be summed as well."""
-    line = Factorization(p.joint)
+    """A missing cell sums out of its own factor; what looks at it has to be summed with it, by value."""
+    if isinstance(method, Exact | MaximumLikelihood | CrossValidation | EM | VariationalBayes):
+        return  # they say for themselves what they can count
+    line, guide = Factorization(p.joint), getattr(method, "guide", None) or p.guide
     for name in data.seen:
         children = sorted(child for child, parents in line.items() if name in parents)
-        if children and not isinstance(
-            method, Exact | MaximumLikelihood | CrossValidation | EM | VariationalBayes
-        ):
-            row = torch.nonzero(~data.seen[name])[0].tolist()
+        row = torch.nonzero(~data.seen[name])[0].tolist()
+        if children and not data.sites[name].levels:
             raise DataError(
                 f"{name}: expected no missing cells, since {', '.join(children)} depends on it; got NaN at "
                 f"{row}. Drop such rows, or fill them in"
             )
+        if children and _reads(guide, name):
+            raise DataError(
+                f"{name}: expected no missing cells, since the guide is given it: {p.approximation}; got NaN "
+                f"at {row}. Drop such rows, or write a guide with a factor q({name} | …)"
+            )
+
+
+def _reads(program: Any, name: str) -> bool:
+    """Whether the signature of a guide names the variable."""
+    if isinstance(program, str | type) or not callable(program):
+        return False
+    own = program.forward if isinstance(program, torch.nn.Module) else program
+    return name in inspect.signature(own).parameters
 
 
 def _counted(start: ProbabilisticModel, before: Posterior | None, method: Any, data: Data) -> Posterior:

@@ -290,6 +290,8 @@ def _fit_to_site(
     elif not value.is_floating_point():
         value = value.to(floats)
     filled = value if mask is None else torch.where(mask, value, _legal(site, value))
+    if mask is not None and site.values is not None:  # codes index, also where some are missing
+        filled = filled.to(site.values.dtype)
     checked = site.support is not None and filled.numel()  # no rows: torch cannot check nothing
     if checked and not _surely_inside(site.support, filled):
         good = site.support.check(filled)

@@ -201,8 +201,8 @@ def _example(
     for name in line.given:
         if posterior is not None:
             shape = posterior.shapes[name][1:]
-        elif isinstance(getattr(p, "features", None), int):
-            shape = (p.features,)
+        elif (own := p.given_shape(name)) is not None:
+            shape = own
         elif name in values:
             shape = tuple(as_tensor(name, values[name], dtype_of(p)).shape[1:])
         else:

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from ppl_gen import SVI, ask, fit, load, save
+from ppl_gen import EM, MAP, SVI, VariationalBayes, ask, fit, load, save
 from ppl_gen.data import iris
 from ppl_gen.diagnostics import ladder
 from ppl_gen.errors import DataError
-from ppl_gen.models import PPCA, GaussianNaiveBayes, LinearRegression
+from ppl_gen.models import PPCA, GaussianMixture, GaussianNaiveBayes, LinearRegression
 
 D = iris().standardized()
 X, Y = D.x[:40, :3], D.x[:40, 3]
@@ -48,6 +48,7 @@ def test_errors_are_against_the_reference(regression):
 
 def test_what_does_not_apply_says_why(regression):
     assert "enumeration" not in regression.table().index
+    assert "SVI, own guide" not in regression.table().index
     words = regression.words()
     assert "enumeration: does not apply. LinearRegression is" in words
     assert "the values of tau, w cannot be listed" in words
@@ -67,6 +68,25 @@ def test_figure_and_trees(regression):
     trees = regression.trees(draws=5)
     assert set(trees) == {"exact", "Laplace", "SVI, mean-field"}
     assert trees["Laplace"].posterior["w"].sizes["draw"] == 5
+
+
+def test_a_mixture_s_ladder_holds_points_and_coordinate_ascent():
+    x = torch.tensor([[0.0], [0.3], [0.5], [9.0], [9.4], [9.9]])
+    rungs = ["EM", "MAP", "Laplace", "variational Bayes", "importance-weighted"]
+    model = GaussianMixture(components=2, features=1)
+    found = ladder(model, rungs=rungs, draws=200, x=x)
+    assert found.table().index.tolist() == rungs, found.words()
+    assert {name: type(found[name].posterior.method) for name in ("EM", "MAP", "variational Bayes")} == {
+        "EM": EM, "MAP": MAP, "variational Bayes": VariationalBayes,
+    }  # fmt: skip
+    assert {name for name in rungs if math.isnan(found[name].bound)} == {"EM", "MAP"}
+    rung = found["variational Bayes"]
+    assert abs(rung.bound - rung.posterior.elbo[-1]) < 6 * rung.error
+    alone = ladder(model, rungs=["variational Bayes", "importance-weighted"], draws=200, x=x)
+    weighted, rung = alone["importance-weighted"], alone["variational Bayes"]
+    assert weighted.bound > rung.bound - 6 * rung.error  # by Jensen; its draws are others
+    refused = ladder(LinearRegression(3), rungs=["EM", "MAP", "variational Bayes"], draws=10, x=X, y=Y)
+    assert [rung.name for rung in refused.rungs if rung.why] == ["EM", "variational Bayes"]
 
 
 def test_codes_have_a_ladder_too():

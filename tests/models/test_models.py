@@ -12,7 +12,14 @@ from sklearn.naive_bayes import GaussianNB
 
 from ppl_gen import SVI, Factorization, LowerBound, ProbabilisticModel, ask, fit, models
 from ppl_gen.data import breast_cancer, digits, gaussian_mixture, iris, wine
-from ppl_gen.distributions import Bernoulli, BetaBinomial, Binomial, Categorical, Gaussian
+from ppl_gen.distributions import (
+    Bernoulli,
+    BetaBinomial,
+    Binomial,
+    Categorical,
+    DiscretizedLogistic,
+    Gaussian,
+)
 from ppl_gen.errors import DataError
 from ppl_gen.models import VAE, GaussianMixture, GaussianNaiveBayes, LogisticRegression
 from tests.readme import example
@@ -29,7 +36,8 @@ def test_every_file_of_a_model_reads_in_the_same_order(model):
     assert order == sorted(order, key=own.index)
     assert issubclass(model, ProbabilisticModel)
     Factorization(model.joint), Factorization(model.approximation, "q")
-    assert list(inspect.signature(model.model).parameters)[1:] in (["n"], ["x"], ["noisy"])
+    given = (["n"], ["x"], ["y"], ["noisy"])
+    assert list(inspect.signature(model.model).parameters)[1:] in given
 
 
 @pytest.mark.parametrize("data", [iris(), wine(), breast_cancer()], ids=lambda d: d.name)
@@ -98,7 +106,16 @@ def test_kmeans_plus_plus_start_beats_a_start_without_data():
 
 
 @pytest.mark.parametrize(
-    "likelihood", [Bernoulli(), Binomial(3), BetaBinomial(3), Categorical(3)], ids=lambda x: type(x).__name__
+    "likelihood",
+    [
+        Bernoulli(),
+        Binomial(3),
+        BetaBinomial(3),
+        Categorical(3),
+        DiscretizedLogistic(3),
+        DiscretizedLogistic(2),
+    ],
+    ids=repr,
 )
 def test_likelihoods_sum_to_one(likelihood):
     levels = getattr(likelihood, "levels", 2)
@@ -111,7 +128,8 @@ def test_likelihoods_sum_to_one(likelihood):
 
 
 @pytest.mark.parametrize(
-    "likelihood", [Bernoulli(), Binomial(17), BetaBinomial(17), Categorical(17), Gaussian()]
+    "likelihood",
+    [Bernoulli(), Binomial(17), BetaBinomial(17), Categorical(17), DiscretizedLogistic(17), Gaussian()],
 )
 def test_decoders_start_as_independent_features(likelihood):
     """The first bias alone reproduces the columns' means: the network has only the rest to learn."""

@@ -12,17 +12,17 @@ import pyro
 import torch
 from pyro import poutine
 from pyro.distributions import Delta
-from pyro.distributions.util import scale_and_mask
 from torch import Tensor
 
 from ppl_gen.checks import called, whole
 from ppl_gen.clusters import relabelled
-from ppl_gen.core import ROWS, dtype_of, is_local, run, score, variables
+from ppl_gen.core import ROWS, dtype_of, is_local, run, variables
 from ppl_gen.diagnostics.labels import Coords, Dims, Labels, Named
 from ppl_gen.errors import DataError
-from ppl_gen.inference.elbo import Node, Terms, delta, enumerates, terms
+from ppl_gen.inference.elbo import Node, Terms, delta, log_prob, terms
 from ppl_gen.inference.guides import point
 from ppl_gen.inference.nuts import Draws
+from ppl_gen.inference.observed import Observed, enumerates, pin
 from ppl_gen.inputs import Data, admit
 from ppl_gen.isolation import isolated
 from ppl_gen.notation import Factorization
@@ -163,11 +163,12 @@ def _data(posterior: Posterior, given: Mapping[str, Any]) -> Data:
     if not any(data.sites[name].local for name in data.observed) or data.n == 0:
         raise DataError(f"expected rows of a variable that {posterior.model.joint} generates, got none")
     for child, parents in Factorization(posterior.model.joint).items():
-        if blank := sorted(parents & data.seen.keys()):
-            raise DataError(
-                f"{blank[0]}: expected no missing cells, since {child!r} depends on it; got NaN. Leave those "
-                f"rows out, or all of {blank[0]}"
-            )
+        for name in sorted(parents & data.seen.keys()):
+            if not data.sites[name].levels:
+                raise DataError(
+                    f"{name}: expected no missing cells, since {child!r} depends on it; got NaN. Leave those "
+                    f"rows out, or all of {name}"
+                )
     return data
 
 
@@ -219,7 +220,8 @@ class _Bridge:
         if stored is not None:
             programs = [point(values) for values in stored.thinned(self.draws)]
         else:
-            traces = [run(self.latents, data.values) for _ in range(self.draws)]
+            with Observed(data.observed, data.seen, guide=True):
+                traces = [run(self.latents, data.values) for _ in range(self.draws)]
             programs = [poutine.replay(self.latents, trace=t) for t in traces]
         drawn = [self._draw(program, data.observed) for program in programs]
         likelihood, how = self._log_likelihood(drawn)
@@ -273,7 +275,8 @@ class _Bridge:
     def _draw(self, latents: Callable[..., Any], observed: Named | Mapping[str, Tensor]) -> _Draw:
         """Draw the latents and score them and the data."""
         posterior, data = self.posterior, self.data
-        t = terms(self.joint.model, latents, data.values, observed, self.plates, posterior.yesterday)
+        args = (self.joint.model, latents, data.values, observed, self.plates, posterior.yesterday)
+        t = terms(*args, data.seen)
         self.plates = t.plates
         values = {name: t.q[name]["value"] for name in t.p if name in t.q and not delta(t.p[name])}
         log_prior = {}
@@ -286,29 +289,31 @@ class _Bridge:
                         f"given the others the rows are dependent, and none has a likelihood of its own"
                     )
                 if name in values:
-                    log_prior[name] = _score(site).sum()
+                    log_prior[name] = log_prob(site).sum()
                 else:
-                    fixed = fixed + _score(site).sum()
+                    fixed = fixed + log_prob(site).sum()
         log_rows, log_weights = self._log_rows(t)
         log_p = fixed + sum(log_prior.values()) + sum(v.sum() for v in log_rows.values())
-        log_q = sum((_score(site).sum() for site in t.q.values()), torch.zeros(()))
+        log_q = sum((log_prob(site).sum() for site in t.q.values()), torch.zeros(()))
         return _Draw(values, log_prior, log_rows, log_weights, log_p, log_q)
 
     def _log_rows(self, t: Terms) -> tuple[Named, Tensor | None]:
         """log p of each row, summed over its discrete latents; one array if the row has any latents."""
         local = {name: site for name, site in t.p.items() if is_local(site) and not delta(site)}
         seen_cells = self.data.seen
-        scores = {k: _by_row(_score(site, seen_cells.get(k)), site, t.plates) for k, site in local.items()}
+        scores = {k: _by_row(log_prob(site, seen_cells.get(k)), site, t.plates) for k, site in local.items()}
         seen = [name for name in local if name in self.data.observed]
-        if len(seen) == len(local):
+        if len(seen) == len(local) and not any("pinned" in site["infer"] for site in local.values()):
             return {name: scores[name].reshape(-1) for name in seen}, None
         total = sum(scores.values(), torch.zeros(()))
         for site in local.values():
             if enumerates(site):
+                allowed = pin(site)
+                total = total if allowed is None else torch.where(allowed, total, -torch.inf)
                 total = total.logsumexp(site["infer"]["_enumerate_dim"], keepdim=True)
         total = total.reshape(-1)
         rows_of_q = [site for site in t.q.values() if is_local(site)]
-        guided = [_by_row(_score(site), site, t.plates).reshape(-1) for site in rows_of_q]
+        guided = [_by_row(log_prob(site), site, t.plates).reshape(-1) for site in rows_of_q]
         return {"_".join(seen): total}, (total - sum(guided) if guided else None)
 
     def _log_likelihood(self, drawn: list[_Draw]) -> tuple[Named, str]:
@@ -319,7 +324,8 @@ class _Bridge:
             how = f"{', '.join(hidden)} summed out exactly" if hidden else "exact"
             return _stack(draw.log_rows for draw in drawn), how
         hidden = [name for name in drawn[0].latents if data.sites[name].local]
-        guided = variables(run(self.latents, data.values)).values()
+        with Observed(data.observed, data.seen, guide=True):
+            guided = variables(run(self.latents, data.values)).values()
         if not any(is_local(site) and not isinstance(site["fn"], Delta) for site in guided):
             return {}, f"left out: the guide has no factor of its own for each row's {', '.join(hidden)}"
         shared = [name for name in drawn[0].latents if name not in hidden]
@@ -359,11 +365,6 @@ class _Bridge:
 def _stack(drawn: Iterable[Named]) -> Named:
     drawn = list(drawn)
     return {name: torch.stack([d[name] for d in drawn]) for name in drawn[0]}
-
-
-def _score(site: Node, seen: Tensor | None = None) -> Tensor:
-    value = score(site["fn"], site["value"], seen)
-    return scale_and_mask(value, site["scale"], site["mask"])
 
 
 def _by_row(value: Tensor, site: Node, plates: int) -> Tensor:

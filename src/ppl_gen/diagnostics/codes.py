@@ -11,12 +11,14 @@ from pyro import poutine
 from torch import Tensor, nn
 
 from ppl_gen.checks import called, whole
-from ppl_gen.core import arguments, is_local, run, variables
+from ppl_gen.core import arguments, run, variables
 from ppl_gen.errors import DataError, Unanswerable
-from ppl_gen.inference.elbo import elbo, log_prob, sum_cells, terms
+from ppl_gen.inference.elbo import elbo, row_weights, sum_cells, terms
 from ppl_gen.inference.evidence import multi_sample_bound
+from ppl_gen.inference.observed import Observed
 from ppl_gen.inputs import Data, admit
 from ppl_gen.isolation import isolated
+from ppl_gen.notation import Factorization
 from ppl_gen.posterior import Posterior
 
 ACTIVE = 0.01  # variance of the posterior means above which a unit is active (Burda et al. 2016)
@@ -83,14 +85,14 @@ def elbo_terms(posterior: Posterior, /, *, draws: int = 100, seed: int = 0, **da
     values, code = _rows(posterior, data)
     guide = posterior.latents_of(values)
     with isolated(seed):
-        q = _base(variables(run(guide, values.values))[code]["fn"])
-        p, _, _ = terms(posterior.joint.model, guide, values.values, values.observed)
+        q = _code_of(posterior, code, values)
+        p, _, _ = terms(posterior.joint.model, guide, values.values, values.observed, seen=values.seen)
         prior = _base(p[code]["fn"])
         kl = _normal_kl(q, prior).mean(0)
         variance = q.mean.expand(values.n, -1).var(0, correction=0)
         found = []
         for _ in range(whole("draws", draws, least=2)):
-            p, _, _ = terms(posterior.joint.model, guide, values.values, values.observed)
+            p, _, _ = terms(posterior.joint.model, guide, values.values, values.observed, seen=values.seen)
             rows = (sum_cells(p[name], values.seen.get(name)) for name in values.observed)
             found.append(torch.stack(list(rows)).sum() / values.n)
     each = torch.stack(found)
@@ -124,7 +126,7 @@ def amortization_gap(
     guide, model = posterior.latents_of(values), posterior.joint.model
     with isolated(seed, grad=True):
         with torch.no_grad():
-            first = _base(variables(run(guide, values.values))[code]["fn"])
+            first = _code_of(posterior, code, values)
             start = first.mean.expand(values.n, -1).clone(), first.stddev.expand(values.n, -1).clone()
         loc, log_scale = (nn.Parameter(v) for v in (start[0].clone(), start[1].log()))
 
@@ -161,10 +163,10 @@ def gradient_variance(
         "reparameterised" and "score function": mean and variance over the draws, each (n, latent).
     """
     values, code = _rows(posterior, data)
-    guide, model = posterior.latents_of(values), posterior.joint.model
+    model = posterior.joint.model
     with isolated(seed, grad=True):
         with torch.no_grad():
-            first = _base(variables(run(guide, values.values))[code]["fn"])
+            first = _code_of(posterior, code, values)
         loc = first.mean.expand(values.n, -1).detach().clone().requires_grad_()
         scale = first.stddev.expand(values.n, -1).detach().clone()
         found: dict[str, list[Tensor]] = {"reparameterised": [], "score function": []}
@@ -214,7 +216,7 @@ def reconstruct(posterior: Posterior, /, **data: Any) -> Tensor:
     """The mean of p(x | z) at the mean of q(z | x), for each row: (n, features)."""
     values, code = _rows(posterior, data)
     with isolated(0):
-        q = _base(variables(run(posterior.latents_of(values), values.values))[code]["fn"])
+        q = _code_of(posterior, code, values)
         return _decoded(posterior, code, q.mean.expand(values.n, -1), values)
 
 
@@ -231,7 +233,7 @@ def traversal(
         raise DataError(f"row: expected 0 to {values.n - 1}, got {row}")
     one = values.take(torch.full((1,), row))
     with isolated(0):
-        z = _base(variables(run(posterior.latents_of(one), one.values))[code]["fn"]).mean.reshape(1, 1, -1)
+        z = _code_of(posterior, code, one).mean.reshape(1, 1, -1)
         latent = z.shape[-1]
         grid = z.repeat(latent, whole("steps", steps, least=2), 1)
         moved = torch.linspace(-reach, reach, steps, dtype=z.dtype)
@@ -247,13 +249,20 @@ def _rows(posterior: Posterior, data: dict[str, Any]) -> tuple[Data, str]:
         raise DataError(f"posterior: expected what fit returned, got {called(posterior)}")
     with isolated(0):
         values = admit(posterior.model, data, missing=True) if data else posterior.fitted_data()
-    hidden = [name for name in values.sites if name not in values.observed]
+    open_ = {name for name in values.seen if values.sites[name].levels}  # classes that some rows lack
+    hidden = [name for name in values.sites if name not in values.observed or name in open_]
     if len(hidden) != 1 or not values.sites[hidden[0]].local or values.sites[hidden[0]].event_dim != 1:
         raise Unanswerable(
             f"{type(posterior.model).__name__} is {posterior.model.joint}: expected one hidden variable, a "
             f"code of each row, got {', '.join(hidden) or 'none'}"
         )
     return values, hidden[0]
+
+
+def _code_of(posterior: Posterior, code: str, values: Data) -> Any:
+    """q of the rows' codes."""
+    with Observed(values.observed, values.seen, guide=True):
+        return _base(variables(run(posterior.latents_of(values), values.values))[code]["fn"])
 
 
 def _base(fn: Any) -> Any:
@@ -279,15 +288,16 @@ def _row_bounds(model: Callable[..., Any], guide: Callable[..., Any], values: Da
     """One draw's ELBO of each row: (draws, n)."""
     found = []
     for _ in range(draws):
-        p, q, _ = terms(model, guide, values.values, values.observed)
-        rows = torch.stack([sum_cells(site, values.seen.get(name)) for name, site in p.items()]).sum(0)
-        found.append(rows - torch.stack([log_prob(site) for site in q.values() if is_local(site)]).sum(0))
+        t = terms(model, guide, values.values, values.observed, seen=values.seen)
+        found.append(row_weights(t, values.seen))
     return torch.stack(found)
 
 
 def _decoded(posterior: Posterior, code: str, z: Tensor, values: Data) -> Tensor:
-    """The mean of the one observed variable given the codes."""
-    (name,) = values.observed
-    found = variables(run(posterior.model.model, {**values.values, "n": len(z)}, {code: z}))
+    """The mean of the observed variable that the codes generate, beside any others."""
+    line = Factorization(posterior.model.joint)
+    name = next(name for name in values.observed if code in line[name])
+    fixed = {other: value for other, value in values.observed.items() if other != name}
+    found = variables(run(posterior.model.model, {**values.values, "n": len(z)}, {**fixed, code: z}))
     mean: Tensor = found[name]["fn"].mean
     return mean

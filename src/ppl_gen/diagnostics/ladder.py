@@ -15,7 +15,7 @@ from ppl_gen.diagnostics.arviz_bridge import to_arviz
 from ppl_gen.errors import DataError, NonFinite, Unanswerable
 from ppl_gen.evidence import log_evidence
 from ppl_gen.fit import fit
-from ppl_gen.inference import NUTS, SVI, Exact, Laplace, MaximumLikelihood
+from ppl_gen.inference import EM, MAP, NUTS, SVI, Exact, Laplace, MaximumLikelihood, VariationalBayes
 from ppl_gen.inference.evidence import log_mean_exp, log_mean_exp_error, pareto_k
 from ppl_gen.inference.nuts import Draws
 from ppl_gen.inputs import Data, admit
@@ -31,8 +31,11 @@ if TYPE_CHECKING:
 METHODS: dict[str, Callable[[int | None, int], Any]] = {
     "exact": lambda steps, seed: Exact(),
     "maximum likelihood": lambda steps, seed: MaximumLikelihood(),
+    "EM": lambda steps, seed: EM(seed=seed),
+    "MAP": lambda steps, seed: MAP(seed=seed),
     "enumeration": lambda steps, seed: None,
     "Laplace": lambda steps, seed: Laplace(seed=seed),
+    "variational Bayes": lambda steps, seed: VariationalBayes(seed=seed),
     "SVI, own guide": lambda steps, seed: SVI(steps=steps, seed=seed),
     "SVI, mean-field": lambda steps, seed: SVI(steps=steps, seed=seed, guide="mean_field"),
     "SVI, full-rank": lambda steps, seed: SVI(steps=steps, seed=seed, guide="full_rank"),
@@ -257,7 +260,7 @@ def _weighted(found: list[Rung], draws: int, seed: int) -> Rung:
     """The draws of the best guide, weighted by log p - log q."""
     name, start = "importance-weighted", time.perf_counter()
     guided = [
-        r for r in found if r.posterior is not None and r.posterior.guide is not None and r.bound == r.bound
+        r for r in found if r.posterior is not None and r.posterior.evidence is None and r.bound == r.bound
     ]
     if not guided:
         return Rung(name, why="No rung above it has a guide whose draws could be weighted.")

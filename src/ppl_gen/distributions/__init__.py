@@ -3,6 +3,7 @@
 from ppl_gen.distributions.bandwidth import leave_one_out, select_bandwidth
 from ppl_gen.distributions.bins import Histogram, UniformBin, bin_of
 from ppl_gen.distributions.categories import ColumnCategorical, ColumnDirichlet
+from ppl_gen.distributions.code_priors import CouplingFlow, LearnedNormal, NormalMixture, StandardNormal
 from ppl_gen.distributions.columns import Columns
 from ppl_gen.distributions.conjugate import Dirichlet, NormalGamma, SharedNormalGamma
 from ppl_gen.distributions.conjugate_counts import Beta, DirichletGamma, Dirichlets, Gamma
@@ -14,6 +15,7 @@ from ppl_gen.distributions.likelihoods import (
     BetaBinomial,
     Binomial,
     Categorical,
+    DiscretizedLogistic,
     Gaussian,
     Likelihood,
 )
@@ -37,26 +39,31 @@ __all__ = [
     "ColumnPriors",
     "Columns",
     "CountVector",
+    "CouplingFlow",
     "Dirichlet",
     "DirichletGamma",
     "Dirichlets",
+    "DiscretizedLogistic",
     "Gamma",
     "Gaussian",
     "Histogram",
     "InverseWishartCholesky",
     "KernelDensity",
+    "LearnedNormal",
     "Likelihood",
     "LinearGaussian",
     "Moments",
     "NormalGamma",
     "NormalGammaRegression",
     "NormalInverseWishart",
+    "NormalMixture",
     "Prior",
     "SharedNormalGamma",
     "SphericalNormalGamma",
     "UniformBin",
     "bin_of",
     "Values",
+    "StandardNormal",
     "centre_and_spread",
     "filled",
     "kmeans_plus_plus",

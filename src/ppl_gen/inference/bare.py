@@ -24,8 +24,9 @@ from ppl_gen.checks import called, whole
 from ppl_gen.core import own_parameters, variables
 from ppl_gen.errors import DataError
 from ppl_gen.inference.climb import Rows, climb
-from ppl_gen.inference.elbo import delta, enumerates, plate_depth
+from ppl_gen.inference.elbo import delta, plate_depth
 from ppl_gen.inference.objective import Objective
+from ppl_gen.inference.observed import enumerates
 from ppl_gen.inference.svi import SVI
 from ppl_gen.isolation import isolated
 
@@ -71,7 +72,7 @@ class PyroFit:
         whole("draws", draws)
         objective = _PairObjective(self.model, self.guide, 1, *self.arguments)
         with isolated(seed):
-            values = -torch.stack([objective.negative_elbo(None, 1.0) for _ in range(draws)])
+            values = torch.stack([objective.climbed(None, 1.0)[0] for _ in range(draws)])
         return values.mean().item(), (values.std() / math.sqrt(draws)).item() if draws > 1 else math.nan
 
     def __str__(self) -> str:
@@ -124,6 +125,8 @@ def fit_pyro(
     method = SVI() if method is None else method
     if not isinstance(method, SVI):
         raise DataError(f"method: expected SVI(…), got {called(method)}")
+    if (method.beta, method.free_bits) != (1, 0):
+        raise DataError("fit_pyro: beta and free_bits weigh the KL of each row, and a bare pair has no rows")
     if method.guide is not None or method.batch_size:
         raise DataError("fit_pyro: the guide is its own argument, and batch_size has no rows to choose from")
     for name, program in (("model", model), ("guide", guide)):
@@ -237,7 +240,7 @@ class _Keeping(Messenger):
 
 
 class _PairObjective(Objective):
-    """Minus Pyro's TraceEnum_ELBO of a pair on fixed arguments; there are no rows to take."""
+    """Pyro's TraceEnum_ELBO of a pair on fixed arguments; there are no rows to take."""
 
     def __init__(
         self,
@@ -251,19 +254,20 @@ class _PairObjective(Objective):
         self.args, self.kwargs = args, kwargs
         self.bound = TraceEnum_ELBO(num_particles=particles, strict_enumeration_warning=False)
 
-    def negative_elbo(self, batch: Any, scale: float) -> Tensor:
+    def climbed(self, batch: Any, scale: float) -> tuple[Tensor, Tensor]:
         if self.bound.max_plate_nesting == math.inf:
             q = poutine.trace(self.guide).get_trace(*self.args, **self.kwargs)
             p = poutine.trace(poutine.replay(self.p, q)).get_trace(*self.args, **self.kwargs)
             self.bound.max_plate_nesting = max(plate_depth(q), plate_depth(p))
         pairs = self.bound._get_traces(self.p, self.guide, self.args, self.kwargs)
-        return -torch.as_tensor(sum(_elbo(p, q) for p, q in pairs)) / self.particles
+        value = torch.as_tensor(sum(_elbo(p, q) for p, q in pairs)) / self.particles
+        return value, value
 
     def check(self, batch: Any) -> None:
         """Run the programs once, validated; find the parameters that the bound depends on."""
         with pyro.validation_enabled(True):
             self.guide(*self.args, **self.kwargs)  # an automatic guide builds its parameters
-            value = self.negative_elbo(None, 1.0)
+            _, value = self.climbed(None, 1.0)
         self.choose_parameters(value)
 
     def _blame(self, batch: Any, index: Tensor) -> tuple[str, str]:

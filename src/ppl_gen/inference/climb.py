@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ppl_gen.errors import Interrupted, NonFinite, NotCompiled
-from ppl_gen.inference.convergence import gain
+from ppl_gen.inference.convergence import Gain, gain
 from ppl_gen.inference.steps import Steps
 from ppl_gen.progress import track
 
@@ -42,7 +42,7 @@ def climb(
 
     Args:
         method: the settings, an `SVI`.
-        objective: what is minimised; its parameters are moved.
+        objective: what is climbed; its parameters are moved.
         first: the rows that it was checked on. rows: those of the steps.
         whole: whether every step sees the same rows.
     """
@@ -53,25 +53,27 @@ def climb(
         warnings.warn(f"SVI {notes[0]}; it goes on without a compiler", NotCompiled, stacklevel=4)
     (group,) = optimiser.param_groups
     peak, history = group["lr"], list[float]()
+    beside = list[float]()  # what more was climbed
     trouble, before = None, first
     try:
         for step in track(range(total), "SVI", method.progress, lambda: {"ELBO": smooth(history)}):
             group["lr"] = peak * method.factor(step / total)
-            here = next(rows)
+            objective.done, here = step / total, next(rows)
             random = torch.get_rng_state()
-            value, finite = steps.step(here.batch, here.scale)
+            value, more, finite = steps.step(here.batch, here.scale)
             if not finite:
                 trouble = _explain(steps, here, step, value, random)
                 if not _finite(objective, before):  # these rows were fine: the last update was not
                     steps.back()
                 break
             history.append(value)
+            beside.append(more)
             before = here
-            if method.tolerance and _at_rest(history, method, notes):
+            if method.tolerance and _at_rest(history, beside, method, notes):
                 break
         else:
             if method.tolerance:
-                notes.append(_restless(history, method))
+                notes.append(_restless(history, beside, method))
         steps.store()
         if trouble is None and history:  # the last update has not been looked at yet
             random = torch.get_rng_state()
@@ -82,12 +84,13 @@ def climb(
         notes.append(f"stopped by hand after {len(history)} of {total} steps")
         warnings.warn(f"SVI {notes[-1]}; what it had is returned", Interrupted, stacklevel=4)
     steps.store()
+    notes.append(_beside(beside))
     return Climb(history, "; ".join(filter(None, notes)), trouble)
 
 
 def _finite(objective: Any, rows: Rows) -> bool:
     with torch.no_grad():
-        return math.isfinite(objective.negative_elbo(rows.batch, rows.scale).item())
+        return all(math.isfinite(v.item()) for v in objective.climbed(rows.batch, rows.scale))
 
 
 def _explain(steps: Steps, rows: Rows, step: int, value: float, random: Tensor) -> NonFinite:
@@ -97,22 +100,39 @@ def _explain(steps: Steps, rows: Rows, step: int, value: float, random: Tensor) 
     return error
 
 
-def _at_rest(history: list[float], method: Any, notes: list[str]) -> bool:
+def _beside(beside: list[float]) -> str:
+    """What was climbed, in words, if it was not the ELBO."""
+    if not any(beside):
+        return ""
+    return (
+        f"climbed the ELBO and {smooth(beside):+,.2f} nats beside it (mean of the last steps), which is no "
+        f"bound on the evidence; elbo is the ELBO"
+    )
+
+
+def _at_rest(history: list[float], beside: list[float], method: Any, notes: list[str]) -> bool:
     if len(history) % method.window or len(history) < 2 * method.window:
         return False
-    last = gain(history, method.window)
+    last, what = _gain(history, beside, method)
     if last.below(method.tolerance):
         notes.append(
-            f"converged after {len(history)} steps: the ELBO gained {last}, less than {method.tolerance:g}"
+            f"converged after {len(history)} steps: {what} gained {last}, less than {method.tolerance:g}"
         )
         return True
     return False
 
 
-def _restless(history: list[float], method: Any) -> str:
+def _restless(history: list[float], beside: list[float], method: Any) -> str:
     if len(history) < 2 * method.window:
         return f"not converged: {len(history)} steps are fewer than two windows of {method.window}"
-    return f"not converged in {len(history)} steps: the ELBO still gained {gain(history, method.window)}"
+    last, what = _gain(history, beside, method)
+    return f"not converged in {len(history)} steps: {what} still gained {last}"
+
+
+def _gain(history: list[float], beside: list[float], method: Any) -> tuple[Gain, str]:
+    """The last gain of what is climbed, and what that is called."""
+    climbed = [value + more for value, more in zip(history, beside, strict=True)]
+    return gain(climbed, method.window), "what is climbed" if any(beside) else "the ELBO"
 
 
 def smooth(history: list[float], window: int = 50) -> float:

@@ -1,7 +1,7 @@
-"""What SVI minimises: the negative ELBO of a model and a guide, and what to say where it is not finite."""
+"""What SVI climbs: the ELBO of a model and a guide, or near it; and what to say where it is not finite."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pyro
@@ -10,21 +10,32 @@ from torch import Tensor, nn
 
 from ppl_gen.core import ProbabilisticModel, Program, is_local
 from ppl_gen.errors import DataError, NonFinite
-from ppl_gen.inference.elbo import elbo, log_prob, terms
+from ppl_gen.inference.elbo import bound, log_prob, terms
+from ppl_gen.inference.tempering import tempering
 from ppl_gen.inputs import Data
 
 
 class Objective:
-    """The negative ELBO of a model and a guide as a function of their parameters.
+    """The ELBO of a model and a guide, and what is climbed, as functions of their parameters.
 
     Args:
         p, guide: the programs; modules keep their parameters.
         prior: yesterday's guide, if it is the prior of these data.
         particles: draws of the guide averaged in one value.
+        beta, free_bits: as in `tempering`; a function of ``done``, the fraction of the steps, may be beta.
     """
 
-    def __init__(self, p: ProbabilisticModel | Any, guide: Any, prior: Program | None, particles: int):
+    def __init__(
+        self,
+        p: ProbabilisticModel | Any,
+        guide: Any,
+        prior: Program | None,
+        particles: int,
+        beta: float | Callable[[float], float] = 1.0,
+        free_bits: float = 0.0,
+    ):
         self.p, self.guide, self.prior, self.particles = p, guide, prior, particles
+        self.beta, self.free_bits, self.done = beta, free_bits, 0.0
         self.plates: int | None = None
         self.modules = nn.ModuleList([p, guide] if isinstance(guide, nn.Module) else [p])
         self.parameters: list[Tensor] = []
@@ -32,30 +43,30 @@ class Objective:
         self._module = _Forward(self)
 
     def terms(self, batch: Data) -> Any:
-        return terms(self.p.model, self.guide, batch.values, batch.observed, self.plates, self.prior)
+        return terms(
+            self.p.model, self.guide, batch.values, batch.observed, self.plates, self.prior, batch.seen
+        )
 
-    def negative_elbo(self, batch: Data, scale: float) -> Tensor:
-        values = [
-            elbo(
-                self.p.model,
-                self.guide,
-                batch.values,
-                batch.observed,
-                scale,
-                self.plates,
-                self.prior,
-                batch.seen,
-            )
-            for _ in range(self.particles)
-        ]
-        return -torch.stack(values).mean()
+    def climbed(self, batch: Data, scale: float) -> tuple[Tensor, Tensor]:
+        """The ELBO in nats, and what is climbed: the ELBO, tempered, and the model's own signal."""
+        beta = self.beta(self.done) if callable(self.beta) else self.beta
+        values, beside = [], []
+        for _ in range(self.particles):
+            t = self.terms(batch)
+            values.append(bound(t, scale, batch.seen))
+            if (beta, self.free_bits) != (1, 0):
+                beside.append(tempering(t, beta, self.free_bits, scale))
+        value = torch.stack(values).mean()
+        climbed = value + torch.stack(beside).mean() if beside else value
+        signal = self.p.auxiliary(**{**batch.inputs, **batch.gaps})
+        return value, climbed if signal is None else climbed + scale * signal
 
     def check(self, batch: Data) -> None:
         """Run one validated step: shapes, supports, and which parameters the ELBO depends on."""
         with pyro.validation_enabled(True):
             traced = self.terms(batch)
             self.plates = traced.plates
-            value = self.negative_elbo(batch, 1.0)
+            _, value = self.climbed(batch, 1.0)
         unexpected = sorted(traced.q.keys() - traced.p.keys() - {"_auto_latent"})
         unexpected = [name for name in unexpected if not traced.q[name]["infer"].get("is_auxiliary")]
         if unexpected and self.prior is None:
@@ -72,7 +83,7 @@ class Objective:
         self.choose_parameters(value)
 
     def choose_parameters(self, value: Tensor) -> None:
-        """Those that the value of the objective depends on."""
+        """Those that the value, of what is climbed, depends on."""
         trainable = [w for w in self.modules.parameters() if w.requires_grad]
         if not trainable or not value.requires_grad:
             name = getattr(self.p, "name", type(self.p).__name__)
@@ -84,10 +95,10 @@ class Objective:
         self.parameters = [w for w, g in zip(trainable, found, strict=True) if g is not None]
         self.names = [name for w in self.parameters for name, v in self._module.named_parameters() if v is w]
 
-    def at(self, parameters: Sequence[Tensor], batch: Any, scale: float) -> Tensor:
-        """The negative ELBO in nats, a scalar, with other values of the parameters."""
+    def at(self, parameters: Sequence[Tensor], batch: Any, scale: float) -> tuple[Tensor, Tensor]:
+        """As `climbed`, with other values of the parameters."""
         values = dict(zip(self.names, parameters, strict=True))
-        found: Tensor = torch.func.functional_call(self._module, values, (batch, scale))
+        found: tuple[Tensor, Tensor] = torch.func.functional_call(self._module, values, (batch, scale))
         return found
 
     def explain(
@@ -135,6 +146,6 @@ class _Forward(nn.Module):
         super().__init__()
         self.parts, self.objective = objective.modules, [objective]
 
-    def forward(self, batch: Any, scale: float) -> Tensor:
-        value: Tensor = self.objective[0].negative_elbo(batch, scale)
-        return value
+    def forward(self, batch: Any, scale: float) -> tuple[Tensor, Tensor]:
+        found: tuple[Tensor, Tensor] = self.objective[0].climbed(batch, scale)
+        return found

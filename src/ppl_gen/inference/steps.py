@@ -36,8 +36,11 @@ class Steps:
         self.shape: Any = None
         self.whole = False
 
-    def step(self, batch: Any, scale: float) -> tuple[float, bool]:
-        """One step; (the ELBO in nats before it, whether all was finite). What is not moves nothing."""
+    def step(self, batch: Any, scale: float) -> tuple[float, float, bool]:
+        """One step: the ELBO in nats before it, what more is climbed, and whether all was finite.
+
+        What is not finite moves nothing.
+        """
         arrays, inputs = tensors_of(batch), self._inputs()
         if self.fast is not None and self.shape == _shape(arrays, scale):
             with torch.no_grad():
@@ -45,13 +48,13 @@ class Steps:
         else:
             with torch.enable_grad():
                 found = self._function(batch, scale)(*inputs, *arrays)
-        negative_elbo, gradients = found[0].tolist()
+        value, more, gradients = found[0].tolist()
         self.gradients = found[1 : 1 + len(self.parameters)]
-        if not (math.isfinite(negative_elbo) and math.isfinite(gradients)):
-            return -negative_elbo, False
+        if not all(map(math.isfinite, (value, more, gradients))):
+            return value, more, False
         self._move(found[1 + len(self.parameters) :])
         self.done += 1
-        return -negative_elbo, True
+        return value, more, True
 
     def _inputs(self) -> Tensors:
         (group,) = self.optimiser.param_groups
@@ -93,17 +96,17 @@ class Steps:
             self.optimiser.state[parameter] = state
 
     def _function(self, batch: Any, scale: float) -> Callable[..., Tensors]:
-        """(*parameters, *states, coefficients, *arrays) -> (ELBO and check, *gradients, *next ones)."""
+        """(*parameters, *states, coefficients, *arrays) -> (ELBO and more, *gradients, *next ones)."""
         n, width = len(self.parameters), len(self.update.states) if self.update else 0
 
         def function(*given: Tensor) -> Tensors:
             parameters = [w.detach().requires_grad_() for w in given[:n]]
             states, c, arrays = given[n : n + n * width], given[n + n * width], given[n + n * width + 1 :]
             here = batch if not arrays else with_tensors(batch, arrays)
-            value = self.objective.at(parameters, here, scale)
-            gradients = self._gradients(value, parameters)
+            value, climbed = self.objective.at(parameters, here, scale)
+            gradients = self._gradients(-climbed, parameters)
             check = torch.stack([g.sum().double() for g in gradients]).sum()
-            report = torch.stack([value.detach().double(), check])
+            report = torch.stack([value.detach().double(), (climbed - value).detach().double(), check])
             if self.clip is not None:
                 gradients = clipped(gradients, self.clip)
             if self.update is None:
@@ -136,6 +139,8 @@ class Steps:
         arrays = tensors_of(batch)
         rows = () if whole else arrays
         try:
+            if callable(self.objective.beta):
+                raise Untraceable("beta is another number at every step")
             inputs, function = (*self._inputs(), *rows), self._function(batch, scale)
             graph = capture(function, inputs)
             self._verify(graph, function, inputs, 1e-9)

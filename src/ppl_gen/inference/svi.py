@@ -41,6 +41,11 @@ class SVI:
             functools.partial of one [torch.optim.Adam].
         schedule: the factor on the learning rate: "cosine" (from 1 down to 0), "constant", or a function of
             the fraction of the steps that are done.
+        beta: weight of the KL terms of the rows' latents in what is climbed: a number, or a function of the
+            fraction of the steps that are done, such as ``lambda done: min(1.0, 5 * done)`` (annealing).
+        free_bits: nats of KL that each dimension of the rows' latents may have for nothing, on average.
+            With a beta other than 1, or free bits, what is climbed is no bound on the evidence; the history
+            is the ELBO all the same, and ``posterior.note`` says how far the two lay apart.
         clip: the longest gradient (its Euclidean norm over all parameters); longer ones are shortened.
         tolerance: stop when the mean ELBO of ``window`` steps is, up to two standard errors, less than this
             many nats above that of the window before; ``posterior.note`` then says so. None does all steps.
@@ -65,6 +70,8 @@ class SVI:
     particles: int = 1
     optimizer: Callable[..., torch.optim.Optimizer] | None = None
     schedule: str | Callable[[float], float] = "cosine"
+    beta: float | Callable[[float], float] = 1.0
+    free_bits: float = 0.0
     clip: float | None = None
     tolerance: float | None = None
     window: int = 200
@@ -91,6 +98,14 @@ class SVI:
             raise DataError("optimizer: LBFGS wants the same objective again and again, and SVI's is random")
         if self.schedule not in ("cosine", "constant") and not callable(self.schedule):
             raise DataError(f'schedule: expected "cosine", "constant" or a function, got {self.schedule!r}')
+        for name in ("beta", "free_bits"):
+            value = getattr(self, name)
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not ((number and 0 <= value < math.inf) or (name == "beta" and callable(value))):
+                what = "a number from 0 up" + (", or a function" if name == "beta" else "")
+                raise DataError(f"{name}: expected {what}, got {value!r}")
+        if callable(self.beta) and self.tolerance:
+            raise DataError("tolerance: a beta that changes moves the goal, so no step tells that it is near")
 
     def __repr__(self) -> str:
         changed = (f for f in fields(self) if getattr(self, f.name) != f.default)
@@ -121,7 +136,7 @@ class SVI:
             guide = copy.deepcopy(make_guide(self.guide, p, data.values, data.observed), {id(p): p})
         else:
             p, guide = copy.deepcopy((start, guide))
-        objective = Objective(p, guide, prior, self.particles)
+        objective = Objective(p, guide, prior, self.particles, self.beta, self.free_bits)
         objective.modules.train()
         batches = self._batches(p, guide, data)
 

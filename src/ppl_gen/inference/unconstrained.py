@@ -9,8 +9,9 @@ from torch.distributions import biject_to, identity_transform
 
 from ppl_gen.core import ProbabilisticModel, Program, initialize, run, variables
 from ppl_gen.errors import Unanswerable
-from ppl_gen.inference.elbo import elbo, enumerates, log_prob, terms
+from ppl_gen.inference.elbo import elbo, log_prob, terms
 from ppl_gen.inference.guides import Automatic, make_guide, point
+from ppl_gen.inference.observed import enumerates
 from ppl_gen.inputs import Data
 
 
@@ -55,7 +56,7 @@ class Unconstrained:
             if name not in data.observed and not site["fn"].has_enumerate_support
         }
         self.shapes = {name: to.inv(found[name]["value"]).shape for name, to in self.maps.items()}
-        drawn = terms(self.p.model, self.guide, data.values, data.observed)
+        drawn = terms(self.p.model, self.guide, data.values, data.observed, seen=data.seen)
         self.plates, sites = drawn.plates, drawn.p.values()
         self.plain = prior is None and not any(map(enumerates, sites))  # nothing to sum out: a plain sum
 

@@ -5,6 +5,7 @@ from ppl_gen.models.bernoulli_mixture import BernoulliMixture
 from ppl_gen.models.bernoulli_naive_bayes import BernoulliNaiveBayes
 from ppl_gen.models.categorical_mixture import CategoricalMixture
 from ppl_gen.models.categorical_naive_bayes import CategoricalNaiveBayes
+from ppl_gen.models.conditional_vae import ConditionalVAE
 from ppl_gen.models.denoising_autoencoder import DenoisingAutoencoder
 from ppl_gen.models.discretised_regression import DiscretisedRegression
 from ppl_gen.models.factor_analysis import FactorAnalysis
@@ -23,6 +24,7 @@ from ppl_gen.models.poisson_mixture import PoissonMixture
 from ppl_gen.models.poisson_naive_bayes import PoissonNaiveBayes
 from ppl_gen.models.ppca import PPCA
 from ppl_gen.models.quadratic_discriminant_analysis import QuadraticDiscriminantAnalysis
+from ppl_gen.models.semi_supervised_vae import SemiSupervisedVAE
 from ppl_gen.models.shared_gaussian_naive_bayes import SharedGaussianNaiveBayes
 from ppl_gen.models.spherical_gaussian_mixture import SphericalGaussianMixture
 from ppl_gen.models.spherical_naive_bayes import SphericalNaiveBayes
@@ -40,6 +42,7 @@ __all__ = [
     "FullGaussianMixture",
     "DenoisingAutoencoder",
     "FactorAnalysis",
+    "ConditionalVAE",
     "GaussianMixture",
     "GaussianNaiveBayes",
     "GaussianRegression",
@@ -53,6 +56,7 @@ __all__ = [
     "PoissonMixture",
     "PoissonNaiveBayes",
     "QuadraticDiscriminantAnalysis",
+    "SemiSupervisedVAE",
     "SharedGaussianNaiveBayes",
     "SphericalGaussianMixture",
     "SphericalNaiveBayes",

@@ -1,4 +1,4 @@
-"""Variational autoencoder: a Normal code, decoded by a network; the guide is an encoder."""
+"""Variational autoencoder: a code of a known prior, decoded by a network; the guide is an encoder."""
 
 from collections.abc import Sequence
 
@@ -7,11 +7,10 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
-from ppl_gen.checks import whole
+from ppl_gen.checks import instance, whole
 from ppl_gen.core import ProbabilisticModel
-from ppl_gen.distributions import Bernoulli, Likelihood, filled
-from ppl_gen.errors import DataError
-from ppl_gen.networks import check_network, mlp
+from ppl_gen.distributions import Bernoulli, Likelihood, StandardNormal, filled
+from ppl_gen.networks import check_network, decoder_of, encoder_of, output_bias
 
 
 class VAE(ProbabilisticModel):
@@ -22,9 +21,12 @@ class VAE(ProbabilisticModel):
     Args:
         features, latent: sizes.
         likelihood: of ppl_gen.distributions, a real density on the data's support: `Bernoulli` (the default)
-            for zeros and ones; `Categorical`, `Binomial` or `BetaBinomial` for grey levels; `Gaussian` for
-            (standardised) real numbers.
-        hidden: sizes of the hidden layers of both networks; dropout: of their units.
+            for zeros and ones; `Categorical`, `Binomial`, `BetaBinomial` or `DiscretizedLogistic` for grey
+            levels; `Gaussian` for (standardised) real numbers.
+        prior: of the code, of ppl_gen.distributions: `StandardNormal` (the default), `LearnedNormal`,
+            `NormalMixture` or `CouplingFlow`.
+        network: "mlp", or "conv" for square images.
+        hidden: sizes of the hidden layers of both networks, of "conv" the channels; dropout: of their units.
         encoder, decoder: any modules instead: (n, features) -> (n, 2 latent), the means and log scales of
             the code; (n, latent) -> (n, features likelihood.outputs).
         seed: decides the networks' initial weights.
@@ -43,6 +45,8 @@ class VAE(ProbabilisticModel):
         latent: int,
         likelihood: Likelihood | None = None,
         *,
+        prior: StandardNormal | None = None,
+        network: str = "mlp",
         hidden: Sequence[int] = (256,),
         dropout: float = 0.0,
         encoder: nn.Module | None = None,
@@ -51,21 +55,20 @@ class VAE(ProbabilisticModel):
     ):
         super().__init__()
         self.features, self.latent = whole("features", features), whole("latent", latent)
-        self.likelihood = Bernoulli() if likelihood is None else likelihood
-        if not isinstance(self.likelihood, Likelihood):
-            raise DataError(f"likelihood: expected Bernoulli(), Categorical(levels), …, got {likelihood!r}")
+        self.likelihood = instance("likelihood", likelihood, Bernoulli())
+        prior = instance("prior", prior, StandardNormal())
+        outputs = self.likelihood.outputs
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            outputs = features * self.likelihood.outputs
-            self.encoder = encoder or mlp(features, hidden, 2 * latent, dropout=dropout)
-            self.decoder = decoder or mlp(latent, list(hidden)[::-1], outputs, dropout=dropout)
+            self.encoder = encoder or encoder_of(network, features, hidden, 2 * latent, dropout)
+            self.decoder = decoder or decoder_of(network, latent, hidden, features, outputs, dropout)
+            self.prior = prior.module(latent)
         check_network("encoder", self.encoder, features, 2 * latent)
-        check_network("decoder", self.decoder, latent, outputs)
-        self.register_buffer("zero", torch.zeros(latent))
+        check_network("decoder", self.decoder, latent, features * outputs)
 
     def model(self, n: int) -> Tensor:
         with pyro.plate("data", n):
-            z = pyro.sample("z", dist.Normal(self.zero, 1.0).to_event(1))
+            z = pyro.sample("z", self.prior())
             return pyro.sample("x", self.likelihood(self.decoder(z)))
 
     def guide(self, n: int, x: Tensor) -> None:
@@ -74,12 +77,10 @@ class VAE(ProbabilisticModel):
             pyro.sample("z", dist.Normal(loc, log_scale.exp()).to_event(1))
 
     def initialize(self, x: Tensor, **_: Tensor) -> None:
-        last = self.decoder[-1] if isinstance(self.decoder, nn.Sequential) else None
-        if isinstance(last, nn.Linear) and last.bias is not None:
+        """Let the decoder start as independent features."""
+        if (bias := output_bias(self.decoder)) is not None:
             with torch.no_grad():
-                last.bias.copy_(
-                    self.likelihood.start(filled(x))
-                )  # the decoder starts as independent features
+                bias.copy_(self.likelihood.start(filled(x)))
 
     def hint(self, name: str) -> str:
         """What to do when data do not fit the likelihood."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ppl_gen.errors import DataError
 
@@ -52,3 +52,20 @@ def check_network(name: str, network: nn.Module, inputs: int, outputs: int) -> N
         network.train(training)
     if came:
         raise DataError(f"{name}: expected a network from (n, {inputs}) to (n, {outputs}), got {came}")
+
+
+def beside(x: Tensor, y: Tensor, classes: int) -> Tensor:
+    """``x`` (…, features) and beside it the class ``y`` (…) as a vector of zeros and one 1.
+
+    Leading dimensions broadcast: a class for each row, or every class for all rows.
+
+    >>> beside(torch.zeros(2, 1), torch.tensor([1, 0]), classes=2)
+    tensor([[0., 0., 1.],
+            [0., 1., 0.]])
+    """
+    codes = y.long()
+    if codes.numel() and (bool((codes != y).any()) or bool((codes < 0).any() | (codes >= classes).any())):
+        raise DataError(f"y: expected class codes 0 to {classes - 1}, got {y.flatten()[:5].tolist()} …")
+    marks = nn.functional.one_hot(codes, classes).to(x.dtype)
+    rows = torch.broadcast_shapes(x.shape[:-1], marks.shape[:-1])
+    return torch.cat([x.expand(*rows, -1), marks.expand(*rows, -1)], -1)

@@ -11,14 +11,15 @@ from torch import Tensor
 
 from ppl_gen import distributions, inference, models
 from ppl_gen.core import ProbabilisticModel
-from ppl_gen.distributions import Likelihood
+from ppl_gen.distributions import Likelihood, StandardNormal
 from ppl_gen.errors import ForeignFile
 from ppl_gen.inference import guides
 
+SETTINGS = (Likelihood, StandardNormal)  # frozen data classes that a model is made with
 CLASSES: dict[str, type] = {  # the only classes that a file can ask for
     f"{module.__name__}.{name}": value
     for module, kind in (
-        (models, ProbabilisticModel), (distributions, Likelihood), (inference, object),
+        (models, ProbabilisticModel), (distributions, SETTINGS), (inference, object),
         (autoguide, autoguide.AutoGuide), (guides, autoguide.AutoGuide), (torch.optim, torch.optim.Optimizer),
     )
     for name, value in vars(module).items()
@@ -54,7 +55,7 @@ def _encode(value: Any, tensors: dict[str, Tensor]) -> Any:
         return {"class": NAMES[value]}
     if isinstance(value, functools.partial):
         return {"partial": inner([value.func, list(value.args), dict(value.keywords)])}
-    if isinstance(value, Likelihood) and type(value) in NAMES:
+    if isinstance(value, SETTINGS) and type(value) in NAMES:
         return {"likelihood": inner([type(value), dict(vars(value))])}
     key = f"value.{len(tensors)}"
     if type(value) is Tensor:
@@ -90,7 +91,7 @@ def decode(code: Any, tensors: Mapping[str, Tensor]) -> Any:
             return functools.partial(function, *args, **keywords)
         case "likelihood":
             family, fields = inner(content)
-            if issubclass(family, Likelihood):
+            if issubclass(family, SETTINGS):
                 return family(**fields)
         case "tensor":
             return tensors[content].clone()

@@ -37,7 +37,7 @@ def check_model(model: ProbabilisticModel, /, **given: Any) -> None:
     >>> class Deaf(VAE):
     ...     def model(self, n):
     ...         with pyro.plate("data", n):
-    ...             z = pyro.sample("z", pyro.distributions.Normal(self.zero, 1.0).to_event(1))
+    ...             z = pyro.sample("z", self.prior())
     ...             return pyro.sample("x", self.likelihood(self.decoder(torch.zeros_like(z))))
     >>> check_model(Deaf(features=3, latent=2), n=8)
     Traceback (most recent call last):

@@ -88,3 +88,13 @@ def test_an_interval_that_may_go_on_says_so():
     flat = experiment(torch.ones(6), 30, torch.Generator().manual_seed(4))
     none = crossing("error", NAMES, SIZES, flat, 0)
     assert (bool(none), none.first, none.then) == (False, "b", "")
+
+
+@pytest.mark.parametrize("means", [(-0.1, 0.1, -0.1, -0.15), (0.1, -0.1, 0.1, 0.1)])
+def test_a_lead_that_changes_twice_is_no_one_crossing(means):
+    noise = torch.randn(20, 4, generator=torch.Generator().manual_seed(0)).double()
+    found = crossing("error", ("A", "B"), (10, 30, 90, 270), torch.tensor(means).double() + 0.02 * noise, 0)
+    assert not found
+    assert found.changes == 2
+    assert str(found) == "the curves cross more than once"
+    assert found.then == ("A" if means[-1] < 0 else "B")

@@ -117,6 +117,8 @@ def _change(curves: LearningCurves) -> str:
         found: Crossing = curves.crossing(score)
         if found:
             said = f"{found.first} is ahead with few rows and {found.then} with more: {found}"
+        elif found.changes > 1:
+            said = f"the lead changes {found.changes} times from {low:,} to {high:,} training rows"
         elif found.first:
             said = f"{found.first} is ahead wherever one is, from {low:,} to {high:,} training rows; {found}"
         else:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -21,6 +22,7 @@ class Crossing:
         low, high: the interval's ends, or None; an end at the smallest or largest size may lie beyond it.
         sizes: the smallest and the largest size that were tried.
         repeats: how many there were to tell by.
+        changes: how often the lead changes; more than once, and there is no one crossing.
     """
 
     score: str
@@ -31,6 +33,7 @@ class Crossing:
     high: float | None
     sizes: tuple[int, int]
     repeats: int
+    changes: int = 0
 
     def __bool__(self) -> bool:
         """Whether there is one."""
@@ -44,6 +47,8 @@ class Crossing:
         return self.rows, self.low, self.high
 
     def __str__(self) -> str:
+        if self.changes > 1:
+            return "the curves cross more than once"
         if self.interval is None:
             return f"no crossing that {self.repeats} repeats can establish"
         (rows, low, high), (least, most) = self.interval, self.sizes
@@ -106,19 +111,21 @@ def crossing(
     most 5 in 100 experiments find one where there is none. The crossing's own interval is that of the
     bootstrap over repeats: percentiles of `DRAWS` resamples.
     """
-    ends = (sizes[0], sizes[-1])
-    held = [int(s) for s in leaders(difference) if s]
-    if len(set(held)) < 2:
-        return Crossing(
-            score, names[held[0] > 0] if held else "", "", None, None, None, ends, len(difference)
-        )
-    direction = -held[0]  # so that who is ahead first lies below
+    ends, repeats = (sizes[0], sizes[-1]), len(difference)
+    held = [(i, int(sign)) for i, sign in enumerate(leaders(difference)) if sign]
+    turns = [(i, j) for (i, one), (j, other) in pairwise(held) if one != other]
+    if len(turns) != 1:
+        first = names[held[0][1] > 0] if held else ""
+        then = names[held[-1][1] > 0] if turns else ""
+        return Crossing(score, first, then, None, None, None, ends, repeats, len(turns))
+    ((last, next_),) = turns  # it lies between these two sizes
+    sizes, difference = sizes[last : next_ + 1], difference[:, last : next_ + 1]
+    direction = -held[0][1]  # so that who is ahead first lies below
     oriented = direction * difference
     generator = torch.Generator().manual_seed(seed)
-    repeats = len(difference)
     weights = torch.zeros(DRAWS, repeats, dtype=torch.float64)
     picks = torch.randint(repeats, (DRAWS, repeats), generator=generator)
     weights.scatter_add_(1, picks, torch.full_like(weights, 1 / repeats))
     low, high = parted(sizes, weights @ oriented).quantile(torch.tensor([0.025, 0.975]).double()).tolist()
     first, then = names if direction > 0 else names[::-1]
-    return Crossing(score, first, then, float(parted(sizes, oriented.mean(0))), low, high, ends, repeats)
+    return Crossing(score, first, then, float(parted(sizes, oriented.mean(0))), low, high, ends, repeats, 1)

@@ -28,13 +28,37 @@ def test_what_is_looked_at():
     first = calibration_curve(probs, y, bins=1, of=0)
     assert (first.predicted[0], first.observed[0]) == pytest.approx((1.1 / 3, 1 / 3))
     two = torch.tensor([0.2, 0.9])
-    both = calibration_curve(torch.stack([1 - two, two], 1), [0, 1], bins=2)
-    np.testing.assert_allclose(both.predicted, calibration_curve(two, [0, 1], bins=2).predicted)
+    both = torch.stack([1 - two, two], 1)
+    np.testing.assert_allclose(calibration_curve(both, [1, 1], bins=2).predicted, [0.8, 0.9])
+    np.testing.assert_allclose(calibration_curve(both, [1, 1], bins=2).observed, [0, 1])
+    for event in (calibration_curve(two, [0, 1], bins=2), calibration_curve(both, [0, 1], bins=2, of=1)):
+        np.testing.assert_allclose(event.predicted, [0.2, 0.9])
+
+
+def test_too_sure_lies_below_the_diagonal_with_two_classes_as_with_three():
+    for classes in (2, 3):
+        y = torch.arange(3000) % classes
+        said = torch.where(torch.arange(3000) % 5 == 0, (y + 1) % classes, y)  # right in four of five rows
+        for sure in (0.9, 0.95):
+            probs = torch.full((3000, classes), (1 - sure) / (classes - 1)).double()
+            probs[torch.arange(3000), said] = sure
+            curve = calibration_curve(probs, y)
+            assert (curve.observed < curve.predicted).all()
 
 
 def test_equal_probabilities_stay_together():
     curve = calibration_curve([0.5] * 90 + [0.9] * 10, [0, 1] * 50, bins=10)
     assert curve.counts.tolist() == [90, 10]
+
+
+def test_bins_of_few_rows_join_their_neighbours():
+    def counts(p):
+        return calibration_curve(p, [0] * len(p), bins=10).counts.tolist()
+
+    assert counts([0.6, 0.7] + [0.9] * 98) == [100]  # two rows with a bar from .16 to 1 say nothing
+    assert counts([0.6] * 50 + [0.7] * 4 + [0.9] * 46) == [50, 50]
+    assert counts([0.6] * 96 + [0.9] * 4) == [100]
+    assert counts([0.6] * 95 + [0.9] * 5) == [95, 5]
 
 
 def test_intervals_cover_what_is_right_and_not_what_is_wrong():

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ppl_gen.graph import draw, latex
+from ppl_gen.graph import draw, latex, markup
 
 Box = tuple[float, float, float, float]
 
@@ -175,6 +175,12 @@ def test_a_string_is_not_a_list_of_names() -> None:
 )
 def test_latex(line: str, expected: str) -> None:
     assert latex(line) == expected
+
+
+def test_the_j_of_x_j_stands_below() -> None:
+    assert latex("p(x_j | y)") == r"p(x_{j} \mid y)"
+    assert "<i>x</i><sub>j</sub>" in markup("p(x_j | y)")
+    assert "sub" not in markup("p(log_x)")
 
 
 @pytest.mark.parametrize("line", ["", "x", "p(x | y | z)", "p()", "p(x) + p(y)", r"p(\input)"])

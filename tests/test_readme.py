@@ -3,7 +3,6 @@
 import re
 
 import pytest
-from sklearn.datasets import load_wine
 
 from ppl_gen.__main__ import main
 from ppl_gen.errors import NotGenerated
@@ -34,12 +33,10 @@ def test_a_model_of_ones_own_runs():
 
 
 def test_the_comparison_of_the_shell_block_runs(tmp_path, monkeypatch, capsys):
-    (command,) = (line for line in README.read_text().splitlines() if line.startswith("ppl-gen compare"))
+    (make, command) = re.search(r"python -c \"(.*)\"\nppl-gen (compare .*)\n", README.read_text()).groups()
     monkeypatch.chdir(tmp_path)
-    _, _, name, option, target = command.split()
-    frame = load_wine(as_frame=True).frame.rename(columns={"target": target})
-    frame.iloc[:, -4:].to_csv(name, index=False)
-    assert main(["compare", name, option, target, "--quick"]) == 0
+    exec(make)
+    assert main([*command.split(), "--quick"]) == 0
     assert "ppl-gen-compare.html" in capsys.readouterr().out
     assert (tmp_path / "ppl-gen-compare.html").exists()
 

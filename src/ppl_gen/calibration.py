@@ -40,15 +40,16 @@ def calibration_curve(probs: Any, y: Any, *, bins: int = 10, of: int | None = No
     """How often what was predicted with probability p came true (Murphy and Winkler 1977).
 
     Rows are put in order of their probability and cut into ``bins`` of as many rows each (as nearly as
-    may be; equal probabilities stay together). The expected calibration error of a calibrated model is not
+    may be; equal probabilities stay together). Ties can leave a bin of fewer than half its rows: it joins
+    the bin above it, the last one that below. The expected calibration error of a calibrated model is not
     zero: chance alone makes it about the bins' standard error. Compare like with like: same rows, same bins.
 
     Args:
         probs: (n, classes), the probabilities of each row's classes; or (n,), of the event y = 1.
         y: (n,) classes as codes from 0 up.
         bins: at most so many.
-        of: the class whose probability is looked at; None looks, where there are more than two classes, at
-            the class decided for, whose probability is the confidence; with two classes at class 1.
+        of: the class whose probability is looked at; None looks, in ``probs`` (n, classes), at the class
+            decided for, whose probability is the confidence.
 
     Raises:
         DataError: the shapes or values do not fit.
@@ -66,8 +67,11 @@ def calibration_curve(probs: Any, y: Any, *, bins: int = 10, of: int | None = No
     p, came = p[order], came[order]
     cuts = np.arange(1, whole("bins", bins)) * len(p) // bins
     before, after = (np.searchsorted(p, p[cuts], side) for side in ("left", "right"))
-    cuts = np.unique(np.where(cuts - before <= after - cuts, before, after))
-    parts = [part for part in np.split(np.arange(len(p)), cuts) if len(part)]
+    starts, fewest = [0], len(p) / bins / 2
+    for cut in np.unique(np.where(cuts - before <= after - cuts, before, after)):
+        if cut - starts[-1] >= fewest and len(p) - cut >= fewest:
+            starts.append(int(cut))
+    parts = np.split(np.arange(len(p)), starts[1:])
     n, k = np.array([len(part) for part in parts]), np.array([came[part].sum() for part in parts])
     low = np.where(k > 0, beta.ppf(0.025, np.maximum(k, 1), n - k + 1), 0.0)
     high = np.where(k < n, beta.ppf(0.975, k + 1, np.maximum(n - k, 1)), 1.0)
@@ -91,7 +95,6 @@ def _event(probs: Any, y: Any, of: int | None) -> tuple[Array, Array]:
         raise DataError(f"of: expected a column of probs (n, {classes}), got {of}")
     if p.ndim == 1:
         return p, codes == 1
-    if of is None and classes > 2:
+    if of is None:
         return p.max(1), p.argmax(1) == codes
-    column = 1 if of is None else of
-    return p[:, column], codes == column
+    return p[:, of], codes == of

@@ -181,7 +181,9 @@ def _section(number: int, section: Section) -> str:
 def _pieces(text: str) -> Iterable[tuple[str, str]]:
     """Pairs (kind, piece): plain text, a formula, or code."""
     for i, piece in enumerate(text.split("`")):
-        formula = re.fullmatch(r"(\s*[pq]\([^()]+\))+|[^\W\d]\d*|pi|mu|tau|sigma", piece)
+        formula = re.fullmatch(
+            r"(\s*[pq]\([^()]+\))+|[^\W\d](\d*|_[a-z])|pi|mu|tau|sigma|theta|lam|phi", piece
+        )
         yield ("text" if i % 2 == 0 else "formula" if formula else "code"), piece
 
 
@@ -241,7 +243,7 @@ code { font: .86em/1.4 ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sa
 figure { margin: 1.75rem 0 }
 figcaption, .card dt, .legend, summary { font-size: .875rem; line-height: 1.45; color: var(--soft) }
 figcaption { margin-top: .6rem }
-.picture svg { display: block; width: 100% }
+.picture svg { display: block; width: 100%; max-width: 34rem }
 .scroll { overflow-x: auto; background:
   linear-gradient(to right, var(--paper) 40%, transparent) left / 1.2rem 100% no-repeat local,
   linear-gradient(to left, var(--paper) 40%, transparent) right / 1.2rem 100% no-repeat local,
@@ -287,7 +289,7 @@ summary { cursor: pointer; color: var(--link) }
   td:not(.number) { min-width: 3.6rem }
   td:first-child:not(.number) { min-width: 5rem }
   .number + :not(.number) { padding-left: .4rem }
-  th.number { white-space: normal }
+  .number { white-space: normal }
   .card { padding: 1rem; justify-content: center }
 }
 """

@@ -13,9 +13,10 @@ from sklearn.linear_model import LogisticRegression as Reference
 
 from ppl_gen.__main__ import main
 from ppl_gen.comparison.measures import Estimate, HeldOut, hold_out, mean_of
+from ppl_gen.comparison.page import score_table
 from ppl_gen.comparison.pair import LR, NB, Design, Pair
 from ppl_gen.comparison.reading import read_table
-from ppl_gen.comparison.reasons import correlations, disagreement, evidence
+from ppl_gen.comparison.reasons import correlations, disagreement, evidence, example, rests_on_gaps
 from ppl_gen.comparison.run import sizes_of
 from ppl_gen.comparison.study import prepare
 from ppl_gen.comparison.verdict import Measured, Verdict
@@ -161,6 +162,66 @@ def test_disagreement_counts():
     assert (found.rows, found.differ, found.first, found.second, found.strongest) == (4, 3, 1, 1, [1, 2, 3])
 
 
+def test_calibration_errors_have_intervals_about_them():
+    """That of what as many rows give on average, which resampled rows alone overshoot."""
+    g = torch.Generator().manual_seed(0)
+    n, trials, values, covered = 300, 40, [], []
+    for trial in range(trials):
+        p = 0.5 + 0.5 * torch.rand(n, generator=g, dtype=torch.float64)
+        y = (torch.rand(n, generator=g, dtype=torch.float64) > p).long()
+        right = torch.stack([p, 1 - p], 1).log()
+        over = torch.stack([p**0.5, 1 - p**0.5], 1).log()
+        each, apart = HeldOut(torch.arange(n), y, {NB: over, LR: right}, 9, 1).calibration_errors(trial)
+        for side in (NB, LR):
+            assert each[side].low < each[side].value < each[side].high
+            assert each[side].low >= 0
+        values.append((each[NB].value, each[LR].value, apart.value))
+        covered.append([(e.low, e.high) for e in (each[NB], each[LR], apart)])
+    truth = torch.tensor(values).mean(0)
+    for k in range(3):
+        misses = sum(not low <= truth[k] <= high for low, high in (row[k] for row in covered))
+        assert misses <= stats.binom.isf(1e-6, trials, 0.1)  # the bootstrap is approximate
+
+
+def test_an_example_is_explained_against_the_class_of_the_other_side(study):
+    data = study.data
+    side = Pair(study.encoder).naive_bayes(data[:140])
+    nb = side(data)
+    for there in (1, 2):
+        rivals = nb.argsort(1, descending=True)
+        lr = torch.full_like(nb, 0.1).scatter(1, rivals[:, there : there + 1], 0.8).log()
+        held = HeldOut(torch.arange(150), data.y, {NB: nb, LR: lr}, 140, 1)
+        found = example(side, held, data, [145, 146])
+        assert found.place == 145
+        assert found.why.chosen == data.classes[int(rivals[145, 0])]
+        assert found.why.rival == data.classes[int(rivals[145, there])]
+        assert found.why.total == pytest.approx(float(nb[145, rivals[145, 0]] - nb[145, rivals[145, there]]))
+    assert example(side, HeldOut(held.rows, held.y, {NB: lr, LR: nb}, 140, 1), data, [145]) is None
+
+
+def test_decisions_that_rest_on_missing_cells_are_found():
+    import pandas as pd
+
+    g = np.random.default_rng(0)
+    y = np.repeat(["a", "b"], 200)
+    frame = pd.DataFrame({name: g.normal(size=400) + np.where(y == "a", -1, 1) for name in ("gone", "kept")})
+    frame.loc[:99, "gone"] = np.nan  # only ever in class a
+    frame.loc[[0, 1, 399], "kept"] = (0.5, -3.0, -3.0)
+    study = prepare(frame.assign(y=y), "y")
+    data, learner = study.data, Pair(study.encoder).logistic_regression
+    side = learner(data)
+    assert [said(data.x[:2]).argmax(1).tolist() for said in (side.log_probs, side.ignoring_gaps)] == [
+        [0, 0],
+        [1, 0],  # the cell that is there speaks for b in the first row, for a in the second
+    ]
+    torch.testing.assert_close(side.ignoring_gaps(data.x[100:]), side.log_probs(data.x[100:]))
+    held = HeldOut(torch.arange(400), data.y, {NB: side(data), LR: side(data)}, 400, 1)
+    found = rests_on_gaps(learner, held, data, [0, 1, 399])
+    assert [(gap.place, gap.columns, gap.otherwise) for gap in found] == [(0, ("gone",), 1)]
+    other = HeldOut(held.rows, held.y, {NB: side(data), LR: side(data).flip(1)}, 400, 1)
+    assert not rests_on_gaps(learner, other, data, [0])  # this fit does not decide as the one told of
+
+
 def test_sizes_grow_from_few_rows_to_all_that_are_not_held_out():
     for rows, classes in ((20, 2), (150, 3), (30, 8), (10**6, 20)):
         sizes, held_out = sizes_of(rows, classes)
@@ -205,6 +266,33 @@ def test_verdicts():
     assert split.pick == "both"
 
 
+def test_a_lead_of_the_curves_is_reconciled_with_a_verdict_that_is_open():
+    leaning = curves([0.3, 0.2, 0.1], [0.3, 0.2, 0.05])
+    said = Verdict.of(measured(0.2, 0.2), leaning).change
+    assert f"That lead of {LR} is one on these very rows: the curves average 4 splits of them" in said
+    assert "leave it open who is ahead in error and log loss." in said
+    assert "That lead" not in Verdict.of(measured(0.3, 0.1), leaning).change
+    assert "That lead" not in Verdict.of(measured(0.2, 0.2), LEVEL).change
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_sums_of_the_page_come_out(seed):
+    g = torch.Generator().manual_seed(seed)
+    y = torch.randint(3, (344,), generator=g)
+    said = {s: torch.randn(344, 3, generator=g).double().log_softmax(1) for s in (NB, LR)}
+    scores = Measured.of(HeldOut(torch.arange(344), y, said, 310, 1))
+
+    def number(text):
+        return round(float(text.splitlines()[0].replace("−", "-").removesuffix("\N{NO-BREAK SPACE}%")), 3)
+
+    for _, _, nb, lr, difference in score_table(scores).rows:
+        assert number(difference) == pytest.approx(number(nb) - number(lr), abs=1e-9)
+    _, _, *over = score_table(scores).rows[2]
+    for side, cell in zip((NB, LR), over[:2], strict=True):
+        right = 100 * (1 - scores.value("error", side))
+        assert number(cell) == pytest.approx(100 * scores.confidence(side) - right, abs=1e-9)
+
+
 def test_a_verdict_says_when_it_would_change():
     crossing = Verdict.of(measured(0.3, 0.1), curves([0.2, 0.2, 0.2], [0.3, 0.2, 0.1])).change
     said = (
@@ -212,7 +300,7 @@ def test_a_verdict_says_when_it_would_change():
     )
     assert f"in error and log loss, {said} rows" in crossing
     none = Verdict.of(measured(0.3, 0.1), curves([0.3, 0.2, 0.2], [0.2, 0.1, 0.1])).change
-    assert "logistic regression is ahead wherever one is, from 10 to 1,000 training rows: no crossing" in none
+    assert "logistic regression is ahead wherever one is, from 10 to 1,000 training rows; no crossing" in none
     assert "nobody is clearly ahead from 10 to 1,000" in Verdict.of(measured(0.3, 0.1), LEVEL).change
     assert none.endswith("More than 3,600 training rows were not measured.")
 
@@ -234,10 +322,11 @@ def test_the_report_says_what_was_measured(flowers, study, tmp_path, capsys):
     held = hold_out(Pair(study.encoder).learners, study.data, folds=5, seed=4)
     wrong = {s: held.log_probs[s].argmax(1).numpy() != held.y.numpy() for s in (NB, LR)}
     difference = stats.t.interval(0.95, 149, *(f(1.0 * wrong[NB] - wrong[LR]) for f in (np.mean, stats.sem)))
-    low, high = (f"{100 * end:.1f}\N{NO-BREAK SPACE}%".replace("-", "−") for end in difference)
+    low, high = (f"{100 * end:z.1f}".replace("-", "−") for end in difference)
     nb, lr = (f"{100 * wrong[side].mean():.1f}\N{NO-BREAK SPACE}%" for side in (NB, LR))
     sentence = (
-        f"Of 150 unseen rows, learned from 120, naive Bayes is wrong in {nb} and logistic regression in {lr} "
+        "Each of the 150 rows was predicted by fits to about 120 others: naive Bayes is wrong in "
+        f"{nb} and logistic regression in {lr} "
     )
     assert sentence in page
     assert f"95 % interval {low} to {high}" in page

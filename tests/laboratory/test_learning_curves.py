@@ -63,7 +63,7 @@ def test_all_models_see_the_same_rows():
     assert all(torch.equal(a.x, b.x) for a, b in zip(one.train, two.train, strict=True))
     assert torch.equal(curves.error[0], curves.error[1])
     assert curves.ahead() == ("", "", "")
-    assert str(curves.crossing()) == "no crossing"
+    assert str(curves.crossing()) == "no crossing that 2 repeats can establish"
 
 
 def test_columns_are_in_units_of_the_training_rows():
@@ -160,6 +160,12 @@ def test_verdict_figure_and_page():
     plt.close(figure)
 
 
+def test_more_than_two_models_get_one_line_a_score():
+    curves = learning_curves({"a": Spy(), "b": Spy(), "c": Spy()}, DATA, SIZES, 2)
+    assert curves.verdict() == "In error, it is too close to call at every size."
+    assert len(str(curves).splitlines()) == 3
+
+
 def test_a_fit_that_is_stopped_stops_the_experiment():
     import warnings
 
@@ -183,14 +189,21 @@ def test_copies():
     assert 0.3 < float((error.std(0) / spy.train[0].x[:, :3].std(0)).mean()) < 0.7
 
 
+def test_a_model_without_the_copies_is_told_of_them():
+    with pytest.raises(
+        DataError, match=r"expected 9 features, as .* has with 2 copies of each feature, got 3"
+    ):
+        learning_curves({"nb": GaussianNaiveBayes(2, 3)}, DATA, (4,), 2, regime=Copies(2))
+
+
 def test_label_shift_and_who_is_told():
     models = {"nb": GaussianNaiveBayes(2, 3), "lr": LogisticRegression(2, 3), "spy": (spy := Spy())}
     curves = learning_curves(models, DATA, (100,), 6, regime=LabelShift((0.9, 0.1)))
-    assert curves.models == ("nb", "nb, told p(y)", "lr", "spy")
+    assert curves.models == ("nb", "nb (told p(y))", "lr", "spy")
     shares = torch.stack([(test.y == 0).double().mean() for test in spy.test])
     assert all(len(test) < 120 for test in spy.test)
     torch.testing.assert_close(shares, torch.full_like(shares, 0.9), atol=0.03, rtol=0)
-    assert curves.ahead("log loss", ("nb", "nb, told p(y)")) == ("nb, told p(y)",)
+    assert curves.ahead("log loss", ("nb", "nb (told p(y))")) == ("nb (told p(y))",)
 
 
 def test_missing_cells():
@@ -209,8 +222,8 @@ def test_rows_without_labels_help_the_generative_model():
     data = gaussian_classes(600, features=5, separation=3.0)
     models = {"nb": SharedGaussianNaiveBayes(2, 5), "lr": LogisticRegression(2, 5)}
     curves = learning_curves(models, data, (4,), 12, regime=FewLabels())
-    assert curves.models == ("nb", "nb, and unlabelled rows", "lr")
-    assert curves.ahead() == ("nb, and unlabelled rows",)
+    assert curves.models == ("nb", "nb (with unlabelled rows)", "lr")
+    assert curves.ahead() == ("nb (with unlabelled rows)",)
 
 
 # Bad input --------------------------------------------------------------------------------------------------

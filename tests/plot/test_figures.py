@@ -159,6 +159,28 @@ def test_learning_curves_have_the_interval_of_the_mean() -> None:
     assert band.min() == pytest.approx(2 - half, rel=1e-6)
 
 
+def test_a_wide_band_of_the_smallest_size_does_not_flatten_the_rest() -> None:
+    scores = {"a": [[0.9, 0.11, 0.10], [0.1, 0.09, 0.08]], "b": [[0.2, 0.12, 0.11], [0.3, 0.12, 0.12]]}
+    ax = learning_curves([8, 64, 512], scores, ylabel="error", percent=True)
+    low, high = ax.get_ylim()
+    bands = [band.get_paths()[0].vertices for band in ax.collections]
+    assert max(band[:, 1].max() for band in bands) > high  # 0.5 ± 5.1
+    later = np.concatenate([band[band[:, 0] >= 64, 1] for band in bands])
+    means = np.concatenate([line.get_ydata() for line in ax.lines])
+    assert low < min(later.min(), means.min()) < max(later.max(), means.max()) < high
+    ax.figure.draw_without_rendering()
+    assert "20\u00a0%" in {label.get_text() for label in ax.get_yticklabels()}
+
+
+def test_every_word_is_in_the_look_outside_style_too() -> None:
+    for draw in FIGURES.values():
+        figure = draw()
+        figure.draw_without_rendering()
+        for text in figure.findobj(plt.Text):
+            assert text.get_fontfamily()[0] == "STIXGeneral", text
+        plt.close(figure)
+
+
 def test_densities_read_trees_and_choose() -> None:
     arrays = {"mu": (("chain", "draw", "k"), RNG.normal(size=(1, 50, 2)))}
     tree = xarray.DataTree.from_dict({"posterior": xarray.Dataset(arrays)})
@@ -195,6 +217,17 @@ def test_a_crossing_is_marked_where_it_is() -> None:
     assert ax.lines[-1].get_xdata()[0] == 30
     assert "cross at 30" in {text.get_text() for text in ax.texts}
     plt.close(ax.figure)
+
+
+def test_calibration_shows_the_tenths_that_are_drawn() -> None:
+    sure = torch.full((400, 2), 0.05)
+    sure[:, 0] = 0.95
+    y = [0] * 380 + [1] * 20
+    ax = calibration({"a": sure, "b": sure}, y)
+    assert ax.get_xlim() == ax.get_ylim() == pytest.approx((0.898, 1.002))  # 19 in 20, give or take 3 %
+    assert not ax.get_title("left")
+    said = [text.get_text() for text in ax.texts]
+    assert said == ["a, expected calibration error 0.000", "b, expected calibration error 0.000"]
 
 
 def test_calibration_draws_its_numbers() -> None:

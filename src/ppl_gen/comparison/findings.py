@@ -7,12 +7,13 @@ from typing import Any
 from ppl_gen import plot
 from ppl_gen.comparison.measures import Estimate
 from ppl_gen.comparison.pair import Learned, NaiveBayes
-from ppl_gen.comparison.reasons import Disagreement
+from ppl_gen.comparison.reasons import Disagreement, Example, GapDecision
 from ppl_gen.comparison.study import Study
 from ppl_gen.comparison.verdict import Measured, Verdict
-from ppl_gen.explanation import Explanation
 from ppl_gen.laboratory import LearningCurves
 from ppl_gen.report import Figure
+
+WIDTH = 4.4  # inches, so that letters can be read on a phone
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +28,8 @@ class Findings:
     evidence: Sequence[tuple[str, Estimate]]
     correlations: Sequence[tuple[str, str, float, int]]
     disagreement: Disagreement
-    example: Explanation | None
+    example: Example | None
+    rests_on_gaps: Sequence[GapDecision]
     how: str
     quick: bool
 
@@ -36,6 +38,8 @@ def figure(drawing: Any, caption: str) -> Figure:
     """A drawing as a figure of the page, its caption also for those who cannot see it."""
     import matplotlib.pyplot as plt
 
+    width, height = drawing.get_size_inches()
+    drawing.set_size_inches(min(width, WIDTH), height)
     picture = plot.svg(drawing, alt=caption.replace("`", ""))
     plt.close(drawing)
     return Figure(picture, caption)

@@ -62,15 +62,14 @@ class HeldOut:
     def calibration_errors(self, seed: int = 0) -> tuple[dict[str, Estimate], Estimate]:
         """The expected calibration error of each side, and the first's less the second's.
 
-        Intervals: percentiles of a bootstrap over rows, the same rows for both sides, widened where need be
-        to hold the value itself, which resampling moves away from zero.
+        Of the class decided for. Intervals are of what as many other rows would give on average: chance
+        alone lifts the error above zero, and resampling lifts it again. So a bootstrap over rows, the same
+        for both sides, tells only how far the error varies about its own mean (Davison and Hinkley 1997,
+        chapter 5: the basic bootstrap, the bias taken off).
         """
         generator = torch.Generator().manual_seed(seed)
-        n, said = len(self.y), self.log_probs.values()
-        if next(iter(said)).shape[1] == 2:
-            events = [(each[:, 1].exp(), self.y) for each in said]
-        else:
-            events = [(self.confidence(name), (1 - self.wrong(name)).long()) for name in self.log_probs]
+        n = len(self.y)
+        events = [(self.confidence(name), (1 - self.wrong(name)).long()) for name in self.log_probs]
 
         def errors(rows: Tensor) -> list[float]:
             return [calibration_curve(p[rows], came[rows]).error for p, came in events]
@@ -78,8 +77,9 @@ class HeldOut:
         value = torch.tensor(errors(torch.arange(n)), dtype=torch.float64)
         draws = [errors(torch.randint(n, (n,), generator=generator)) for _ in range(RESAMPLES)]
         drawn = torch.tensor(draws, dtype=torch.float64)
-        each = {name: _between(value[i], drawn[:, i]) for i, name in enumerate(self.log_probs)}
-        return each, _between(value[0] - value[1], drawn[:, 0] - drawn[:, 1])
+        each = {name: _about(value[i], drawn[:, i]) for i, name in enumerate(self.log_probs)}
+        positive = {name: Estimate(e.value, max(e.low, 0.0), e.high) for name, e in each.items()}
+        return positive, _about(value[0] - value[1], drawn[:, 0] - drawn[:, 1])
 
 
 def mean_of(values: Tensor) -> Estimate:
@@ -133,6 +133,8 @@ def _parts(y: Tensor, folds: int, seed: int) -> Tensor:
     return parts
 
 
-def _between(value: Tensor, drawn: Tensor) -> Estimate:
-    low, high = torch.quantile(drawn, torch.tensor([0.025, 0.975]).double()).tolist()
-    return Estimate(float(value), min(low, float(value)), max(high, float(value)))
+def _about(value: Tensor, drawn: Tensor) -> Estimate:
+    """The value, and how far it varies: ``drawn`` values differ from their mean as the value from its own."""
+    ends = torch.quantile(drawn - drawn.mean(), torch.tensor([0.975, 0.025]).double())
+    low, high = (value - ends).tolist()
+    return Estimate(float(value), low, high)

@@ -7,29 +7,39 @@ import torch
 from ppl_gen import plot
 from ppl_gen.comparison.findings import Findings, capital, figure
 from ppl_gen.comparison.measures import Estimate
+from ppl_gen.comparison.models import introduced, joints
 from ppl_gen.comparison.pair import LR, NB
 from ppl_gen.comparison.study import Study
-from ppl_gen.comparison.verdict import SCORES, Measured, nats, percent, shown
+from ppl_gen.comparison.verdict import SCORES, Measured, nats, percent, points, shown
 from ppl_gen.comparison.why import apart, reasons
-from ppl_gen.report import Card, Report, Section, Table
+from ppl_gen.report import Report, Section, Table
 
-UNITS = {"error": percent, "log loss": nats, "over-confidence": percent, "calibration error": nats}
+# Of each score: the unit of a side, and that of the difference.
+UNITS = {
+    "error": (percent, points),
+    "log loss": (nats, nats),
+    "over-confidence": (points, points),
+    "calibration error": (nats, nats),
+}
+BANDS = (
+    "Bands: 95 % intervals of the mean over random splits, which share their rows. Who is ahead is told by "
+    "paired differences, so that bands may overlap; that of the fewest rows may run off the picture."
+)
 
 
 def report(f: Findings) -> Report:
     """The page, ready to be written."""
     measured, verdict = f.measured, f.verdict
-    error = measured.each["error"]
     glance = [
-        (percent(error[side].value), f"of unseen rows misclassified by {side}, learned from "
+        (percent(measured.value("error", side)), f"of unseen rows misclassified by {side}, learned from "
          f"{measured.held.training:,} rows") for side in (NB, LR)
     ]  # fmt: skip
-    glance += [
-        (percent(measured.each["over-confidence"][side].value), f"more sure than right: {side}")
-        for side in (NB, LR)
-    ]
+    for side in (NB, LR):
+        over = measured.value("over-confidence", side)
+        how = "less sure than" if over < 0 else "more sure than" if over > 0 else "between sure and"
+        glance.append((points(abs(over)), f"percentage points {how} right: {side}"))
     notice = "A quick run: few repeats, so the intervals are wide." if f.quick else ""
-    sections = [scores(f), sizes(f), reasons(f), apart(f), table(f), joints(f)]
+    sections = [introduced(), scores(f), sizes(f), reasons(f), apart(f), table(f), joints(f)]
     return Report(
         title=f"{verdict.headline}: `{f.study.target}` of {f.study.data.name}",
         lead=f"{verdict.evidence}\n{verdict.change}",
@@ -42,20 +52,22 @@ def report(f: Findings) -> Report:
 def score_table(measured: Measured) -> Table:
     """Both sides' scores and the paired differences."""
     rows = []
-    for score, unit in UNITS.items():
+    for score, (unit, between) in UNITS.items():
         each, difference = measured.each[score], measured.difference[score]
         ahead = "" if score == "over-confidence" else measured.ahead(score) or "too close to call"
-        values = [shown(each[side], unit) for side in (NB, LR)]
-        rows.append((score, *values, shown(difference, unit), ahead))
+        values = [shown(each[side], unit, measured.value(score, side)) for side in (NB, LR)]
+        rows.append((score, ahead, *values, shown(difference, between, measured.value(score))))
     return Table(
-        ("score", NB, LR, "difference", "ahead"),
+        ("score", "ahead", NB, LR, "difference"),
         rows,
         "Means over unseen rows, with 95 % intervals. A side is ahead where the interval of the paired "
-        "difference, naive Bayes less logistic regression, leaves zero out. Error: share misclassified. Log "
-        "loss: minus the log probability of the true class, in nats. Over-confidence: mean probability of "
-        "the class decided for, less the share that is right. Calibration error: how far predicted "
-        "probabilities lie from observed frequencies.",
-        numbers=(1, 2, 3),
+        "difference, naive Bayes less logistic regression, leaves zero out. Differences are of the numbers "
+        "as shown; those of shares, and the over-confidence, are in percentage points. Log loss: in nats. "
+        "Over-confidence: mean probability of the class decided for, less the share that is right; below "
+        "zero, a side is less sure than right. Calibration error: how far that probability lies from the "
+        "share that is right, row by row in tenths of the rows; chance alone lifts it above zero, and its "
+        "interval is of what as many other rows would give on average.",
+        numbers=(2, 3, 4),
     )
 
 
@@ -71,12 +83,9 @@ def scores(f: Findings) -> Section:
     )
     with plot.style():
         drawing = plot.calibration({side: held.log_probs[side].exp() for side in (NB, LR)}, held.y).figure
-    of = f"class {f.study.data.classes[1]}" if len(f.study.data.classes) == 2 else "the class decided for"
-    over = f.measured.each["over-confidence"]
-    sure = {side: float(held.confidence(side).mean()) for side in (NB, LR)}
     said = "; ".join(
-        f"{side} is {percent(sure[side])} sure of its decisions on average and right in "
-        f"{percent(sure[side] - over[side].value)}" for side in (NB, LR)
+        f"{side} is {percent(f.measured.confidence(side))} sure of its decisions on average and right in "
+        f"{percent(1 - f.measured.value('error', side))}" for side in (NB, LR)
     )  # fmt: skip
     return Section(
         f"Learned from {held.training:,} rows: {_who(f.measured)}",
@@ -84,9 +93,10 @@ def scores(f: Findings) -> Section:
             f"{how} Both saw the same rows.",
             score_table(f.measured),
             f"{capital(said)}.",
-            figure(drawing, "Reliability: how often it came true, against the predicted probability of "
-                   f"{of}. On the diagonal, probabilities mean what they say; below it, a side is too sure. "
-                   "Bars: 95 % intervals."),
+            figure(drawing, "Reliability: how often a side was right, against the probability that it gave "
+                   "to the class it decided for. On the diagonal, probabilities mean what they say; below "
+                   "it, a side is too sure, above it not sure enough. A point stands for about a tenth of "
+                   "the rows, or for more where ties would leave few. Bars: 95 % intervals."),
         ],
     )  # fmt: skip
 
@@ -115,10 +125,8 @@ def sizes(f: Findings) -> Section:
     ]
     frame = curves.table()
     for score in SCORES:
-        caption = (
-            f"{curves.verdict(score)} Bands: 95 % intervals of the mean over {curves.repeats} random splits."
-        )
-        parts.append(figure(curves.figure(score), f"{caption} Lower is better."))  # fmt: skip
+        drawing = curves.figure(score)
+        parts.append(figure(drawing, f"{curves.verdict(score)} Lower is better. {BANDS}"))
     unit = {"error": percent, "log loss": nats}
     rows = []
     for size in curves.sizes:
@@ -132,7 +140,8 @@ def sizes(f: Findings) -> Section:
     parts.append(
         Table(head, rows, "Means with 95 % intervals.", (0, 1, 2, 3, 4), fold="The curves in numbers")
     )
-    return Section(curves.verdict("error").split(";")[0].rstrip("."), parts)
+    first = curves.verdict("error").split(";")[0].rstrip(".")
+    return Section(f"Over splits of these rows: {first[:1].lower()}{first[1:]}", parts)
 
 
 def columns_table(study: Study) -> Table:
@@ -161,46 +170,5 @@ def table(f: Findings) -> Section:
             columns_table(f.study),
             *(["\n".join(said)] if said else []),
             "Kinds are read off the cells; `--types column=kind` overrides them.",
-        ],
-    )
-
-
-def joints(f: Findings) -> Section:
-    """Both joints, and how it was measured."""
-    nb, lr = (side.posterior.model for side in f.sides)
-    cards = [
-        Card(
-            type(model).__name__,
-            (("joint", model.joint), ("guide", model.approximation if i == 0 else "")),
-            model.drawn(observed=observed),
-            legend,
-        )
-        for i, (model, observed, legend) in enumerate(
-            (
-                (
-                    nb,
-                    ("x", "y"),
-                    "Generative: it generates x, so a missing cell is summed out. Fitted exactly.",
-                ),
-                (
-                    lr,
-                    ("y",),
-                    "Discriminative: it is given x (a square), and needs every cell. Fitted at the mode.",
-                ),
-            )
-        )
-    ]
-    return Section(
-        "One generates x, the other is given it",
-        [
-            *cards,
-            "Circle: a variable; shaded: observed; square: given, not generated; box: repeated for each "
-            "row, class or "
-            "component. Naive Bayes takes the columns as they are, numbers in standard deviations. "
-            "Logistic regression "
-            "has an indicator for each level, the training mean in place of a missing number, and an "
-            "indicator of what "
-            "was missing; every mean and spread is of the training rows only.",
-            f.how,
         ],
     )

@@ -69,6 +69,17 @@ class NaiveBayes(Learned):
         return ask(self.posterior, "p(y)").probs.log()
 
 
+@dataclass(frozen=True, eq=False)
+class Encoded(Learned):
+    """Logistic regression, which can also say what it would if its indicators of gaps showed none."""
+
+    units: "Design"
+
+    def ignoring_gaps(self, x: Tensor) -> Tensor:
+        """log p(y | x), (rows, classes), as if missing numbers had been seen at their means."""
+        return Learned(self.posterior, self.units.gapless, self.classes).log_probs(x)
+
+
 @dataclass(frozen=True)
 class Pair:
     """Learners of both sides for the columns of one table: ``learner(train)`` is a `Learned`.
@@ -90,13 +101,13 @@ class Pair:
         posterior = fit(model, x=(train.x - centre) / spread, y=train.y)
         return NaiveBayes(posterior, lambda x: (x - centre) / spread, classes)
 
-    def logistic_regression(self, train: Dataset) -> Learned:
+    def logistic_regression(self, train: Dataset) -> Encoded:
         """`LogisticRegression` of the encoded rows, at the mode of its posterior."""
         design, classes = Design.of(self.encoder, train.x), len(train.classes)
         x = design(train.x)
         method = MAP(newton=0) if len(train) > MANY or classes * x.shape[1] > WIDE else MAP()
         posterior = fit(LogisticRegression(classes, x.shape[1]), method, x=x, y=train.y)
-        return Learned(posterior, design, classes)
+        return Encoded(posterior, design, classes)
 
     @property
     def learners(self) -> dict[str, Callable[[Dataset], Learned]]:
@@ -136,6 +147,12 @@ class Design:
                 codes = torch.where(seen[:, j], x[:, j], n).long()  # a missing cell is in no level
                 parts.append(torch.nn.functional.one_hot(codes, n + 1)[:, :n].to(x))
         return torch.cat([*parts, (~seen[:, self.gaps]).to(x)], 1)
+
+    def gapless(self, x: Tensor) -> Tensor:
+        """The same rows, with indicators that say that nothing is missing."""
+        design = self(x)
+        design[:, design.shape[1] - int(self.gaps.sum()) :] = 0.0
+        return design
 
     def names(self, encoder: Encoder) -> list[str]:
         """What the columns of the design are."""

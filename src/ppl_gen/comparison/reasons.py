@@ -1,6 +1,6 @@
 """Why the two sides differ: what each column says of the class, and what columns say twice."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from ppl_gen.comparison.measures import Estimate, HeldOut, mean_of
-from ppl_gen.comparison.pair import LR, NB, Design, NaiveBayes
+from ppl_gen.comparison.pair import LR, NB, Design, Encoded, NaiveBayes
 from ppl_gen.data import Dataset
+from ppl_gen.explanation import Explanation, explain
 from ppl_gen.tables import Encoder
 
 
@@ -101,3 +102,58 @@ def disagreement(held: HeldOut, most: int = 5) -> Disagreement:
     surer = torch.minimum(held.confidence(NB), held.confidence(LR)).masked_fill(~differ, -1)
     strongest = surer.argsort(descending=True, stable=True)[: min(most, int(differ.sum()))].tolist()
     return Disagreement(len(held.y), int(differ.sum()), first, second, strongest)
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """Why naive Bayes decides for its class rather than that of logistic regression.
+
+    ``place`` is the row's in `HeldOut`.
+    """
+
+    place: int
+    why: Explanation
+
+
+def example(side: NaiveBayes, held: HeldOut, data: Dataset, places: Sequence[int]) -> Example | None:
+    """Of the first of ``places`` where ``side``, which has not seen them, decides as the held-out fit did."""
+    for place in places:
+        x = data.x[held.rows[place]][None]
+        ours, theirs = (int(held.log_probs[name][place].argmax()) for name in (NB, LR))
+        if int(side.log_probs(x).argmax()) == ours != theirs:
+            row = side.units(x)
+            return Example(place, explain(
+                side.posterior, row, features=data.features, classes=data.classes, against=theirs
+            ))  # fmt: skip
+    return None
+
+
+@dataclass(frozen=True)
+class GapDecision:
+    """A decision of logistic regression that rests on which cells are missing.
+
+    Attributes:
+        place: the row's in `HeldOut`; columns: that lack its cell.
+        otherwise: the class it would decide for if its indicators said that nothing is missing.
+    """
+
+    place: int
+    columns: tuple[str, ...]
+    otherwise: int
+
+
+def rests_on_gaps(
+    learner: Callable[[Dataset], Encoded], held: HeldOut, data: Dataset, places: Sequence[int]
+) -> list[GapDecision]:
+    """Of ``places``, those where logistic regression of all other rows decides by what is missing."""
+    found = []
+    for place in places:
+        row = data.x[held.rows[place]]
+        if not row.isnan().any():
+            continue
+        side = learner(data[torch.arange(len(data)) != held.rows[place]])
+        now, otherwise = (int(said(row[None]).argmax()) for said in (side.log_probs, side.ignoring_gaps))
+        if otherwise != now == int(held.log_probs[LR][place].argmax()):
+            gone = zip(data.features, row.isnan().tolist(), strict=True)
+            found.append(GapDecision(place, tuple(name for name, missing in gone if missing), otherwise))
+    return found

@@ -11,13 +11,12 @@ import torch
 from ppl_gen.comparison.findings import Findings
 from ppl_gen.comparison.measures import hold_out
 from ppl_gen.comparison.page import columns_table, decisions, report, score_table
-from ppl_gen.comparison.pair import NaiveBayes, Pair
+from ppl_gen.comparison.pair import Pair
 from ppl_gen.comparison.reading import read_table
-from ppl_gen.comparison.reasons import correlations, disagreement, evidence
+from ppl_gen.comparison.reasons import correlations, disagreement, evidence, example, rests_on_gaps
 from ppl_gen.comparison.study import Study, prepare
 from ppl_gen.comparison.verdict import Measured, Verdict
 from ppl_gen.data import Dataset
-from ppl_gen.explanation import Explanation, explain
 from ppl_gen.files import replace_file
 from ppl_gen.laboratory import LearningCurves, learning_curves
 from ppl_gen.report import Table, print_table
@@ -73,7 +72,10 @@ def compare(
     findings = Findings(
         study, Verdict.of(measured, curves), measured, curves, sides, gains,
         [pair for pair in correlations(study.encoder, _sample(data, 20_000, seed)) if {*pair[:2]} <= {*told}],
-        apart, _example(sides[0], study, [int(held.rows[p]) for p in apart.strongest]),
+        apart, example(sides[0], held, data, apart.strongest),
+        rests_on_gaps(
+            lambda train: pair.logistic_regression(_sample(train, SMALL, seed)), held, data, apart.strongest
+        ),
         _how(path, target, seed, repeats, seconds), quick,
     )  # fmt: skip
     replace_file(out, report(findings).html())
@@ -116,14 +118,6 @@ def _kept_apart(data: Dataset, rows: Sequence[int], seed: int) -> tuple[Dataset,
     return data[order[:most]], data[rest]
 
 
-def _example(side: NaiveBayes, study: Study, rows: Sequence[int]) -> Explanation | None:
-    """Why naive Bayes decides as it does on the first of ``rows``."""
-    if not rows:
-        return None
-    x = side.units(study.data.x[rows[0]][None])
-    return explain(side.posterior, x, features=study.data.features, classes=study.data.classes)
-
-
 def _how(path: Path, target: str, seed: int, repeats: int, seconds: float) -> str:
     from importlib.metadata import version
 
@@ -154,5 +148,6 @@ def _say_verdict(f: Findings, console: "Console", out: Path, seconds: float) -> 
     console.print(f.verdict.change)
     console.print()
     table = score_table(f.measured)
-    print_table(console, Table(table.head[:-1], [row[:-1] for row in table.rows], "", table.numbers))
+    head, *rows = ((row[0], *row[2:]) for row in (table.head, *table.rows))  # who is ahead was said above
+    print_table(console, Table(head, rows, "", (1, 2, 3)))
     console.print(f"Read {out}. {seconds:,.1f} seconds.", soft_wrap=True, markup=False)

@@ -9,6 +9,7 @@ from ppl_gen.comparison.pair import LR, NB
 from ppl_gen.laboratory import Crossing, LearningCurves
 
 SCORES = ("error", "log loss")
+PER_CENT = "\u00a0%"
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +35,23 @@ class Measured:
         return cls(
             held, {**each, "calibration error": calibration}, {**difference, "calibration error": apart}
         )
+
+    def value(self, score: str, side: str = "") -> float:
+        """What is written of a side, or of the difference: to a thousandth, a tenth of a per cent.
+
+        Differences are of what is written, so that the reader's own sums come out.
+        """
+        if not side:
+            exact = self.value(score, NB) - self.value(score, LR)
+        elif score == "over-confidence":
+            exact = self.confidence(side) - (1 - self.value("error", side))
+        else:
+            exact = self.each[score][side].value
+        return round(exact, 3)
+
+    def confidence(self, side: str) -> float:
+        """The mean probability of the class decided for, as it is written."""
+        return round(float(self.held.confidence(side).mean()), 3)
 
     def ahead(self, score: str) -> str:
         """The side whose score is lower, if the paired 95 % interval leaves zero out; else ""."""
@@ -64,28 +82,33 @@ class Verdict:
             leads = {curves.ahead(score)[-1] for score in SCORES}
             lean = f", with a lean to {leads.pop()}" if len(leads) == 1 and "" not in leads else ""
             headline = f"Pick {pick}" if pick else f"Too close to call{lean}"
-        return cls(pick, headline, _evidence(measured), _change(curves, measured.held.training))
+        change = f"{_change(curves)}{_reconciled(measured, curves)} {_limit(curves, measured.held.training)}"
+        return cls(pick, headline, _evidence(measured), change)
 
 
 def _evidence(measured: Measured) -> str:
     held = measured.held
     said = []
-    for score, unit in (("error", percent), ("log loss", nats)):
-        nb, lr = (measured.each[score][side].value for side in (NB, LR))
-        difference, ahead = measured.difference[score], measured.ahead(score)
+    for score, unit, name in (("error", points, "percentage points"), ("log loss", nats, "nats")):
+        nb, lr = (measured.value(score, side) for side in (NB, LR))
         what = {
             "error": f"naive Bayes is wrong in {percent(nb)} and logistic regression in {percent(lr)}",
             "log loss": f"their log losses are {nats(nb)} and {nats(lr)} nats",
         }[score]
-        level = "" if ahead else ", which leaves it open who is ahead"
+        level = "" if measured.ahead(score) else ", which leaves it open who is ahead"
+        interval = span(measured.difference[score], unit)
         said.append(
-            f"{what} (difference {unit(difference.value)}, 95 % interval {span(difference, unit)}{level})"
+            f"{what} (difference {unit(measured.value(score))} {name}, 95 % interval {interval}{level})"
         )
-    rows = f"{len(held.y):,} unseen rows, learned from {held.training:,}"
-    return f"Of {rows}, {said[0]}; {said[1]}."
+    how = (
+        f"Each of the {len(held.y):,} rows was predicted by fits to about {held.training:,} others"
+        if held.folds > 1
+        else f"{len(held.y):,} rows were predicted by fits to {held.training:,} others"
+    )
+    return f"{how}: {said[0]}; {said[1]}."
 
 
-def _change(curves: LearningCurves, training: int) -> str:
+def _change(curves: LearningCurves) -> str:
     """When another pick would be right."""
     low, high = curves.sizes[0], curves.sizes[-1]
     told: dict[str, list[str]] = {}  # what is said -> of which scores
@@ -94,18 +117,30 @@ def _change(curves: LearningCurves, training: int) -> str:
         if found:
             said = f"{found.first} is ahead with few rows and {found.then} with more: {found}"
         elif found.first:
-            said = (
-                f"{found.first} is ahead wherever one is, from {low:,} to {high:,} training rows: no crossing"
-            )
+            said = f"{found.first} is ahead wherever one is, from {low:,} to {high:,} training rows; {found}"
         else:
             said = f"nobody is clearly ahead from {low:,} to {high:,} training rows"
         told.setdefault(said, []).append(score)
     curve = "; ".join(f"in {' and '.join(names)}, {said}" for said, names in told.items())
+    return f"Over random splits of these rows, {curve}."
+
+
+def _reconciled(measured: Measured, curves: LearningCurves) -> str:
+    """Why the curves may name a leader where the whole table leaves it open; "" if they do not."""
+    leads = {score: curves.ahead(score)[-1] for score in SCORES if not measured.ahead(score)}
+    leads = {score: side for score, side in leads.items() if side}
+    if not leads:
+        return ""
     return (
-        f"Over random splits of these rows, {curve}. More than {max(training, high):,} training rows were "
-        "not "
-        "measured."
+        f" That lead of {' and '.join(dict.fromkeys(leads.values()))} is one on these very rows: the curves "
+        f"average {curves.repeats} splits of them, so their intervals leave out what other rows of the same "
+        "kind would change. The intervals above allow for that, and leave it open who is ahead in "
+        f"{' and '.join(leads)}."
     )
+
+
+def _limit(curves: LearningCurves, training: int) -> str:
+    return f"More than {max(training, curves.sizes[-1]):,} training rows were not measured."
 
 
 # Numbers as text --------------------------------------------------------------------------------------------
@@ -117,26 +152,39 @@ def percent(share: float) -> str:
     >>> percent(-0.0123).replace(chr(160), " ")
     '−1.2 %'
     """
-    return f"{100 * share:.1f}\u00a0%".replace("-", "−")
+    return f"{points(share)}{PER_CENT}"
+
+
+def points(share: float) -> str:
+    """A difference of shares in percentage points; no zero has a sign.
+
+    >>> points(-0.0123), points(-0.0001)
+    ('−1.2', '0.0')
+    """
+    return f"{100 * share:z.1f}".replace("-", "−")
 
 
 def nats(value: float) -> str:
     """Three digits after the point, with a true minus sign."""
-    return f"{value:.3f}".replace("-", "−")
+    return f"{value:z.3f}".replace("-", "−")
 
 
-def shown(estimate: Estimate, unit: Any) -> str:
-    """The value with its interval: behind ± where it lies in the middle, else below.
+def signed(value: float) -> str:
+    """Two digits after the point behind a sign, which zero has none of.
 
-    >>> shown(Estimate(1.0, 0.5, 1.5), nats).replace(chr(160), " ")
-    '1.000 ± 0.500'
+    >>> signed(-1.234), signed(2.0), signed(0.0)
+    ('−1.23', '+2.00', '0.00')
+    """
+    return f"{value:+z.2f}".replace("-", "−") if abs(value) >= 0.005 else "0.00"
+
+
+def shown(estimate: Estimate, unit: Any, value: float | None = None) -> str:
+    """The value, or what is written in its place, with its interval below.
+
     >>> shown(Estimate(1.0, 0.5, 3.0), nats).splitlines()
     ['1.000', '0.500 to 3.000']
     """
-    half = (estimate.high - estimate.low) / 2
-    if abs(estimate.value - half - estimate.low) < 1e-9 * (1 + half):
-        return f"{unit(estimate.value)}\u00a0±\u00a0{unit(half)}"
-    return f"{unit(estimate.value)}\n{span(estimate, unit)}"
+    return f"{unit(estimate.value if value is None else value)}\n{span(estimate, unit)}"
 
 
 def span(estimate: Estimate, unit: Any) -> str:
@@ -144,5 +192,7 @@ def span(estimate: Estimate, unit: Any) -> str:
 
     >>> span(Estimate(0.0, -0.5, 0.5), nats)
     '−0.500 to 0.500'
+    >>> span(Estimate(0.0, -0.5, 0.5), percent).replace(chr(160), " ")
+    '−50.0 to 50.0 %'
     """
-    return f"{unit(estimate.low)} to {unit(estimate.high)}"
+    return f"{unit(estimate.low).removesuffix(PER_CENT)} to {unit(estimate.high)}"

@@ -6,7 +6,7 @@ from ppl_gen import plot
 from ppl_gen.comparison.cells import in_words
 from ppl_gen.comparison.findings import Findings, figure
 from ppl_gen.comparison.pair import LR, NB
-from ppl_gen.comparison.verdict import nats, percent, span
+from ppl_gen.comparison.verdict import nats, percent, signed, span
 from ppl_gen.report import Section, Table
 
 SHOWN = 10  # columns in a figure, and pairs in a table
@@ -25,15 +25,15 @@ def reasons(f: Findings) -> Section:
     pairs = Table(
         ("column", "and", "correlation", "rows"),
         [(a, b, f"{r:.2f}", f"{n:,}") for a, b, r, n in strongest],
-        "The strongest correlations within a class (first canonical correlation: |r| of two numbers; "
-        "levels of "
-        "categories as indicators). 0 is what naive Bayes assumes.",
+        "The strongest correlations within a class, without their sign. Where a column is a category, its "
+        "levels are given the numbers that make the correlation largest. 0 is what naive Bayes assumes; rows "
+        "are those that have both cells.",
         numbers=(2, 3),
     )
     parts: list[Any] = [
-        "Naive Bayes adds up what every column says by itself: log p(x_j | y) less log p(x_j), averaged "
-        "over unseen "
-        "rows for their true class. A column near zero does not help; one below zero misleads.",
+        "Naive Bayes adds up what every column `x_j` says by itself: log `p(x_j | y)` less log `p(x_j)`, how "
+        "much more probable its cell is in the true class than over all, here averaged over unseen rows. A "
+        "column near zero does not help; one below zero misleads.",
         figure(drawing, "What each column tells naive Bayes of the true class, on average over unseen rows."),
         Table(
             ("column", "nats a row", "95 % interval"),
@@ -45,8 +45,8 @@ def reasons(f: Findings) -> Section:
         a, b, r, _ = strongest[0]
         parts += [
             "What it adds up it takes to be independent given the class. Columns that go together within a "
-            "class are "
-            "counted more than once, which makes it too sure; logistic regression weighs them together.",
+            "class are counted more than once, which makes it too sure; logistic regression weighs them "
+            "together.",
             pairs,
         ]
         claim = f"{f.evidence[0][0]} tells most; {a} and {b} overlap most (correlation {r:.2f} in a class)"
@@ -71,8 +71,7 @@ def apart(f: Findings) -> Section:
     neither = d.differ - d.first - d.second
     parts: list[Any] = [
         f"Of {d.rows:,} unseen rows the two decide {d.differ:,} differently ({share}). There, naive Bayes "
-        "is right "
-        f"{d.first:,} times, logistic regression {d.second:,} times, neither {neither:,} times."
+        f"is right {d.first:,} times, logistic regression {d.second:,} times, neither {neither:,} times."
     ]
     if rows:
         parts.append(Table(
@@ -81,18 +80,27 @@ def apart(f: Findings) -> Section:
             "side's "
             "decision with its probability.", numbers=(0,),
         ))  # fmt: skip
+    for gap in f.rests_on_gaps:
+        number, lacks = f.study.numbers[int(held.rows[gap.place])], ", ".join(gap.columns)
+        parts.append(
+            f"Beware of row {number:,}: there logistic regression decides by its indicators of what is "
+            f"missing ({lacks}), learned from the few rows with such gaps. If they showed none, it would "
+            f"decide for {data.classes[gap.otherwise]}."
+        )
     if f.example is not None:
-        place = d.strongest[0]
+        place, why = f.example.place, f.example.why
         shown = f.study.shown.iloc[int(held.rows[place])]
-        known = {name: _cell(shown[name]) if name in shown else "" for name in f.example.features}
-        odds = zip(f.example.features, f.example.log_odds.tolist(), strict=True)
+        known = {name: _cell(shown[name]) if name in shown else "" for name in why.features}
+        odds = zip(why.features, why.log_odds.tolist(), strict=True)
         parts.append(Table(
             ("column", "value", "log odds"),
-            [*((name, known[name], f"{v:+.2f}".replace("-", "−")) for name, v in odds),
-             ("total", "", f"{f.example.total:+.2f}".replace("-", "−"))],
-            f"Why naive Bayes takes row {f.study.numbers[int(held.rows[place])]:,} for {f.example.chosen} "
-            "rather than "
-            f"{f.example.rival}: log odds of each column, in nats.", numbers=(1, 2),
+            [*((name, known[name], signed(v)) for name, v in odds),
+             ("total", "", signed(why.total))],
+            f"Why naive Bayes takes row {f.study.numbers[int(held.rows[place])]:,} for {why.chosen} and not "
+            f"for {why.rival}, which logistic regression takes it for: log odds of each column, in nats. "
+            f"Above zero they speak for {why.chosen}; a missing cell says nothing. (prior): the classes' "
+            "shares.",
+            numbers=(1, 2),
         ))  # fmt: skip
     return Section(f"They decide {share} of the rows differently", parts)
 

@@ -59,7 +59,9 @@ def markup(line: str) -> str:
 
 
 def parts(name: str) -> tuple[str, str]:
-    """What is written for a name: its letters, Greek if they spell one, and its trailing digits."""
+    """What is written for a name: its letters, Greek if they spell one, and digits or the j of x_j below."""
+    if re.fullmatch(r"[^\W\d_]_[a-z]", name):
+        return name[0], name[2]
     letters, digits = re.fullmatch(r"(.*?)_?(\d*)", name, re.DOTALL).groups()  # type: ignore[union-attr]
     return (_GREEK.get(letters, letters), digits) if letters else (digits, "")
 

@@ -20,6 +20,7 @@ class Crossing:
         rows: the training rows where the curves cross, or None.
         low, high: the interval's ends, or None; an end at the smallest or largest size may lie beyond it.
         sizes: the smallest and the largest size that were tried.
+        repeats: how many there were to tell by.
     """
 
     score: str
@@ -29,6 +30,7 @@ class Crossing:
     low: float | None
     high: float | None
     sizes: tuple[int, int]
+    repeats: int
 
     def __bool__(self) -> bool:
         """Whether there is one."""
@@ -43,7 +45,7 @@ class Crossing:
 
     def __str__(self) -> str:
         if self.interval is None:
-            return "no crossing"
+            return f"no crossing that {self.repeats} repeats can establish"
         (rows, low, high), (least, most) = self.interval, self.sizes
         start = f"{low:,.0f}" if low > least else f"{least:,} or fewer"
         end = f"{high:,.0f}" if high < most else f"{most:,} or more"
@@ -107,7 +109,9 @@ def crossing(
     ends = (sizes[0], sizes[-1])
     held = [int(s) for s in leaders(difference) if s]
     if len(set(held)) < 2:
-        return Crossing(score, names[held[0] > 0] if held else "", "", None, None, None, ends)
+        return Crossing(
+            score, names[held[0] > 0] if held else "", "", None, None, None, ends, len(difference)
+        )
     direction = -held[0]  # so that who is ahead first lies below
     oriented = direction * difference
     generator = torch.Generator().manual_seed(seed)
@@ -117,4 +121,4 @@ def crossing(
     weights.scatter_add_(1, picks, torch.full_like(weights, 1 / repeats))
     low, high = parted(sizes, weights @ oriented).quantile(torch.tensor([0.025, 0.975]).double()).tolist()
     first, then = names if direction > 0 else names[::-1]
-    return Crossing(score, first, then, float(parted(sizes, oriented.mean(0))), low, high, ends)
+    return Crossing(score, first, then, float(parted(sizes, oriented.mean(0))), low, high, ends, repeats)

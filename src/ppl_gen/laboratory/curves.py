@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 UNITS = {
-    "error": "share of held-out rows misclassified",
+    "error": "held-out rows misclassified",
     "log loss": "log loss on held-out rows (nats)",
     "confidence": "mean probability of the class decided for",
 }
+SHARES = ("error", "confidence")
 SCORES = ("error", "log loss")  # both better when lower
 
 
@@ -31,8 +32,8 @@ SCORES = ("error", "log loss")  # both better when lower
 class LearningCurves:
     """Scores on held-out rows against the number of training rows; made by `learning_curves`.
 
-    All models saw the same rows, so they are compared by paired differences. Intervals are of the mean over
-    repeats, that is, over random splits of these data.
+    All models saw the same rows, so they are compared by paired differences: one may be ahead where the bands
+    of both overlap. Intervals are of the mean over repeats, that is, over random splits, which share rows.
 
     Attributes:
         models: their names.
@@ -109,7 +110,10 @@ class LearningCurves:
         return tuple(next((n for n in names if wins[n][j] == best), "") for j in range(len(self.sizes)))
 
     def crossing(self, score: str = "error", models: Sequence[str] | None = None) -> Crossing:
-        """Where the mean curves of two models cross, with a 95 % interval; false where they do not.
+        """Where the mean curves of two models cross, with a 95 % interval; false where none is established.
+
+        Drawn means may cross without: a crossing takes one model ahead at some size and the other at
+        another, both as in `ahead`.
 
         Args:
             score: "error" or "log loss". models: two of the names; needed where there are more.
@@ -121,13 +125,14 @@ class LearningCurves:
         return crossing(score, (names[0], names[1]), self.sizes, first - second, self.seed)
 
     def verdict(self, score: str = "error") -> str:
-        """Who is ahead where, and where the curves cross, in plain words."""
-        said = []
-        for pair in combinations(self.models, 2):
-            found = self.crossing(score, pair)
-            versus = f" ({pair[0]} against {pair[1]})" if len(self.models) > 2 else ""
-            said.append(f"{lead(score, self.sizes, self.ahead(score, pair))}{versus}; {found}.")
-        return "\n".join(said) or f"There is one model: {self.models[0]}."
+        """Who is ahead where in plain words, and of two models, where their curves cross.
+
+        Of more models, who is ahead of all others; `ahead` and `crossing` tell of any two.
+        """
+        if len(self.models) < 2:
+            return f"There is one model: {self.models[0]}."
+        said = lead(score, self.sizes, self.ahead(score))
+        return f"{said}; {self.crossing(score)}." if len(self.models) == 2 else f"{said}."
 
     def figure(self, score: str = "error", dark: bool = False) -> "Figure":
         """The curves with their 95 % bands, and the crossing where two models have one."""
@@ -135,7 +140,9 @@ class LearningCurves:
             curves = dict(zip(self.models, self.scores(score), strict=True))
             found = self.crossing(score) if len(self.models) == 2 and score in SCORES else None
             mark = found.interval if found else None
-            drawn: Any = plot.learning_curves(self.sizes, curves, ylabel=UNITS[score], crossing=mark).figure
+            drawn: Any = plot.learning_curves(
+                self.sizes, curves, ylabel=UNITS[score], crossing=mark, percent=score in SHARES
+            ).figure
         figure: Figure = drawn
         return figure
 

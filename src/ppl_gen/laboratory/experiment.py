@@ -36,8 +36,13 @@ def learning_curves(
     In each repeat some random rows are held out, and the others come in random order: the first so many are
     the training rows, so smaller training sets lie inside larger ones. Every training set holds each class at
     least once: a class that the smallest would lack is given its last place there that another can spare.
-    All models see the same rows; what differs between them is paired. Repeats share the data, so intervals
-    tell of random splits of these data.
+    All models see the same rows, so who is ahead is told by paired differences, even where the bands of the
+    single curves overlap. Repeats share the data, so intervals tell of random splits of these data, and not
+    of other data of the same kind.
+
+    Means may be seen to cross in a figure where `LearningCurves.verdict` says that no crossing can be
+    established: it counts one only where each model is ahead at some size by more than the repeats vary.
+    More repeats establish more.
 
     Args:
         models: name -> a model, (model, method), or a function of the training rows (a `Dataset`) that
@@ -68,6 +73,10 @@ def learning_curves(
     >>> curves = learning_curves(models, gaussian_classes(300, copies=0), sizes=(4, 64), repeats=10)
     >>> curves.error.shape
     torch.Size([2, 10, 2])
+    >>> curves.table().columns.tolist()  # one row for each model, size and score
+    ['model', 'rows', 'score', 'mean', 'low', 'high', 'repeats']
+    >>> curves.figure("log loss").axes[0].get_xlabel()  # a matplotlib Figure: .savefig("curves.png")
+    'training rows'
     """
     if not isinstance(data, Dataset):
         raise DataError(f"data: expected a ppl_gen.data.Dataset, got {called(data)}")
@@ -83,7 +92,8 @@ def learning_curves(
     generator = Generator().manual_seed(seed)
     shape, _ = regime(data[:2], data, generator)
     each: dict[str, Any] = {}
-    for name, learner in learners(models, shape, whole("draws", draws, least=2)).items():
+    of = f"{data.name} has" + (f" {regime}" if shape.features != data.features else "")
+    for name, learner in learners(models, shape, whole("draws", draws, least=2), of).items():
         each |= regime.variants(name, learner)
     scores = torch.zeros(3, len(each), repeats, len(sizes), dtype=torch.float64)
     splits: list[tuple[Dataset, Dataset]] = []

@@ -68,14 +68,16 @@ class Learner:
         return x if self.generative else torch.where(x.isnan(), centre, x)
 
 
-def learners(models: Mapping[str, Any], data: Dataset, draws: int) -> dict[str, Any]:
-    """A learner for each model; a callable of the user's is taken as it is."""
+def learners(models: Mapping[str, Any], data: Dataset, draws: int, of: str) -> dict[str, Any]:
+    """A learner for each model of ``data``, which ``of`` describes; a user's callable is taken as it is."""
     if not isinstance(models, Mapping) or not models:
         raise DataError(f"models: expected a mapping of names to models, got {called(models)}")
-    return {str(name): _learner(f"models[{name!r}]", value, data, draws) for name, value in models.items()}
+    return {
+        str(name): _learner(f"models[{name!r}]", value, data, draws, of) for name, value in models.items()
+    }
 
 
-def _learner(name: str, value: Any, data: Dataset, draws: int) -> Any:
+def _learner(name: str, value: Any, data: Dataset, draws: int, of: str) -> Any:
     model, method = value if isinstance(value, tuple) and len(value) == 2 else (value, None)
     if isinstance(model, ProbabilisticModel):
         line = Factorization(model.joint)
@@ -83,9 +85,7 @@ def _learner(name: str, value: Any, data: Dataset, draws: int) -> Any:
             raise DataError(f"{name}: expected a joint of y and x, got {model.joint}")
         for what, size in (("classes", len(data.classes)), ("features", len(data.features))):
             if getattr(model, what, size) != size:
-                raise DataError(
-                    f"{name}: expected {size} {what}, as {data.name} has, got {getattr(model, what)}"
-                )
+                raise DataError(f"{name}: expected {size} {what}, as {of}, got {getattr(model, what)}")
         default = Exact() if hasattr(model, "updated") else MAP()
         return Learner(model, default if method is None else method, draws)
     if method is None and callable(model) and not isinstance(model, type):

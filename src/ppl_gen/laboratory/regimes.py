@@ -108,7 +108,7 @@ class LabelShift(AsIs):
         """A generative model stands for two."""
         told = {}
         if isinstance(learner, Learner) and learner.generative:
-            told = {f"{name}, told p(y)": replace(learner, pi=torch.tensor(self.probs).double())}
+            told = {f"{name} (told p(y))": replace(learner, pi=torch.tensor(self.probs).double())}
         return {name: learner} | told
 
     def __str__(self) -> str:
@@ -148,13 +148,16 @@ class FewLabels(AsIs):
     Each generative model with a closed form stands twice: once from the labelled rows alone, once going on
     from them to the rows without labels, at the mode (`MAP`) of the posterior with their classes summed
     out (Nigam et al. 2000). Models that are given x learn nothing from rows without labels.
+
+    The search for that mode looks at every row in each of its steps, where a closed form counts once: the
+    regime takes ten times as long as others, or longer. Fewer ``repeats`` or ``sizes`` help.
     """
 
     def variants(self, name: str, learner: Any) -> dict[str, Any]:
         """A generative model stands for two."""
         more = {}
         if isinstance(learner, Learner) and learner.generative and isinstance(learner.method, Exact):
-            more = {f"{name}, and unlabelled rows": replace(learner, hidden=True)}
+            more = {f"{name} (with unlabelled rows)": replace(learner, hidden=True)}
         return {name: learner} | more
 
     def __str__(self) -> str:

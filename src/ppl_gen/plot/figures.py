@@ -1,8 +1,8 @@
 """The figures. Each draws on ``ax``, or on a new figure in the look of `style`."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,30 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Array = NDArray[Any]
+P = ParamSpec("P")
+R = TypeVar("R")
 BINS = 120  # points of a long curve: more cannot be seen
 # Curves that lie on one another stay visible.
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), "-.")
 
 
+def _in_style(draw: Callable[P, R]) -> Callable[P, R]:
+    """Draw in the look of `style` from the first line to the last word, but on an ``ax`` of the caller's."""
+
+    @wraps(draw)
+    def drawn(*args: P.args, **options: P.kwargs) -> R:
+        import matplotlib
+
+        styled = matplotlib.rcParams["svg.hashsalt"] == "ppl-gen"  # the caller is inside `style` already
+        if styled or options.get("ax") is not None:
+            return draw(*args, **options)
+        with style():
+            return draw(*args, **options)
+
+    return drawn
+
+
+@_in_style
 def elbo(history: Any, *, log_evidence: float | None = None, ax: "Axes | None" = None) -> "Axes":
     """The evidence lower bound, step by step: the running mean as a line, nine steps in ten as a band.
 
@@ -89,6 +108,7 @@ def elbo(history: Any, *, log_evidence: float | None = None, ax: "Axes | None" =
     return ax
 
 
+@_in_style
 def images(
     grid: Any, *, shape: tuple[int, int] = (8, 8), columns: int = 8, ax: "Axes | None" = None
 ) -> "Axes":
@@ -126,21 +146,28 @@ def images(
     return ax
 
 
+@_in_style
 def learning_curves(
     sizes: Any,
     curves: Mapping[str, Any],
     *,
     ylabel: str,
     crossing: tuple[float, float, float] | None = None,
+    percent: bool = False,
     ax: "Axes | None" = None,
 ) -> "Axes":
     """A score against the number of training rows: means over repeats, with 95 % intervals of the mean.
+
+    The vertical axis holds every mean, and the bands from the second of three sizes or more on: that of the
+    smallest, often wide enough to flatten all else, may run off it. Bands of models that saw the same rows
+    may overlap where one is ahead: that is told by paired differences.
 
     Args:
         sizes: training rows, (sizes,).
         curves: name -> scores (repeats, sizes). One repeat has no interval.
         ylabel: the score and its unit.
         crossing: the rows where two curves cross, and the ends of its interval: a line and a shade.
+        percent: whether the scores are shares, to be shown in per cent.
 
     Raises:
         DataError: a curve does not fit the sizes.
@@ -154,15 +181,18 @@ def learning_curves(
 
     x = _numbers("sizes", sizes, 1)
     ax = _axes(ax)
-    ends = []
+    ends, heights = [], []
+    from_second = slice(int(len(x) > 2), None)
     for i, (name, scores) in enumerate(curves.items()):
         y = _numbers(name, scores, 2)
         if y.shape[1:] != x.shape or not len(y):
             raise DataError(f"{name}: expected scores (repeats, {len(x)}), got shape {y.shape}")
         mean = y.mean(0)
+        heights.append(mean)
         if len(y) > 1:
             half = t.ppf(0.975, len(y) - 1) * y.std(0, ddof=1) / np.sqrt(len(y))
             ax.fill_between(x, mean - half, mean + half, color=_colour(i), alpha=0.2, linewidth=0)
+            heights += [(mean - half)[from_second], (mean + half)[from_second]]
         ax.plot(x, mean, color=_colour(i), marker=MARKERS[i % len(MARKERS)], markersize=4.5)
         ends.append((float(mean[-1]), name, _colour(i)))
     if crossing is not None:
@@ -182,6 +212,11 @@ def learning_curves(
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_locator(FixedLocator(list(_apart(x))))
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    low, high = np.concatenate(heights).min(), np.concatenate(heights).max()
+    margin = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
+    ax.set_ylim(low - margin, high + margin)
+    if percent:
+        ax.yaxis.set_major_formatter(lambda value, _: f"{_number(100 * value, '.6g')}\u00a0%")
     _label_ends(ax, ends)
     ax.set_label(f"learning curves of {', '.join(curves)}")
     ax.set_xlabel("training rows")
@@ -189,13 +224,16 @@ def learning_curves(
     return ax
 
 
+@_in_style
 def calibration(
     probs: Any, y: Any, *, bins: int = 10, of: int | None = None, ax: "Axes | None" = None
 ) -> "Axes":
     """A reliability diagram: how often it came true against the probability it was given.
 
-    On the diagonal a model is calibrated; below it is too sure, of what it is sure of. The bars are 95 %
-    intervals of each bin; one in twenty misses the diagonal by chance.
+    On the diagonal a model is calibrated. Of the class decided for, the default with ``probs`` (n, classes),
+    it is too sure below the diagonal; of one class, or one event, it is too sure where the curve is flatter
+    than the diagonal. The bars are 95 % intervals of each bin; one in twenty misses the diagonal by chance.
+    The axes show the tenths from the lowest to the highest of all that is drawn.
 
     Args:
         probs, y, bins, of: as for `ppl_gen.calibration_curve`; or a mapping of names to ``probs``, to compare
@@ -209,19 +247,22 @@ def calibration(
     ('predicted probability', ['expected calibration error 0.029'])
     """
     several = probs if isinstance(probs, Mapping) else {"": probs}
-    ax = _axes(ax, (3.9, 3.6))
+    ax = _axes(ax, (4.4, 4.2))
+    ends_of_axes = [1.0, 0.0]
     ax.plot([0, 1], [0, 1], color=PALETTE[-1], linewidth=1.0, linestyle=DASHES[2])
     for i, (name, values) in enumerate(several.items()):
         curve = calibration_curve(values, y, bins=bins, of=of)
         ends = np.stack([curve.observed - curve.low, curve.high - curve.observed])
         look: Any = {"color": _colour(i), "marker": MARKERS[i % len(MARKERS)], "markersize": 4.5}
         ax.errorbar(curve.predicted, curve.observed, ends, elinewidth=1.0, capsize=2, **look)
-        said = f"{name}: {curve.error:.3f}" if name else f"expected calibration error {curve.error:.3f}"
-        ax.annotate(said, (0.03, 0.97 - 0.075 * i), xycoords="axes fraction", va="top", color=_colour(i))
-    if "" not in several:
-        ax.set_title("expected calibration error", fontsize="medium", fontweight="normal")
-    ax.set_xlim(-0.02, 1.02)
-    ax.set_ylim(-0.02, 1.02)
+        drawn = np.concatenate([curve.predicted, curve.low, curve.high])
+        ends_of_axes = [min(ends_of_axes[0], drawn.min()), max(ends_of_axes[1], drawn.max())]
+        said = f"{name + ', ' if name else ''}expected calibration error {curve.error:.3f}"
+        height = 1.02 + 0.075 * (len(several) - 1 - i)  # above the axes, where no curve is
+        ax.annotate(said, (0, height), xycoords="axes fraction", va="bottom", color=_colour(i))
+    low, high = np.floor(10 * ends_of_axes[0]) / 10, np.ceil(10 * ends_of_axes[1]) / 10
+    margin = 0.02 * (high - low)
+    ax.set(xlim=(low - margin, high + margin), ylim=(low - margin, high + margin))
     ax.set_aspect("equal")
     ax.set_label(f"calibration{' of ' + ', '.join(several) if '' not in several else ''}")
     ax.set_xlabel("predicted probability")
@@ -229,6 +270,7 @@ def calibration(
     return ax
 
 
+@_in_style
 def log_odds(
     names: Sequence[str], values: Any, *, label: str = "log odds (nats)", ax: "Axes | None" = None
 ) -> "Axes":
@@ -260,6 +302,7 @@ def log_odds(
     return ax
 
 
+@_in_style
 def densities(
     draws: Mapping[str, Any], *, parameters: Sequence[str] | None = None, columns: int = 3
 ) -> "Figure":
@@ -313,6 +356,7 @@ def densities(
     return figure
 
 
+@_in_style
 def latent(
     z: Any, labels: Any = None, *, names: Sequence[str] | None = None, ax: "Axes | None" = None
 ) -> "Axes":
@@ -378,13 +422,15 @@ def _axes(ax: "Axes | None", size: tuple[float, float] | None = None) -> "Axes":
 
 
 def _panels(rows: int, columns: int, size: tuple[float, float] | None = None) -> "tuple[Figure, list[Axes]]":
-    import matplotlib
     import matplotlib.pyplot as plt
 
     size = size or ((2.1 * columns + 0.4, 1.7 * rows + 0.5) if rows * columns > 1 else (5.0, 3.2))
-    styled = matplotlib.rcParams["svg.hashsalt"] == "ppl-gen"  # the caller is inside `style` already
-    with nullcontext() if styled else style():
-        figure, panels = plt.subplots(rows, columns, figsize=size, squeeze=False)
+    figure, panels = plt.subplots(rows, columns, figsize=size, squeeze=False)
+    for ax in panels.flat:
+        (
+            ax.xaxis.get_major_ticks(1),
+            ax.yaxis.get_major_ticks(1),
+        )  # later ones, made outside `style`, copy them
     return figure, list(panels.flat)
 
 

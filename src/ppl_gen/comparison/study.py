@@ -92,14 +92,15 @@ def prepare(
     for column, kind in types.items():
         if kind not in KINDS:
             raise DataError(f"--types {column}: expected {', '.join(KINDS)}, got {kind!r}")
+    separator = frame.attrs.get("separator", "")
     frame, labels, said = _labelled(frame, target)
-    numbers, frame = tuple(int(i) + 1 for i in frame.index), frame.reset_index(drop=True)
+    numbers = tuple(int(i) + 1 for i in frame.index)
     parts: dict[str, object] = {}
     families: dict[str, str] = {}
     columns: list[Column] = []
     left_out = [(column, "was named by --drop") for column in drop]
     for column in (c for c in names if c != target and c not in drop):
-        read = _read(column, frame[column], types.get(column))
+        read = _read(column, frame[column], types.get(column), separator)
         if isinstance(read, str):
             left_out.append((column, read))
             continue
@@ -122,10 +123,12 @@ def prepare(
     )  # fmt: skip
 
 
-def _read(name: str, column: "pd.Series", kind: str | None) -> tuple["pd.Series", str | None, Column] | str:
+def _read(
+    name: str, column: "pd.Series", kind: str | None, separator: str
+) -> tuple["pd.Series", str | None, Column] | str:
     """The column's values, the family that is known for them, and what it is like; or why it is left out."""
     as_what = {"gaussian": "number", "poisson": "number", "categorical": "text"}
-    cells = read_cells(column, as_what.get(kind or ""))
+    cells = read_cells(column, as_what.get(kind or ""), separator)
     values, notes, family = cells.values, cells.notes, kind
     why = useless(name, cells)
     if why and not (kind and values.notna().any()):
@@ -151,7 +154,9 @@ def _labelled(frame: "pd.DataFrame", target: str) -> tuple["pd.DataFrame", list[
     """The rows that have a class which is no rarity, their classes, and what was left out."""
     labels, said = classes_of(target, frame[target]), []
     if missing := int(labels.isna().sum()):
-        said.append(f"{_rows(missing)} without {target} left out")
+        gaps = frame.attrs.get("gaps", {}).get(target, {})
+        texts = _listed([f"{text!r} ({count:,})" if text else f"empty ({count:,})" for text, count in gaps.items()])
+        said.append(f"{_rows(missing)} without {target} left out{': ' if texts else ''}{texts}")
     counts = labels.value_counts()
     if len(counts) < 2:
         only = f", {counts.index[0]!r}" if len(counts) else ""
@@ -195,7 +200,7 @@ def _described(column: Column, values: "pd.Series", encoder: Encoder) -> Column:
 def _in_order(labels: set[str]) -> list[str]:
     """Numbers by size, texts by letter."""
     try:
-        return sorted(labels, key=float)
+        return sorted(labels, key=lambda label: (float(label), label))
     except ValueError:
         return sorted(labels)
 

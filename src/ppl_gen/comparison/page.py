@@ -38,7 +38,8 @@ def report(f: Findings) -> Report:
         over = measured.value("over-confidence", side)
         how = "less sure than" if over < 0 else "more sure than" if over > 0 else "between sure and"
         glance.append((points(abs(over)), f"percentage points {how} right: {side}"))
-    notice = "A quick run: few repeats, so the intervals are wide." if f.quick else ""
+    quick = ["A quick run: few repeats, so the intervals are wide."] if f.quick else []
+    notice = " ".join([*quick, *(f"Warning: {warning}." for warning in f.study.warnings)])
     sections = [introduced(), scores(f), sizes(f), reasons(f), apart(f), table(f), joints(f)]
     return Report(
         title=f"{verdict.headline}: `{f.study.target}` of {f.study.data.name}",

@@ -136,6 +136,8 @@ def _say_table(study: Study, console: "Console") -> None:
     data = study.data
     head = f"{data.name}: {len(data):,} rows, {study.target} is one of {', '.join(data.classes)}"
     console.print(head, style="bold", markup=False)
+    for warning in study.warnings:
+        console.print(f"Warning: {warning}.", style="bold red", markup=False)
     print_table(console, columns_table(study))
     for line in decisions(study):
         console.print(line, style="dim", markup=False)

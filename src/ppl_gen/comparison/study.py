@@ -1,13 +1,14 @@
 """From a table to rows of numbers with a class each: the kind of every column, and what was left out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 
 from ppl_gen.checks import did_you_mean
 from ppl_gen.comparison.cells import classes_of, in_words, lumped, named, read_cells, useless
+from ppl_gen.comparison.copies import copies, leaks
 from ppl_gen.data import Dataset
 from ppl_gen.distributions import Categorical
 from ppl_gen.errors import DataError
@@ -42,6 +43,7 @@ class Study:
         columns: every column of x, as it was read.
         left_out: (column, why).
         notes: what was decided about the table as a whole.
+        warnings: what may make it look easier than it is.
         shown: the columns of x as the user knows them, row by row.
         numbers: of the rows in the file, from 1 below the names.
     """
@@ -54,6 +56,7 @@ class Study:
     notes: tuple[str, ...]
     shown: "pd.DataFrame"
     numbers: tuple[int, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def prepare(
@@ -65,7 +68,7 @@ def prepare(
     name: str = "table",
     notes: Sequence[str] = (),
 ) -> Study:
-    """Read the kinds of the columns, and encode them.
+    """Read the kinds of the columns, and encode them; rows that are copies of others are left out.
 
     Args:
         frame: text cells, as of `read_table`, or typed columns.
@@ -92,7 +95,35 @@ def prepare(
     for column, kind in types.items():
         if kind not in KINDS:
             raise DataError(f"--types {column}: expected {', '.join(KINDS)}, got {kind!r}")
-    separator = frame.attrs.get("separator", "")
+    study = _encoded(frame, target, types, drop, name)
+    again, by_chance = copies(study.data, study.encoder)
+    said, warnings = list(notes), []
+    if count := int(again.sum()):
+        equal = f"{_rows(count)} equal{'s' * (count == 1)} an earlier one in every column used and in {target}"
+        if by_chance:
+            said.append(
+                f"{equal}, as rows of so few different cells may by chance: kept. If they are copies, the "
+                "intervals are too narrow"
+            )
+        else:
+            gone = [study.numbers[i] - 1 for i in again.nonzero()[:, 0].tolist()]
+            study = _encoded(frame.drop(index=gone), target, types, drop, name)
+            warnings.append(
+                f"{equal}: left out, or copies of one row would be both learned from and predicted; "
+                f"{_rows(len(study.data))} left"
+            )
+    for column, wrong in leaks(study.data):
+        but = f" in all but {_rows(wrong)}" if wrong else ""
+        warnings.append(f"{column!r} by itself tells {target}{but}: if it is {target} in other words, or was "
+                        f"recorded after it, leave it out by --drop {column!r}")  # fmt: skip
+    return replace(study, notes=(*said, *study.notes), warnings=tuple(warnings))
+
+
+def _encoded(
+    frame: "pd.DataFrame", target: str, types: Mapping[str, str], drop: Sequence[str], name: str
+) -> Study:
+    """The rows that have a class, as numbers."""
+    names, separator = [str(column) for column in frame.columns], frame.attrs.get("separator", "")
     frame, labels, said = _labelled(frame, target)
     numbers = tuple(int(i) + 1 for i in frame.index)
     parts: dict[str, object] = {}
@@ -119,7 +150,7 @@ def prepare(
     )  # fmt: skip
     return Study(
         data, target, encoder, tuple(_described(c, shown[c.name], encoder) for c in columns),
-        tuple(left_out), (*notes, *said), shown, numbers,
+        tuple(left_out), tuple(said), shown, numbers,
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import torch
 
 from ppl_gen import plot
 from ppl_gen.comparison.findings import Findings, capital, figure
-from ppl_gen.comparison.measures import Estimate
+from ppl_gen.comparison.measures import BASELINE, Estimate
 from ppl_gen.comparison.models import introduced, joints
 from ppl_gen.comparison.pair import LR, NB
 from ppl_gen.comparison.study import Study
@@ -72,6 +72,20 @@ def score_table(measured: Measured) -> Table:
     )
 
 
+def baseline_table(measured: Measured) -> Table:
+    """The class frequencies alone, and both sides' paired differences from them."""
+    alone = [shown(measured.each[s][BASELINE], UNITS[s][0], measured.value(s, BASELINE)) for s in SCORES]
+    rows = [(BASELINE, *alone)]
+    rows += [(f"{side} less that", *(shown(measured.over[s][side], UNITS[s][1]) for s in SCORES)) for side in (NB, LR)]
+    return Table(
+        ("", *SCORES),
+        rows,
+        "What no column is needed for: every row gets the frequencies of the classes among the training rows. A "
+        "side is better where its difference, paired and with its 95 % interval, lies below zero.",
+        numbers=(1, 2),
+    )
+
+
 def scores(f: Findings) -> Section:
     """At full size."""
     held = f.measured.held
@@ -93,6 +107,7 @@ def scores(f: Findings) -> Section:
         [
             f"{how} Both saw the same rows.",
             score_table(f.measured),
+            baseline_table(f.measured),
             f"{capital(said)}.",
             figure(drawing, "Reliability: how often a side was right, against the probability that it gave "
                    "to the class it decided for. On the diagonal, probabilities mean what they say; below "

@@ -143,7 +143,7 @@ def _add_compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="naive Bayes or logistic regression for a table of yours",
         description="Read a table, learn one of its columns from the others by naive Bayes (generative) "
         "and by logistic regression (discriminative), and tell from unseen rows which to pick at this "
-        "size, and when that would change. Missing cells: empty, NA, NaN, None, null, ?.",
+        "size, and when that would change. Missing cells: empty, NA, NaN, null, ?.",
     )
     compare.add_argument("file", metavar="FILE", help="a CSV (any separator) or Parquet file")
     compare.add_argument("--target", metavar="COLUMN", required=True, help="the column of the classes")

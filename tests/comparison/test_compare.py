@@ -12,7 +12,7 @@ from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression as Reference
 
 from ppl_gen.__main__ import main
-from ppl_gen.comparison.measures import Estimate, HeldOut, hold_out, mean_of
+from ppl_gen.comparison.measures import BASELINE, Estimate, HeldOut, frequencies, hold_out, mean_of
 from ppl_gen.comparison.page import score_table
 from ppl_gen.comparison.pair import LR, NB, Design, Pair
 from ppl_gen.comparison.reading import read_table
@@ -429,4 +429,67 @@ def test_as_a_program_with_warnings_as_errors(tmp_path):
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.endswith(
         "bad.csv: line 2 has 3 cells, the first line 2. Quote cells that hold a comma.\n"
+    )
+
+
+# No columns -------------------------------------------------------------------------------------------------
+
+
+def test_the_baseline_is_the_training_frequencies(study):
+    train, test = study.data.split(0.3, seed=1)
+    counts = np.bincount(train.y, minlength=3) + 1
+    expected = torch.tensor(np.log(counts / counts.sum())).expand(len(test), 3)
+    torch.testing.assert_close(frequencies(train)(test), expected)
+    held = hold_out(Pair(study.encoder).learners, study.data, folds=5)
+    alone = Measured.of(held)
+    assert alone.each["error"][BASELINE].value == pytest.approx(2 / 3)
+    assert alone.each["log loss"][BASELINE].value == pytest.approx(np.log(3), abs=1e-3)
+    for side in (NB, LR):
+        loss = held.log_loss(side) - held.log_loss(BASELINE)
+        low, high = stats.t.interval(0.95, 149, loc=loss.mean(), scale=stats.sem(loss))
+        found = alone.over["log loss"][side]
+        assert (found.low, found.high) == pytest.approx((low, high))
+    assert alone.better("error") == alone.better("log loss") == [NB, LR]
+    assert alone.tells
+    assert Verdict.of(alone, LEVEL).evidence.endswith("nats; both sides are better.")
+
+
+def with_baseline(nb, lr, alone):
+    """Scores of 400 rows of two classes, the true one of which each side gives these probabilities."""
+    p = torch.stack([torch.full((400,), each).double() for each in (nb, lr, alone)])
+    p += torch.linspace(-0.05, 0.05, 400).double()
+    said = {n: torch.stack([q, 1 - q], 1).log() for n, q in zip((NB, LR, BASELINE), p, strict=True)}
+    return Measured.of(HeldOut(torch.arange(400), torch.zeros(400, dtype=torch.long), said, 3600, 1))
+
+
+def test_columns_that_tell_nothing_get_no_pick():
+    useless = with_baseline(0.6, 0.65, 0.7)
+    found = Verdict.of(useless, LEVEL, "colour")
+    assert (found.pick, found.headline) == ("neither", "Neither: these columns do not tell colour")
+    both = "not clearly better: naive Bayes and logistic regression in"
+    assert f"{both} error, naive Bayes and logistic regression in log loss." in found.evidence
+    assert (
+        "the class frequencies alone are wrong in 0.0\N{NO-BREAK SPACE}%, their log loss 0.358 nats"
+        in found.evidence
+    )
+    one = Verdict.of(with_baseline(0.6, 0.8, 0.7), LEVEL)
+    assert one.pick == LR
+    assert "naive Bayes in log loss." in one.evidence
+
+
+@pytest.mark.parametrize("seed", ["0", "1"])
+def test_random_labels_get_no_pick(tmp_path, capsys, seed):
+    rng = np.random.default_rng(0)
+    path, out = tmp_path / "dice.csv", tmp_path / "report.html"
+    cells = np.column_stack([rng.normal(size=(400, 12)), rng.integers(18, size=400)])
+    path.write_text(
+        "\n".join([",".join([*"abcdefghijkl", "y"]), *(",".join(map(str, row)) for row in cells)])
+    )
+    assert main(["compare", str(path), "--target", "y", "--out", str(out), "--quick", "--seed", seed]) == 0
+    said = capsys.readouterr().out
+    assert "Neither: these columns do not tell y" in said
+    assert "no columns: class frequencies" in re.sub(r"\s+", " ", said)
+    assert (
+        "<td>no columns: class frequencies" in out.read_text()
+        or "no columns: class frequencies</" in out.read_text()
     )

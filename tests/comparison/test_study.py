@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
+from ppl_gen.comparison.reading import read_table
 from ppl_gen.comparison.study import prepare
 from ppl_gen.distributions import Categorical
 from ppl_gen.errors import DataError
@@ -134,7 +135,7 @@ def test_rare_classes_are_left_out():
     frame.loc[:2, "y"] = "rare"
     study = prepare(frame, "y")
     assert study.data.classes == ("a", "b")
-    assert study.notes == ("classes of fewer than 5 rows left out: rare (3)",)
+    assert study.notes[-1] == "classes of fewer than 5 rows left out: rare (3)"
 
 
 COUNTS = {"types": {"u": "poisson"}}
@@ -179,3 +180,132 @@ def test_refusals(case):
 def test_two_rows_are_refused():
     with pytest.raises(DataError, match="too few rows"):
         prepare(pd.DataFrame({"u": ["1", "2"], "y": ["a", "b"]}), "y")
+
+
+# Cells that mislead -----------------------------------------------------------------------------------------
+
+
+def only(study, name):
+    """The column's values and what was said of it."""
+    (column,) = (c for c in study.columns if c.name == name)
+    return study.data.x[:, study.data.features.index(name)], column
+
+
+def file_of(tmp_path, separator=",", **columns):
+    """A file of these columns, every cell in quotes, as it is read."""
+    rows = [[*columns, "u", "y"], *zip(*columns.values(), (f"{i * 7 % 13}.5" for i in ROWS), "ab" * 30)]
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join(separator.join(f'"{cell}"' for cell in row) for row in rows))
+    frame, notes = read_table(path)
+    return prepare(frame, "y", notes=notes)
+
+
+@pytest.mark.parametrize(
+    ("separator", "cell", "number", "said"),
+    [
+        (",", "{:,}", lambda i: i, "commas mark thousands, as in '1,000'"),
+        (",", "{:,}.25", lambda i: i + 0.25, "commas mark thousands, as in '1,000.25'"),
+        (",", "{},5", lambda i: i + 0.5, "commas are decimal points, as in '1000,5'"),
+        (";", "{:,}", lambda i: i / 1000, "commas are decimal points, as in '1,000'"),
+        (";", "{:,}.0", lambda i: i, "commas mark thousands, as in '1,000.0'"),
+    ],
+)
+def test_commas_in_numbers(tmp_path, separator, cell, number, said):
+    numbers = [1000 + 7 * i * i for i in ROWS]
+    x, column = only(file_of(tmp_path, separator, income=[cell.format(i) for i in numbers]), "income")
+    torch.testing.assert_close(x, torch.tensor([number(i) for i in numbers]).double())
+    assert column.notes == (said,)
+
+
+def test_commas_of_two_meanings_are_not_guessed(tmp_path):
+    cells = ["1,234.5", "1,5", "2.25", "3,75"] * 15
+    _, column = only(file_of(tmp_path, income=cells), "income")
+    assert column.kind == "categorical"
+    assert column.notes == (
+        "commas in numbers, as in '1,234.5', mark neither thousands nor decimals in all: no numbers",
+    )
+
+
+def test_a_decimal_below_one_is_no_thousands(tmp_path):
+    x, _ = only(file_of(tmp_path, share=[f"0,{125 + i}" for i in ROWS]), "share")
+    torch.testing.assert_close(x, torch.tensor([(125 + i) / 1000 for i in ROWS]).double())
+
+
+@pytest.mark.parametrize(
+    ("cells", "classes"),
+    [
+        (["0", "1", "0", "1", "unknown"] * 12, ("0", "1", "unknown")),
+        (["none", "mild", "severe"] * 20, ("mild", "none", "severe")),
+        (["01", "1", "2"] * 20, ("01", "1", "2")),
+        (["1.0", "1"] * 30, ("1", "1.0")),
+    ],
+)
+def test_classes_are_as_written(cells, classes):
+    frame = table()
+    frame["y"] = cells
+    study = prepare(frame, "y")
+    assert study.data.classes == classes
+    assert [classes[k] for k in study.data.y.tolist()] == cells
+    assert not any("left out" in note for note in study.notes)
+
+
+def test_rows_without_a_class_are_named(tmp_path):
+    path = tmp_path / "t.csv"
+    target = ["none", "mild", "", "NA", "NA"]
+    path.write_text("u,y\n" + "\n".join(f"{i * 7 % 13}.5,{target[i % 5]}" for i in ROWS))
+    frame, notes = read_table(path)
+    study = prepare(frame, "y", notes=notes)
+    assert study.notes[-1] == "36 rows without y left out: empty (12), 'NA' (24)"
+    assert study.data.classes == ("mild", "none")
+
+
+def test_none_is_a_level_of_texts_and_a_missing_number():
+    study = prepare(
+        table(drink=["none", "beer", "wine"] * 20, dose=["None" if i % 5 == 0 else f"{i}.5" for i in ROWS]),
+        "y",
+    )
+    x, column = only(study, "drink")
+    assert study.encoder.categories["drink"] == ("beer", "none", "wine")
+    assert not x.isnan().any()
+    assert column.notes == ("'none' is a level, not a missing cell",)
+    x, column = only(study, "dose")
+    assert x.isnan().tolist() == [i % 5 == 0 for i in ROWS]
+    assert column.notes == ("12 cells count as missing: 'None'",)
+
+
+def test_leading_zeros_make_codes():
+    cells = ["01234", "10115", "80331"] * 20
+    study = prepare(table(zip=cells, plain=[c.lstrip("0") for c in cells], part=["0", "0.5", "1"] * 20), "y")
+    assert study.encoder.categories["zip"] == ("01234", "10115", "80331")
+    said = "digits with leading zeros, such as '01234', are codes: categories, not numbers"
+    assert only(study, "zip")[1].notes == (said,)
+    assert study.encoder.columns["plain"] == study.encoder.columns["part"] == "gaussian"
+    forced = prepare(table(zip=cells), "y", types={"zip": "gaussian"})
+    assert float(only(forced, "zip")[0].min()) == 1234
+
+
+def test_reasons_for_leaving_out_are_true():
+    study = prepare(
+        table(
+            near=[str(2**63 + 7 * i) for i in ROWS],
+            far=[f"{1 + i / 7:.3f}e150" for i in ROWS],
+            ends=["inf", "Infinity", "-inf", "1"] * 15,
+        ),
+        "y",
+    )
+    infinite = "cells count as infinite (beyond 1e+100), and missing"
+    assert dict(study.left_out) == {
+        "near": "holds 60 different numbers near 9.223e+18, too close for float64 to tell apart",
+        "far": f"holds nothing; 60 {infinite}",
+        "ends": f"is constant (1); 45 {infinite}",
+    }
+    typed = pd.DataFrame({"u": np.arange(60) % 7 * 1.5, "near": 2**62 + np.arange(60), "y": ["a", "b"] * 30})
+    assert "holds 60 different numbers" in dict(prepare(typed, "y").left_out)["near"]
+
+
+def test_rounded_numbers_are_said():
+    cells = [str(2**63 + 700 * i) for i in ROWS]
+    different = len({float(c) for c in cells})
+    assert 1 < different < N
+    said = f"60 different numbers are {different} in float64, which rounds them"
+    assert only(prepare(table(n=cells), "y"), "n")[1].notes == (said,)

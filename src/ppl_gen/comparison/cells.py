@@ -13,7 +13,10 @@ OTHER = "(other)"
 IDENTIFIER = re.compile(r"(.*[\W_])?(id|uuid|guid|key|index|idx|rownum|row)", re.IGNORECASE)
 DATE = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?"
 GERMAN_DATE = r"\d{1,2}\.\d{1,2}\.\d{4}"
-DECIMAL_COMMA = r"[-+]?\d+(,\d+)?([eE][-+]?\d+)?"
+COMMA = r"[-+]?[\d.]*,[\d.,]*([eE][-+]?\d+)?"  # like a number with a comma
+DECIMAL_COMMA = r"[-+]?\d*,\d+([eE][-+]?\d+)?"
+THOUSANDS = r"[-+]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?"
+NONE = "none"  # in lower case: a missing number, but a level or a class among texts
 
 
 @dataclass(frozen=True)
@@ -24,15 +27,21 @@ class Cells:
         values: a pandas Series of float64, or of object.
         kind: "number", "date" (days since 1970-01-01), "boolean" or "text".
         notes: what had to be decided, in words.
+        exact: how many different numbers there are before float64 rounds them.
     """
 
     values: Any
     kind: str
     notes: tuple[str, ...] = ()
+    exact: int = 0
 
 
-def read_cells(column: Any, kind: str | None = None) -> Cells:
-    """Read a column as what its cells are, or as ``kind``: "number" or "text"."""
+def read_cells(column: Any, kind: str | None = None, separator: str = "") -> Cells:
+    """Read a column as what its cells are, or as ``kind``: "number" or "text".
+
+    Args:
+        separator: of the file's cells; where it is a semicolon, a comma may be a decimal point.
+    """
     import pandas as pd
 
     if pd.api.types.is_bool_dtype(column.dtype):
@@ -40,11 +49,10 @@ def read_cells(column: Any, kind: str | None = None) -> Cells:
     if pd.api.types.is_datetime64_any_dtype(column.dtype) and kind != "text":
         return Cells(_days(column), "date")
     if pd.api.types.is_numeric_dtype(column.dtype) and kind != "text":
-        return _finite(
-            column.astype("Float64").to_numpy(dtype="float64", na_value=float("nan")), column.index
-        )
+        numbers = column.astype("Float64").to_numpy(dtype="float64", na_value=float("nan"))
+        return _finite(numbers, column.index, column.nunique())
     text = named(column)
-    return Cells(text, "text") if kind == "text" else _parsed(text, kind)
+    return Cells(text, "text") if kind == "text" else _parsed(text, kind, separator)
 
 
 def named(column: Any) -> Any:
@@ -67,31 +75,75 @@ def _name(value: Any) -> str:
     return str(value).strip()
 
 
-def _parsed(text: Any, kind: str | None) -> Cells:
+def _parsed(text: Any, kind: str | None, separator: str) -> Cells:
     """Text cells as numbers or dates where they read as such; each different one is looked at once."""
     import numpy as np
     import pandas as pd
 
-    codes, different = pd.factorize(text)
+    nones = text.str.lower() == NONE if text.notna().any() else text.notna()
+    codes, different = pd.factorize(text.mask(nones, None))
     seen = pd.Series(different, dtype="str")
+    level = (f"{text[nones].iloc[0]!r} is a level, not a missing cell",) if nones.any() else ()
     if not len(seen):
-        return Cells(text, "text")
+        return Cells(text, "text", level)
     if kind != "number" and (days := _dates(seen)) is not None:
         return Cells(pd.Series(np.append(days, np.nan)[codes], index=text.index), "date")
-    plain = seen.str.replace(",", ".") if seen.str.fullmatch(DECIMAL_COMMA).all() else seen
-    numbers = np.append(
-        pd.to_numeric(plain, errors="coerce").to_numpy(dtype="float64", na_value=np.nan), np.nan
-    )
+    if kind != "number" and (code := _code(seen)):
+        note = f"digits with leading zeros, such as {code!r}, are codes: categories, not numbers"
+        return Cells(text, "text", (*level, note))
+    plain, commas = _without_commas(seen, separator)
+    each = pd.to_numeric(plain, errors="coerce").to_numpy(dtype="float64", na_value=np.nan)
+    numbers = np.append(each, np.nan)
     good, missing = ~np.isnan(numbers[codes]), codes < 0
     if not good.any() or (kind != "number" and good.sum() < NUMBERS * (~missing).sum()):
-        return Cells(text, "text")
-    cells = _finite(numbers[codes], text.index)
+        return Cells(text, "text", (*level, *commas))
+    cells = _finite(numbers[codes], text.index, _exact(plain, each))
     bad = text[~good & ~missing]
-    if not len(bad):
-        return cells
-    example = f"{bad.iloc[0][:30]!r} in row {bad.index[0] + 1}"
-    note = f"{_cells(len(bad))} no number and missing, such as {example}"
-    return Cells(cells.values, "number", (*cells.notes, note))
+    notes = (*commas, *cells.notes)
+    if len(bad):
+        example = f"{bad.iloc[0][:30]!r} in row {bad.index[0] + 1}"
+        notes += (f"{_cells(len(bad))} no number and missing, such as {example}",)
+    if count := int(nones.sum()):
+        notes += (f"{_cells(count)} missing: {text[nones].iloc[0]!r}",)
+    return Cells(cells.values, "number", notes, cells.exact)
+
+
+def _code(seen: Any) -> str:
+    """A text of digits that starts with a zero, if all are digits; else ""."""
+    zeros = seen[seen.str.fullmatch(r"0\d+")]
+    return str(zeros.iloc[0]) if len(zeros) and seen.str.fullmatch(r"\d+").mean() >= NUMBERS else ""
+
+
+def _without_commas(seen: Any, separator: str) -> tuple[Any, tuple[str, ...]]:
+    """Texts of numbers with a point where their comma is one and no comma for thousands, and what was done.
+
+    Commas are thousands where all may be so, but in a file of semicolons only where they cannot be points.
+    Where neither holds for all of them, they stay as they are, which are no numbers.
+    """
+    marked = seen[seen.str.fullmatch(COMMA)]
+    if not len(marked):
+        return seen, ()
+    example = f"as in {marked.iloc[0]!r}"
+    decimal = marked.str.fullmatch(DECIMAL_COMMA).all() and not seen.str.fullmatch(r"[-+]?\d*\.\d+").any()
+    thousands = marked.str.fullmatch(THOUSANDS).all()
+    if thousands and not (decimal and separator == ";"):
+        return seen.where(~seen.index.isin(marked.index), seen.str.replace(",", "")), (
+            f"commas mark thousands, {example}",
+        )
+    if decimal:
+        return seen.where(~seen.index.isin(marked.index), seen.str.replace(",", ".")), (
+            f"commas are decimal points, {example}",
+        )
+    return seen, (f"commas in numbers, {example}, mark neither thousands nor decimals in all: no numbers",)
+
+
+def _exact(texts: Any, numbers: Any) -> int:
+    """How many different numbers the texts are, whole ones of many digits not rounded."""
+    import numpy as np
+
+    long = texts.str.fullmatch(r"[-+]?\d{16,}").to_numpy()
+    rest = numbers[~long]
+    return len({int(text) for text in texts[long]}) + len(np.unique(rest[~np.isnan(rest)]))
 
 
 def _dates(seen: Any) -> Any:
@@ -105,13 +157,17 @@ def _dates(seen: Any) -> Any:
     return None
 
 
-def _finite(numbers: Any, index: Any) -> Cells:
+def _finite(numbers: Any, index: Any, exact: int) -> Cells:
     import numpy as np
     import pandas as pd
 
     huge = np.abs(numbers) > HUGE
     notes = (f"{_cells(int(huge.sum()))} infinite (beyond {HUGE:.0e}), and missing",) if huge.any() else ()
-    return Cells(pd.Series(np.where(huge, np.nan, numbers), index=index), "number", notes)
+    values = pd.Series(np.where(huge, np.nan, numbers), index=index)
+    exact -= len(np.unique(numbers[huge]))
+    if exact > (different := values.nunique()) > 1:
+        notes += (f"{exact:,} different numbers are {different:,} in float64, which rounds them",)
+    return Cells(values, "number", notes, exact)
 
 
 def _cells(count: int) -> str:
@@ -140,10 +196,14 @@ def useless(name: str, cells: Cells) -> str:
     """Why a column says nothing about new rows, in words; "" if it may."""
     seen = cells.values.dropna()
     different, rows = seen.nunique(), len(seen)
+    but = f"; {'; '.join(cells.notes)}" if cells.notes else ""
     if not rows:
-        return "holds nothing"
+        return f"holds nothing{but}"
+    if different == 1 and cells.exact > 1:
+        near = in_words(seen.iloc[0])
+        return f"holds {cells.exact:,} different numbers near {near}, too close for float64 to tell apart"
     if different == 1:
-        return f"is constant ({_name(seen.iloc[0])})"
+        return f"is constant ({_name(seen.iloc[0])}){but}"
     if cells.kind == "text" and different > LEVELS and different > rows / 2:
         return f"is like a name or a number of rows: {different:,} different texts in {rows:,} rows"
     if cells.kind == "number" and different == rows and bool((seen % 1 == 0).all()) and rows > LEVELS:
@@ -165,12 +225,12 @@ def lumped(name: str, text: Any) -> tuple[Any, tuple[str, ...]]:
 
 
 def classes_of(target: str, column: Any) -> Any:
-    """The class of each row as text, None where missing.
+    """The class of each row as text, as it is written, None where missing.
 
     Raises:
         DataError: the column holds too many values to be classes.
     """
-    cells = read_cells(column)
+    cells, names = read_cells(column), named(column)
     seen = cells.values.dropna()
     different = seen.nunique()
     advice = (
@@ -186,10 +246,10 @@ def classes_of(target: str, column: Any) -> Any:
             f"--target {target}: is a quantity, {different:,} different numbers from {in_words(low)} to "
             f"{in_words(high)}. {advice}"
         )
-    if different > LEVELS:
+    if (classes := names.nunique()) > LEVELS:
         raise DataError(
-            f"--target {target}: holds {different:,} different texts in {len(seen):,} rows, more than the "
+            f"--target {target}: holds {classes:,} different texts in {len(seen):,} rows, more than the "
             f"{LEVELS} classes that this command compares. Name another column, or merge its rare classes "
             "first."
         )
-    return named(cells.values)
+    return names

@@ -10,6 +10,7 @@ from ppl_gen.calibration import calibration_curve
 from ppl_gen.data import Dataset
 from ppl_gen.progress import track
 
+BASELINE = "no columns: class frequencies"
 RESAMPLES = 100  # of the bootstrap
 
 
@@ -74,7 +75,8 @@ class HeldOut:
         """
         generator = torch.Generator().manual_seed(seed)
         n = len(self.y)
-        events = [(self.confidence(name), (1 - self.wrong(name)).long()) for name in self.log_probs]
+        sides = [name for name in self.log_probs if name != BASELINE]
+        events = [(self.confidence(name), (1 - self.wrong(name)).long()) for name in sides]
 
         def errors(rows: Tensor) -> list[float]:
             return [calibration_curve(p[rows], came[rows]).error for p, came in events]
@@ -82,7 +84,7 @@ class HeldOut:
         value = torch.tensor(errors(torch.arange(n)), dtype=torch.float64)
         draws = [errors(torch.randint(n, (n,), generator=generator)) for _ in range(RESAMPLES)]
         drawn = torch.tensor(draws, dtype=torch.float64)
-        each = {name: _about(value[i], drawn[:, i]).positive for i, name in enumerate(self.log_probs)}
+        each = {name: _about(value[i], drawn[:, i]).positive for i, name in enumerate(sides)}
         return each, _about(value[0] - value[1], drawn[:, 0] - drawn[:, 1])
 
 
@@ -109,7 +111,8 @@ def hold_out(
     """Fit on some rows, predict the others: every row once by cross-validation, or a sample of many rows.
 
     Up to ``whole`` rows, ``folds`` parts are left out in turn; of more, a quarter (``most`` at most) is
-    left out once. Parts have the classes in the same proportions. Both sides see the same rows.
+    left out once. Parts have the classes in the same proportions. Both sides see the same rows, and so does
+    `BASELINE`: the class frequencies of the training rows, whatever the columns hold.
     """
     parts = _parts(data.y, folds, seed) if len(data) <= whole else None
     if parts is None:
@@ -117,6 +120,7 @@ def hold_out(
         parts = torch.ones(len(data), dtype=torch.long)
         parts[torch.randperm(len(data), generator=generator)[:count]] = 0
         folds = 1
+    learners = {**learners, BASELINE: frequencies}
     said: dict[str, list[Tensor]] = {name: [] for name in learners}
     rows = [torch.nonzero(parts == k)[:, 0] for k in range(folds)]
     for k in track(range(folds), "Held-out rows"):
@@ -126,6 +130,12 @@ def hold_out(
     index = torch.cat(rows)
     log_probs = {name: torch.cat(values) for name, values in said.items()}
     return HeldOut(index, data.y[index], log_probs, round(len(data) - len(index) / folds), folds)
+
+
+def frequencies(train: Dataset) -> Callable[[Dataset], Tensor]:
+    """A learner that looks at no column: log p(y), each class counted as if seen once more (Laplace)."""
+    counts = 1.0 + torch.bincount(train.y, minlength=len(train.classes)).double()
+    return lambda test: (counts / counts.sum()).log().expand(len(test), -1)
 
 
 def _parts(y: Tensor, folds: int, seed: int) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 
 from ppl_gen import plot
 from ppl_gen.comparison.findings import Findings, capital, figure
-from ppl_gen.comparison.measures import Estimate
+from ppl_gen.comparison.measures import BASELINE, Estimate
 from ppl_gen.comparison.models import introduced, joints
 from ppl_gen.comparison.pair import LR, NB
 from ppl_gen.comparison.study import Study
@@ -38,7 +38,8 @@ def report(f: Findings) -> Report:
         over = measured.value("over-confidence", side)
         how = "less sure than" if over < 0 else "more sure than" if over > 0 else "between sure and"
         glance.append((points(abs(over)), f"percentage points {how} right: {side}"))
-    notice = "A quick run: few repeats, so the intervals are wide." if f.quick else ""
+    quick = ["A quick run: few repeats, so the intervals are wide."] if f.quick else []
+    notice = " ".join([*quick, *(f"Warning: {warning}." for warning in f.study.warnings)])
     sections = [introduced(), scores(f), sizes(f), reasons(f), apart(f), table(f), joints(f)]
     return Report(
         title=f"{verdict.headline}: `{f.study.target}` of {f.study.data.name}",
@@ -71,6 +72,23 @@ def score_table(measured: Measured) -> Table:
     )
 
 
+def baseline_table(measured: Measured) -> Table:
+    """The class frequencies alone, and both sides' paired differences from them."""
+    alone = [shown(measured.each[s][BASELINE], UNITS[s][0], measured.value(s, BASELINE)) for s in SCORES]
+    rows = [(BASELINE, *alone)]
+    rows += [
+        (f"{side} less that", *(shown(measured.over[s][side], UNITS[s][1]) for s in SCORES))
+        for side in (NB, LR)
+    ]
+    return Table(
+        ("", *SCORES),
+        rows,
+        "What no column is needed for: every row gets the frequencies of the classes among the training rows. A "
+        "side is better where its difference, paired and with its 95 % interval, lies below zero.",
+        numbers=(1, 2),
+    )
+
+
 def scores(f: Findings) -> Section:
     """At full size."""
     held = f.measured.held
@@ -92,6 +110,7 @@ def scores(f: Findings) -> Section:
         [
             f"{how} Both saw the same rows.",
             score_table(f.measured),
+            baseline_table(f.measured),
             f"{capital(said)}.",
             figure(drawing, "Reliability: how often a side was right, against the probability that it gave "
                    "to the class it decided for. On the diagonal, probabilities mean what they say; below "

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
-MISSING = frozenset({"", "?", "na", "n/a", "#n/a", "nan", "none", "null", "<na>"})  # in lower case
+MISSING = frozenset({"", "?", "na", "n/a", "#n/a", "nan", "null", "<na>"})  # in lower case
 PREVIEW = 50  # rows that the separator is told from
 csv.field_size_limit(10_000_000)  # characters of a cell
 
@@ -21,7 +21,7 @@ def read_table(path: Path) -> tuple["pd.DataFrame", list[str]]:
     """The table in a CSV or Parquet file, and what the reader had to decide, in words.
 
     A CSV file's cells are text without spaces around it, None where missing (empty, ``?``, ``NA``, ``NaN``,
-    ``None``, ``null``). Comma, semicolon, tab or bar separate them; UTF-8 (with or without a byte order
+    ``null``; ``attrs["gaps"]`` counts which, by column, and ``attrs["separator"]`` is what parts them). Comma, semicolon, tab or bar separate them; UTF-8 (with or without a byte order
     mark), UTF-16 with one, and else Windows-1252 are read.
 
     Raises:
@@ -73,18 +73,24 @@ def _csv(path: Path, content: bytes) -> tuple["pd.DataFrame", list[str]]:
     cells = {name: _cells(column) for name, column in zip(head, zip(*body, strict=True), strict=True)}
     if separator != ",":
         notes.append(f"cells are separated by a {SEPARATORS[separator]}")
-    return pd.DataFrame(cells, dtype=object), notes
+    frame = pd.DataFrame({name: clean for name, (clean, _) in cells.items()}, dtype=object)
+    frame.attrs = {"separator": separator, "gaps": {name: gaps for name, (_, gaps) in cells.items()}}
+    return frame, notes
 
 
-def _cells(column: Sequence[str]) -> Any:
-    """The cells without spaces around them, None where missing; each different one is looked at once."""
+def _cells(column: Sequence[str]) -> tuple[Any, dict[str, int]]:
+    """The cells without spaces around them, None where missing, and how often which text said so."""
     import numpy as np
     import pandas as pd
 
     codes, different = pd.factorize(np.array(column, dtype=object))
-    stripped = (cell.strip() for cell in different)
+    stripped = [cell.strip() for cell in different]  # each different one is looked at once
     clean = [None if cell.lower() in MISSING else cell for cell in stripped]
-    return np.array(clean, dtype=object)[codes]
+    gaps: dict[str, int] = {}
+    for cell, kept, count in zip(stripped, clean, np.bincount(codes).tolist(), strict=True):
+        if kept is None:
+            gaps[cell] = gaps.get(cell, 0) + count
+    return np.array(clean, dtype=object)[codes], gaps
 
 
 def _decoded(path: Path, content: bytes) -> tuple[str, list[str]]:

@@ -10,7 +10,7 @@ import torch
 
 from ppl_gen.comparison.findings import Findings
 from ppl_gen.comparison.measures import hold_out
-from ppl_gen.comparison.page import columns_table, decisions, report, score_table
+from ppl_gen.comparison.page import baseline_table, columns_table, decisions, report, score_table
 from ppl_gen.comparison.pair import Pair
 from ppl_gen.comparison.reading import read_table
 from ppl_gen.comparison.reasons import correlations, disagreement, evidence, example, rests_on_gaps
@@ -70,7 +70,7 @@ def compare(
     told = [name for name, _ in gains[:30]]
     seconds = perf_counter() - started
     findings = Findings(
-        study, Verdict.of(measured, curves), measured, curves, sides, gains,
+        study, Verdict.of(measured, curves, target), measured, curves, sides, gains,
         [pair for pair in correlations(study.encoder, _sample(data, 20_000, seed)) if {*pair[:2]} <= {*told}],
         apart, example(sides[0], held, data, apart.strongest),
         rests_on_gaps(
@@ -136,6 +136,8 @@ def _say_table(study: Study, console: "Console") -> None:
     data = study.data
     head = f"{data.name}: {len(data):,} rows, {study.target} is one of {', '.join(data.classes)}"
     console.print(head, style="bold", markup=False)
+    for warning in study.warnings:
+        console.print(f"Warning: {warning}.", style="bold red", markup=False)
     print_table(console, columns_table(study))
     for line in decisions(study):
         console.print(line, style="dim", markup=False)
@@ -150,4 +152,6 @@ def _say_verdict(f: Findings, console: "Console", out: Path, seconds: float) -> 
     table = score_table(f.measured)
     head, *rows = ((row[0], *row[2:]) for row in (table.head, *table.rows))  # who is ahead was said above
     print_table(console, Table(head, rows, "", (1, 2, 3)))
+    baseline = baseline_table(f.measured)
+    print_table(console, Table(baseline.head, baseline.rows, "", baseline.numbers))
     console.print(f"Read {out}. {seconds:,.1f} seconds.", soft_wrap=True, markup=False)

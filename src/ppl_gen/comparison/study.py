@@ -1,13 +1,14 @@
 """From a table to rows of numbers with a class each: the kind of every column, and what was left out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 
 from ppl_gen.checks import did_you_mean
 from ppl_gen.comparison.cells import classes_of, in_words, lumped, named, read_cells, useless
+from ppl_gen.comparison.copies import copies, leaks
 from ppl_gen.data import Dataset
 from ppl_gen.distributions import Categorical
 from ppl_gen.errors import DataError
@@ -42,6 +43,7 @@ class Study:
         columns: every column of x, as it was read.
         left_out: (column, why).
         notes: what was decided about the table as a whole.
+        warnings: what may make it look easier than it is.
         shown: the columns of x as the user knows them, row by row.
         numbers: of the rows in the file, from 1 below the names.
     """
@@ -54,6 +56,7 @@ class Study:
     notes: tuple[str, ...]
     shown: "pd.DataFrame"
     numbers: tuple[int, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def prepare(
@@ -65,7 +68,7 @@ def prepare(
     name: str = "table",
     notes: Sequence[str] = (),
 ) -> Study:
-    """Read the kinds of the columns, and encode them.
+    """Read the kinds of the columns, and encode them; rows that are copies of others are left out.
 
     Args:
         frame: text cells, as of `read_table`, or typed columns.
@@ -92,14 +95,45 @@ def prepare(
     for column, kind in types.items():
         if kind not in KINDS:
             raise DataError(f"--types {column}: expected {', '.join(KINDS)}, got {kind!r}")
+    study = _encoded(frame, target, types, drop, name)
+    again, by_chance = copies(study.data, study.encoder)
+    said, warnings = list(notes), []
+    if count := int(again.sum()):
+        equal = (
+            f"{_rows(count)} equal{'s' * (count == 1)} an earlier one in every column used and in {target}"
+        )
+        if by_chance:
+            said.append(
+                f"{equal}, as rows of so few different cells may by chance: kept. If they are copies, the "
+                "intervals are too narrow"
+            )
+        else:
+            gone = [study.numbers[i] - 1 for i in again.nonzero()[:, 0].tolist()]
+            study = _encoded(frame.drop(index=gone), target, types, drop, name)
+            warnings.append(
+                f"{equal}: left out, or copies of one row would be both learned from and predicted; "
+                f"{_rows(len(study.data))} left"
+            )
+    for column, wrong in leaks(study.data):
+        but = f" in all but {_rows(wrong)}" if wrong else ""
+        warnings.append(f"{column!r} by itself tells {target}{but}: if it is {target} in other words, or was "
+                        f"recorded after it, leave it out by --drop {column!r}")  # fmt: skip
+    return replace(study, notes=(*said, *study.notes), warnings=tuple(warnings))
+
+
+def _encoded(
+    frame: "pd.DataFrame", target: str, types: Mapping[str, str], drop: Sequence[str], name: str
+) -> Study:
+    """The rows that have a class, as numbers."""
+    names, separator = [str(column) for column in frame.columns], frame.attrs.get("separator", "")
     frame, labels, said = _labelled(frame, target)
-    numbers, frame = tuple(int(i) + 1 for i in frame.index), frame.reset_index(drop=True)
+    numbers = tuple(int(i) + 1 for i in frame.index)
     parts: dict[str, object] = {}
     families: dict[str, str] = {}
     columns: list[Column] = []
     left_out = [(column, "was named by --drop") for column in drop]
     for column in (c for c in names if c != target and c not in drop):
-        read = _read(column, frame[column], types.get(column))
+        read = _read(column, frame[column], types.get(column), separator)
         if isinstance(read, str):
             left_out.append((column, read))
             continue
@@ -118,14 +152,16 @@ def prepare(
     )  # fmt: skip
     return Study(
         data, target, encoder, tuple(_described(c, shown[c.name], encoder) for c in columns),
-        tuple(left_out), (*notes, *said), shown, numbers,
+        tuple(left_out), tuple(said), shown, numbers,
     )  # fmt: skip
 
 
-def _read(name: str, column: "pd.Series", kind: str | None) -> tuple["pd.Series", str | None, Column] | str:
+def _read(
+    name: str, column: "pd.Series", kind: str | None, separator: str
+) -> tuple["pd.Series", str | None, Column] | str:
     """The column's values, the family that is known for them, and what it is like; or why it is left out."""
     as_what = {"gaussian": "number", "poisson": "number", "categorical": "text"}
-    cells = read_cells(column, as_what.get(kind or ""))
+    cells = read_cells(column, as_what.get(kind or ""), separator)
     values, notes, family = cells.values, cells.notes, kind
     why = useless(name, cells)
     if why and not (kind and values.notna().any()):
@@ -151,7 +187,11 @@ def _labelled(frame: "pd.DataFrame", target: str) -> tuple["pd.DataFrame", list[
     """The rows that have a class which is no rarity, their classes, and what was left out."""
     labels, said = classes_of(target, frame[target]), []
     if missing := int(labels.isna().sum()):
-        said.append(f"{_rows(missing)} without {target} left out")
+        gaps = frame.attrs.get("gaps", {}).get(target, {})
+        texts = _listed(
+            [f"{text!r} ({count:,})" if text else f"empty ({count:,})" for text, count in gaps.items()]
+        )
+        said.append(f"{_rows(missing)} without {target} left out{': ' if texts else ''}{texts}")
     counts = labels.value_counts()
     if len(counts) < 2:
         only = f", {counts.index[0]!r}" if len(counts) else ""
@@ -195,7 +235,7 @@ def _described(column: Column, values: "pd.Series", encoder: Encoder) -> Column:
 def _in_order(labels: set[str]) -> list[str]:
     """Numbers by size, texts by letter."""
     try:
-        return sorted(labels, key=float)
+        return sorted(labels, key=lambda label: (float(label), label))
     except ValueError:
         return sorted(labels)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ppl_gen.comparison.measures import Estimate, HeldOut, mean_of
+from ppl_gen.comparison.measures import BASELINE, Estimate, HeldOut, mean_of
 from ppl_gen.comparison.pair import LR, NB
 from ppl_gen.laboratory import Crossing, LearningCurves
 
@@ -19,23 +19,39 @@ class Measured:
     Attributes:
         held: what they were measured on.
         each: score -> side -> its mean; difference: score -> of the sides.
+        over: score -> side -> the side's less the baseline's, which looks at no column.
     """
 
     held: HeldOut
     each: Mapping[str, Mapping[str, Estimate]]
     difference: Mapping[str, Estimate]
+    over: Mapping[str, Mapping[str, Estimate]]
 
     @classmethod
     def of(cls, held: HeldOut, seed: int = 0) -> "Measured":
         """Error, log loss, expected calibration error and over-confidence."""
         rows = {"error": held.wrong, "log loss": held.log_loss, "over-confidence": held.excess}
-        each = {score: {side: mean_of(of(side)) for side in (NB, LR)} for score, of in rows.items()}
+        each = {score: {side: mean_of(of(side)) for side in held.log_probs} for score, of in rows.items()}
         each |= {score: {side: e.positive for side, e in each[score].items()} for score in SCORES}
+        over = {
+            score: {side: mean_of(rows[score](side) - rows[score](BASELINE)) for side in (NB, LR)}
+            for score in SCORES
+            if BASELINE in held.log_probs
+        }
         difference = {score: mean_of(of(NB) - of(LR)) for score, of in rows.items()}
         calibration, apart = held.calibration_errors(seed)
         return cls(
-            held, {**each, "calibration error": calibration}, {**difference, "calibration error": apart}
+            held, {**each, "calibration error": calibration}, {**difference, "calibration error": apart}, over
         )
+
+    def better(self, score: str) -> list[str]:
+        """The sides whose score is below the baseline's, if the paired 95 % interval leaves zero out."""
+        return [side for side, over in self.over.get(score, {}).items() if over.sign < 0]
+
+    @property
+    def tells(self) -> bool:
+        """Whether the columns help either side in any score."""
+        return not self.over or any(self.better(score) for score in SCORES)
 
     def value(self, score: str, side: str = "") -> float:
         """What is written of a side, or of the difference: to a thousandth, a tenth of a per cent.
@@ -64,7 +80,8 @@ class Verdict:
     """What to pick: a headline, the evidence, and when it would change.
 
     Attributes:
-        pick: `NB`, `LR`, "both" where each wins one score, or "" where it is too close to call.
+        pick: `NB`, `LR`, "both" where each wins one score, "" where it is too close to call, or "neither"
+            where no side is better than the class frequencies alone.
     """
 
     pick: str
@@ -73,17 +90,20 @@ class Verdict:
     change: str
 
     @classmethod
-    def of(cls, measured: Measured, curves: LearningCurves) -> "Verdict":
+    def of(cls, measured: Measured, curves: LearningCurves, target: str = "the class") -> "Verdict":
         """From the held-out scores at full size, and the learning curves below it."""
         error, loss = (measured.ahead(score) for score in SCORES)
         pick = error or loss if not error or not loss or error == loss else "both"
-        if pick == "both":
+        if not measured.tells:
+            pick, headline = "neither", f"Neither: these columns do not tell {target}"
+        elif pick == "both":
             headline = f"To decide, pick {error}; for probabilities, {loss}"
         else:
             leads = {curves.ahead(score)[-1] for score in SCORES}
             lean = f", with a lean to {leads.pop()}" if len(leads) == 1 and "" not in leads else ""
             headline = f"Pick {pick}" if pick else f"Too close to call{lean}"
-        change = f"{_change(curves)}{_reconciled(measured, curves)} {_limit(curves, measured.held.training)}"
+        reconciled = _reconciled(measured, curves) if measured.tells else ""
+        change = f"{_change(curves)}{reconciled} {_limit(curves, measured.held.training)}"
         return cls(pick, headline, _evidence(measured), change)
 
 
@@ -106,7 +126,20 @@ def _evidence(measured: Measured) -> str:
         if held.folds > 1
         else f"{len(held.y):,} rows were predicted by fits to {held.training:,} others"
     )
-    return f"{how}: {said[0]}; {said[1]}."
+    return f"{how}: {said[0]}; {said[1]}.{_baseline(measured)}"
+
+
+def _baseline(measured: Measured) -> str:
+    """How good the class frequencies alone are, and who is not better."""
+    if not measured.over:
+        return ""
+    alone = (
+        f" Without columns, the class frequencies alone are wrong in "
+        f"{percent(measured.value('error', BASELINE))}, their log loss {nats(measured.value('log loss', BASELINE))} nats"
+    )
+    behind = {score: [side for side in (NB, LR) if side not in measured.better(score)] for score in SCORES}
+    said = [f"{' and '.join(sides)} in {score}" for score, sides in behind.items() if sides]
+    return f"{alone}; not clearly better: {', '.join(said)}." if said else f"{alone}; both sides are better."
 
 
 def _change(curves: LearningCurves) -> str:

@@ -309,7 +309,7 @@ def test_bad_methods_models_and_guides_are_refused():
 
     with pytest.raises(DataError, match="samples 'nu', which GaussianMixture does not have"):
         fit(model, SVI(steps=1, guide=misspelt), **data)
-    with pytest.raises(Unanswerable, match="Exact needs every row.s z"):
+    with pytest.raises(Unanswerable, match="Exact needs every row's z"):
         fit(model, Exact(), **data)
 
 

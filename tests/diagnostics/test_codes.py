@@ -1,5 +1,7 @@
 """The tools of the VAE chapter on the linear VAE, where every exact answer is known."""
 
+import math
+
 import pytest
 import scipy.stats as st
 import torch
@@ -15,7 +17,7 @@ from ppl_gen.diagnostics import (
     traversal,
 )
 from ppl_gen.errors import DataError, Unanswerable
-from ppl_gen.models import PPCA, GaussianMixture, GaussianNaiveBayes
+from ppl_gen.models import PPCA, GaussianMixture, GaussianNaiveBayes, SemiSupervisedVAE
 
 X = wine().standardized().x[:40, :6]
 Z = st.norm.isf(1e-6 / 2)
@@ -126,3 +128,18 @@ def test_models_without_one_code_are_refused():
         amortization_gap(mixture)
     with pytest.raises(DataError, match="posterior: expected what fit returned"):
         reconstruct(PPCA(3, 1))
+
+
+def test_codes_of_labelled_rows_are_those_of_their_own_labels():
+    x = torch.randint(0, 2, (30, 4), generator=torch.Generator().manual_seed(0)).float()
+    y = torch.arange(30) % 3
+    model = SemiSupervisedVAE(classes=3, features=4, latent=2, hidden=(8,))
+    posterior = fit(model, SVI(steps=300, batch_size=0, learning_rate=1e-2), x=x, y=y)
+    found = elbo_terms(posterior, draws=200)
+    value, error = posterior.estimate_elbo(200)
+    assert abs(30 * found.elbo - value) < 6 * math.hypot(30 * found.error, error)
+    assert torch.equal(reconstruct(posterior), reconstruct(posterior))  # nothing is drawn
+    assert traversal(posterior, steps=3).shape == (2, 3, 4)
+    some = torch.where(torch.arange(30) < 5, y.float(), torch.nan)
+    with pytest.raises(Unanswerable, match="expected one hidden variable, a code of each row, got y, z"):
+        elbo_terms(posterior, x=x, y=some)

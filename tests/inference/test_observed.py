@@ -13,7 +13,7 @@ from pyro.infer import Trace_ELBO, TraceEnum_ELBO, config_enumerate
 from ppl_gen import NUTS, SVI, Importance, Laplace, ask, fit, to_arviz
 from ppl_gen.errors import Unexplained
 from ppl_gen.inference import elbo
-from ppl_gen.inference.elbo import bound, terms
+from ppl_gen.inference.elbo import bound, log_weights, terms
 from ppl_gen.isolation import isolated
 from ppl_gen.models import GaussianNaiveBayes, SemiSupervisedVAE
 
@@ -213,3 +213,36 @@ def test_draws_for_arviz_keep_the_labels_that_were_seen():
     value, error = nb.estimate_elbo(400)
     weights = torch.as_tensor((tree.sample_stats.log_p - tree.sample_stats.log_q).values[0])
     assert abs(weights.mean() - value) < 6 * math.hypot(error, weights.std() / math.sqrt(50))
+
+
+def test_importance_weights_draw_what_the_guide_would_enumerate():
+    """Their mean is the ELBO; and with a guide that is the posterior of each row they do not vary."""
+    p, x = vae(), bits()
+    given = p.model, p.guide, {"n": N, "x": x}, {"x": x, "y": Y}
+    with isolated(1):
+        weights, _ = log_weights(*given, 4000, seen={"y": SEEN})
+        values = torch.stack([elbo(*given, plates=1, seen={"y": SEEN}) for _ in range(2000)])
+    assert weights.shape == (4000, N)
+    total = weights.sum(1)
+    error = math.hypot(total.std() / 4000**0.5, values.std() / 2000**0.5)
+    assert abs(total.mean() - values.mean()) < 6 * error
+
+    def model(n):
+        with pyro.plate("data", n):
+            y = pyro.sample("y", dist.Categorical(torch.tensor([0.2, 0.8])))
+            pyro.sample("x", dist.Normal(y.double(), 1.0))
+
+    x = torch.tensor([0.0, 3.0, 1.0])
+    joint = torch.tensor([0.2, 0.8]).log() + dist.Normal(torch.tensor([0.0, 1.0]), 1.0).log_prob(x[:, None])
+
+    def guide(n):
+        with pyro.plate("data", n):
+            pyro.sample("y", dist.Categorical(logits=joint), infer={"enumerate": "parallel"})
+
+    with isolated(0):
+        weights, _ = log_weights(
+            model, guide, {"n": 3}, {"x": x, "y": torch.tensor([0, 1, 0])}, 50,
+            seen={"y": torch.tensor([False, False, True])},
+        )  # fmt: skip
+    expected = torch.stack([joint[0].logsumexp(0), joint[1].logsumexp(0), joint[2, 0]])
+    torch.testing.assert_close(weights, expected.double().expand(50, 3).to(weights), rtol=1e-5, atol=1e-5)

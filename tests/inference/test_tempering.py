@@ -5,8 +5,10 @@ import torch
 
 from ppl_gen import SVI, fit
 from ppl_gen.distributions import CouplingFlow
-from ppl_gen.errors import DataError
+from ppl_gen.errors import DataError, NotCompiled
+from ppl_gen.inference import steps
 from ppl_gen.inference.elbo import bound, terms
+from ppl_gen.inference.graphs import capture
 from ppl_gen.inference.tempering import kl_of_rows, tempering
 from ppl_gen.isolation import isolated
 from ppl_gen.models import VAE, SemiSupervisedVAE
@@ -95,6 +97,38 @@ def test_the_history_is_the_elbo_and_the_note_says_what_was_climbed():
             t = terms(posterior.model.model, posterior.guide, {"x": X, "n": 20}, {"x": X})
             sizes.append(kl_of_rows(t).sum().item())
     assert sizes[0] < sizes[1] < sizes[2]
+
+
+@pytest.mark.parametrize("options", [{"free_bits": 0.2}, {"beta": 3.0, "batch_size": 10}])
+def test_a_captured_step_climbs_the_same(options, monkeypatch):
+    model, method = VAE(features=6, latent=3, hidden=(8,)), SVI(steps=50, compile=False, **options)
+    written = fit(model, method, x=X)
+    captured = []
+
+    def kept(*given):
+        captured.append(capture(*given))
+        return captured[-1]
+
+    monkeypatch.setattr(steps, "WORTH_A_GRAPH", 1)
+    monkeypatch.setattr(steps, "capture", kept)
+    found = fit(model, method, x=X)
+    assert len(captured) == 1
+    torch.testing.assert_close(found.elbo, written.elbo, rtol=1e-4, atol=0)
+    assert "nats beside it" in found.note
+
+
+def test_a_changing_beta_is_never_captured(monkeypatch):
+    monkeypatch.setattr(steps, "WORTH_A_GRAPH", 1)
+    model = VAE(features=6, latent=3, hidden=(8,))
+    with pytest.warns(NotCompiled, match="beta is another number at every step"):
+        found = fit(model, SVI(steps=20, learning_rate=1e-2, beta=lambda done: 4 * done, compile=True), x=X)
+    written = fit(model, SVI(steps=20, learning_rate=1e-2, beta=lambda done: 4 * done, compile=False), x=X)
+    assert torch.equal(found.elbo, written.elbo)
+    constant = fit(model, SVI(steps=20, learning_rate=1e-2, beta=0.0, compile=False), x=X)
+    assert found.elbo[1].item() == pytest.approx(constant.elbo[1].item(), rel=1e-5)  # beta was 0 there
+    assert abs(found.elbo[-1] - constant.elbo[-1]) > 1e-3  # and is no longer
+    with pytest.raises(DataError, match="tolerance: a beta that changes"):
+        SVI(beta=lambda done: done, tolerance=1.0)
 
 
 @pytest.mark.parametrize(

@@ -462,7 +462,10 @@ def test_columns_that_tell_nothing_get_no_pick():
     assert (found.pick, found.headline) == ("neither", "Neither: these columns do not tell colour")
     both = "not clearly better: naive Bayes and logistic regression in"
     assert f"{both} error, naive Bayes and logistic regression in log loss." in found.evidence
-    assert "the class frequencies alone are wrong in 0.0\N{NO-BREAK SPACE}%, their log loss 0.358 nats" in found.evidence
+    assert (
+        "the class frequencies alone are wrong in 0.0\N{NO-BREAK SPACE}%, their log loss 0.358 nats"
+        in found.evidence
+    )
     one = Verdict.of(with_baseline(0.6, 0.8, 0.7), LEVEL)
     assert one.pick == LR
     assert "naive Bayes in log loss." in one.evidence
@@ -473,9 +476,24 @@ def test_random_labels_get_no_pick(tmp_path, capsys, seed):
     rng = np.random.default_rng(0)
     path, out = tmp_path / "dice.csv", tmp_path / "report.html"
     cells = np.column_stack([rng.normal(size=(400, 12)), rng.integers(18, size=400)])
-    path.write_text("\n".join([",".join([*"abcdefghijkl", "y"]), *(",".join(map(str, row)) for row in cells)]))
+    path.write_text(
+        "\n".join([",".join([*"abcdefghijkl", "y"]), *(",".join(map(str, row)) for row in cells)])
+    )
     assert main(["compare", str(path), "--target", "y", "--out", str(out), "--quick", "--seed", seed]) == 0
     said = capsys.readouterr().out
     assert "Neither: these columns do not tell y" in said
     assert "no columns: class frequencies" in re.sub(r"\s+", " ", said)
-    assert "<td>no columns: class frequencies" in out.read_text() or "no columns: class frequencies</" in out.read_text()
+    assert (
+        "<td>no columns: class frequencies" in out.read_text()
+        or "no columns: class frequencies</" in out.read_text()
+    )
+
+
+def test_names_that_no_font_has_are_drawn(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    path, out = tmp_path / "moods.csv", tmp_path / "report.html"
+    rows = [f"{a},{b},{c},{'😀' if a + c > 0 else 'b'}" for a, b, c in rng.normal(size=(60, 3))]
+    path.write_text("\n".join(["😀 mood,❤️‍🔥 $a_{$ and 中文,x^{_ $\\foo$,y 🎯", *rows]), encoding="utf-8")
+    assert main(["compare", str(path), "--target", "y 🎯", "--out", str(out), "--quick"]) == 0
+    assert capsys.readouterr().err == ""  # and no warning of matplotlib's, which would be an error here
+    assert "😀 mood" in out.read_text(encoding="utf-8")

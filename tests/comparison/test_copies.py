@@ -10,7 +10,9 @@ from ppl_gen.comparison.study import prepare
 
 def people(n=120, seed=0):
     rng = np.random.default_rng(seed)
-    frame = pd.DataFrame({"a": rng.normal(size=n), "b": rng.normal(size=n), "town": rng.choice(["u", "v"], n)})
+    frame = pd.DataFrame(
+        {"a": rng.normal(size=n), "b": rng.normal(size=n), "town": rng.choice(["u", "v"], n)}
+    )
     return frame.assign(y=np.where(frame["a"] + rng.normal(size=n) > 0, "yes", "no"))
 
 
@@ -20,7 +22,9 @@ def test_copied_rows_are_left_out_and_counted(seed):
     copied = pd.concat([once] * 30).sample(frac=1, random_state=seed, ignore_index=True)
     study = prepare(copied, "y")
     assert len(study.data) == 120
-    assert study.warnings[0].startswith("3,480 rows equal an earlier one in every column used and in y: left out")
+    assert study.warnings[0].startswith(
+        "3,480 rows equal an earlier one in every column used and in y: left out"
+    )
     first = copied.drop_duplicates()
     assert study.numbers == tuple(first.index + 1)
     torch.testing.assert_close(study.data.x[:, 0], torch.tensor(first["a"].tolist(), dtype=torch.float64))
@@ -77,6 +81,8 @@ def test_columns_that_only_help_are_not():
     frame = people()
     swapped = frame["y"].where(np.arange(120) % 20 > 0, frame["y"].sample(frac=1, random_state=1).to_numpy())
     assert leak(helps=swapped) == ()
-    assert leak(near=np.where(frame["y"] == "yes", 1.0, -1.0) + np.random.default_rng(2).normal(size=120)) == ()
+    assert (
+        leak(near=np.where(frame["y"] == "yes", 1.0, -1.0) + np.random.default_rng(2).normal(size=120)) == ()
+    )
     rare = people(400).assign(y=["yes"] * 6 + ["no"] * 394)  # any column is right in 98 %
     assert prepare(rare, "y").warnings == ()

@@ -36,7 +36,10 @@ def test_missing_cells_are_none(tmp_path):
     frame, _ = read(tmp_path, "a,b\nNA,\nnan,?\n null ,NaN\nx,n/a\n")
     assert frame["a"].tolist() == [None, None, None, "x"]
     assert frame["b"].isna().all()
-    assert frame.attrs["gaps"] == {"a": {"NA": 1, "nan": 1, "null": 1}, "b": {"": 1, "?": 1, "NaN": 1, "n/a": 1}}
+    assert frame.attrs["gaps"] == {
+        "a": {"NA": 1, "nan": 1, "null": 1},
+        "b": {"": 1, "?": 1, "NaN": 1, "n/a": 1},
+    }
 
 
 def test_quoted_cells_and_blank_lines(tmp_path):

@@ -59,7 +59,9 @@ def leaks(data: Dataset) -> list[tuple[str, int]]:
     """
     apart = len(data) - int(torch.bincount(data.y).max())  # rows not of the largest class
     most = min(EXCEPTIONS * len(data), OF_ERRORS * apart)
-    wrong = ((name, _exceptions(column, data.y)) for name, column in zip(data.features, data.x.T, strict=True))
+    wrong = (
+        (name, _exceptions(column, data.y)) for name, column in zip(data.features, data.x.T, strict=True)
+    )
     return [(name, count) for name, count in wrong if count <= most]
 
 

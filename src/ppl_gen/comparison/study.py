@@ -99,7 +99,9 @@ def prepare(
     again, by_chance = copies(study.data, study.encoder)
     said, warnings = list(notes), []
     if count := int(again.sum()):
-        equal = f"{_rows(count)} equal{'s' * (count == 1)} an earlier one in every column used and in {target}"
+        equal = (
+            f"{_rows(count)} equal{'s' * (count == 1)} an earlier one in every column used and in {target}"
+        )
         if by_chance:
             said.append(
                 f"{equal}, as rows of so few different cells may by chance: kept. If they are copies, the "
@@ -186,7 +188,9 @@ def _labelled(frame: "pd.DataFrame", target: str) -> tuple["pd.DataFrame", list[
     labels, said = classes_of(target, frame[target]), []
     if missing := int(labels.isna().sum()):
         gaps = frame.attrs.get("gaps", {}).get(target, {})
-        texts = _listed([f"{text!r} ({count:,})" if text else f"empty ({count:,})" for text, count in gaps.items()])
+        texts = _listed(
+            [f"{text!r} ({count:,})" if text else f"empty ({count:,})" for text, count in gaps.items()]
+        )
         said.append(f"{_rows(missing)} without {target} left out{': ' if texts else ''}{texts}")
     counts = labels.value_counts()
     if len(counts) < 2:

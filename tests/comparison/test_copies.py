@@ -86,3 +86,19 @@ def test_columns_that_only_help_are_not():
     )
     rare = people(400).assign(y=["yes"] * 6 + ["no"] * 394)  # any column is right in 98 %
     assert prepare(rare, "y").warnings == ()
+
+
+def test_classes_that_share_a_number_are_not_told_by_it():
+    frame = pd.DataFrame({"a": [*range(40), *range(39, 79)], "y": ["no"] * 40 + ["yes"] * 40})
+    assert prepare(frame, "y").warnings == ()  # 39 is in both
+    assert (
+        prepare(frame.assign(a=[*range(40), *range(100, 140)]), "y", types={"a": "gaussian"}).warnings != ()
+    )
+
+
+def test_rows_without_the_telling_numbers_are_no_copies():
+    frame = people().assign(a=lambda f: f["a"].where(f.index >= 20), b=lambda f: f["b"].where(f.index >= 20))
+    again = pd.concat([frame, frame.iloc[[50]]])
+    study = prepare(again, "y")
+    assert study.warnings[0].startswith("1 row equals")
+    assert len(study.data) == 120

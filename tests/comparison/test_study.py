@@ -193,7 +193,10 @@ def only(study, name):
 
 def file_of(tmp_path, separator=",", **columns):
     """A file of these columns, every cell in quotes, as it is read."""
-    rows = [[*columns, "u", "y"], *zip(*columns.values(), (f"{i * 7 % 13}.5" for i in ROWS), "ab" * 30)]
+    rows = [
+        [*columns, "u", "y"],
+        *zip(*columns.values(), (f"{i * 7 % 13}.5" for i in ROWS), "ab" * 30, strict=True),
+    ]
     path = tmp_path / "t.csv"
     path.write_text("\n".join(separator.join(f'"{cell}"' for cell in row) for row in rows))
     frame, notes = read_table(path)

@@ -238,3 +238,16 @@ def test_calibration_draws_its_numbers() -> None:
     plt.close(ax.figure)
     with pytest.raises(DataError, match="probs"):
         calibration([2.0], [1])
+
+
+def test_names_from_outside_are_letters_that_the_font_has():
+    names = ["plain", "😀 mood", "$a$ or $\\b$", "❤️‍🔥"]
+    with style():
+        ax = log_odds(names, [1.0, -1.0, 0.5, 0.2])
+        svg(ax.figure)  # a lacking glyph would warn, which is an error here
+    assert [label.get_text() for label in ax.get_yticklabels()] == [
+        "plain",
+        "□ mood",
+        "\\$a\\$ or \\$\\b\\$",
+        "□□",
+    ]

@@ -4,18 +4,15 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from ppl_gen.comparison.digits import NUMBERS, distinct, leading_zero, without_commas
 from ppl_gen.errors import DataError
 
-NUMBERS = 0.9  # from this share of numbers on, the other cells of a column count as bad cells, not as levels
 HUGE = 1e100  # squares of larger numbers are no longer finite
 LEVELS = 20  # of a category; the rarer ones become one
 OTHER = "(other)"
 IDENTIFIER = re.compile(r"(.*[\W_])?(id|uuid|guid|key|index|idx|rownum|row)", re.IGNORECASE)
 DATE = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?"
 GERMAN_DATE = r"\d{1,2}\.\d{1,2}\.\d{4}"
-COMMA = r"[-+]?[\d.]*,[\d.,]*([eE][-+]?\d+)?"  # like a number with a comma
-DECIMAL_COMMA = r"[-+]?\d*,\d+([eE][-+]?\d+)?"
-THOUSANDS = r"[-+]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?"
 NONE = "none"  # in lower case: a missing number, but a level or a class among texts
 
 
@@ -88,16 +85,16 @@ def _parsed(text: Any, kind: str | None, separator: str) -> Cells:
         return Cells(text, "text", level)
     if kind != "number" and (days := _dates(seen)) is not None:
         return Cells(pd.Series(np.append(days, np.nan)[codes], index=text.index), "date")
-    if kind != "number" and (code := _code(seen)):
+    if kind != "number" and (code := leading_zero(seen)):
         note = f"digits with leading zeros, such as {code!r}, are codes: categories, not numbers"
         return Cells(text, "text", (*level, note))
-    plain, commas = _without_commas(seen, separator)
+    plain, commas = without_commas(seen, separator)
     each = pd.to_numeric(plain, errors="coerce").to_numpy(dtype="float64", na_value=np.nan)
     numbers = np.append(each, np.nan)
     good, missing = ~np.isnan(numbers[codes]), codes < 0
     if not good.any() or (kind != "number" and good.sum() < NUMBERS * (~missing).sum()):
         return Cells(text, "text", (*level, *commas))
-    cells = _finite(numbers[codes], text.index, _exact(plain, each))
+    cells = _finite(numbers[codes], text.index, distinct(plain, each))
     bad = text[~good & ~missing]
     notes = (*commas, *cells.notes)
     if len(bad):
@@ -106,44 +103,6 @@ def _parsed(text: Any, kind: str | None, separator: str) -> Cells:
     if count := int(nones.sum()):
         notes += (f"{_cells(count)} missing: {text[nones].iloc[0]!r}",)
     return Cells(cells.values, "number", notes, cells.exact)
-
-
-def _code(seen: Any) -> str:
-    """A text of digits that starts with a zero, if all are digits; else ""."""
-    zeros = seen[seen.str.fullmatch(r"0\d+")]
-    return str(zeros.iloc[0]) if len(zeros) and seen.str.fullmatch(r"\d+").mean() >= NUMBERS else ""
-
-
-def _without_commas(seen: Any, separator: str) -> tuple[Any, tuple[str, ...]]:
-    """Texts of numbers with a point where their comma is one and no comma for thousands, and what was done.
-
-    Commas are thousands where all may be so, but in a file of semicolons only where they cannot be points.
-    Where neither holds for all of them, they stay as they are, which are no numbers.
-    """
-    marked = seen[seen.str.fullmatch(COMMA)]
-    if not len(marked):
-        return seen, ()
-    example = f"as in {marked.iloc[0]!r}"
-    decimal = marked.str.fullmatch(DECIMAL_COMMA).all() and not seen.str.fullmatch(r"[-+]?\d*\.\d+").any()
-    thousands = marked.str.fullmatch(THOUSANDS).all()
-    if thousands and not (decimal and separator == ";"):
-        return seen.where(~seen.index.isin(marked.index), seen.str.replace(",", "")), (
-            f"commas mark thousands, {example}",
-        )
-    if decimal:
-        return seen.where(~seen.index.isin(marked.index), seen.str.replace(",", ".")), (
-            f"commas are decimal points, {example}",
-        )
-    return seen, (f"commas in numbers, {example}, mark neither thousands nor decimals in all: no numbers",)
-
-
-def _exact(texts: Any, numbers: Any) -> int:
-    """How many different numbers the texts are, whole ones of many digits not rounded."""
-    import numpy as np
-
-    long = texts.str.fullmatch(r"[-+]?\d{16,}").to_numpy()
-    rest = numbers[~long]
-    return len({int(text) for text in texts[long]}) + len(np.unique(rest[~np.isnan(rest)]))
 
 
 def _dates(seen: Any) -> Any:
@@ -162,7 +121,9 @@ def _finite(numbers: Any, index: Any, exact: int) -> Cells:
     import pandas as pd
 
     huge = np.abs(numbers) > HUGE
-    notes = (f"{_cells(int(huge.sum()))} infinite (beyond {HUGE:.0e}), and missing",) if huge.any() else ()
+    notes: tuple[str, ...] = ()
+    if count := int(huge.sum()):
+        notes += (f"{_cells(count)} infinite (beyond {HUGE:.0e}), and missing",)
     values = pd.Series(np.where(huge, np.nan, numbers), index=index)
     exact -= len(np.unique(numbers[huge]))
     if exact > (different := values.nunique()) > 1:

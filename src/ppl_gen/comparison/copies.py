@@ -22,21 +22,23 @@ def copies(data: Dataset, encoder: Encoder) -> tuple[Tensor, bool]:
     Returns:
         (n,) booleans, and whether equal rows are to be expected.
     """
-    again = _again(data.x, data.y)
     numbers = [not isinstance(family, Categorical) for family in encoder.columns.values()]
     telling = [
         plain and len(column[~column.isnan()].unique()) > LEVELS
         for plain, column in zip(numbers, data.x.T, strict=True)
     ]
-    told = ~data.x[:, telling].isnan().all(1) if any(telling) else torch.zeros(len(data), dtype=torch.bool)
+
+    def copied(x: Tensor) -> Tensor:
+        return _again(x, data.y) & ~x[:, telling].isnan().all(1)
+
     generator, shuffled = torch.Generator().manual_seed(0), data.x.clone()
     for k in range(len(data.classes)):
         rows = (data.y == k).nonzero()[:, 0]
         for j in range(shuffled.shape[1]):
             shuffled[rows, j] = data.x[rows[torch.randperm(len(rows), generator=generator)], j]
-    copied = again & told
-    by_chance = int(_again(shuffled, data.y).sum()) >= BY_CHANCE * max(int(copied.sum()), 1)
-    return (again, True) if by_chance or not copied.any() else (copied, False)
+    ours = copied(data.x)
+    by_chance = int(copied(shuffled).sum()) >= BY_CHANCE * max(int(ours.sum()), 1)
+    return (_again(data.x, data.y), True) if by_chance or not ours.any() else (ours, False)
 
 
 def _again(x: Tensor, y: Tensor) -> Tensor:

@@ -74,17 +74,20 @@ def score_table(measured: Measured) -> Table:
 
 def baseline_table(measured: Measured) -> Table:
     """The class frequencies alone, and both sides' paired differences from them."""
+
+    def over(score: str, side: str) -> float:
+        return measured.value(score, side) - measured.value(score, BASELINE)  # of what is written
+
     alone = [shown(measured.each[s][BASELINE], UNITS[s][0], measured.value(s, BASELINE)) for s in SCORES]
     rows = [(BASELINE, *alone)]
-    rows += [
-        (f"{side} less that", *(shown(measured.over[s][side], UNITS[s][1]) for s in SCORES))
-        for side in (NB, LR)
-    ]
+    for side in (NB, LR):
+        apart = [shown(measured.over[s][side], UNITS[s][1], over(s, side)) for s in SCORES]
+        rows.append((f"{side} less that", *apart))
     return Table(
         ("", *SCORES),
         rows,
-        "What no column is needed for: every row gets the frequencies of the classes among the training rows. A "
-        "side is better where its difference, paired and with its 95 % interval, lies below zero.",
+        "What no column is needed for: every row gets the frequencies of the classes among the training "
+        "rows. A side is better where its paired difference lies below zero with its 95 % interval.",
         numbers=(1, 2),
     )
 

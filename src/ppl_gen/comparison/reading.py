@@ -21,8 +21,9 @@ def read_table(path: Path) -> tuple["pd.DataFrame", list[str]]:
     """The table in a CSV or Parquet file, and what the reader had to decide, in words.
 
     A CSV file's cells are text without spaces around it, None where missing (empty, ``?``, ``NA``, ``NaN``,
-    ``null``; ``attrs["gaps"]`` counts which, by column, and ``attrs["separator"]`` is what parts them). Comma, semicolon, tab or bar separate them; UTF-8 (with or without a byte order
-    mark), UTF-16 with one, and else Windows-1252 are read.
+    ``null``). Comma, semicolon, tab or bar separate them; UTF-8 (with or without a byte order mark), UTF-16
+    with one, and else Windows-1252 are read. The frame's ``attrs`` have the separator, and under "gaps" how
+    often which text made a cell of a column missing.
 
     Raises:
         DataError: no such file, not readable, empty, a row longer or shorter than the first, or pyarrow is

@@ -134,8 +134,9 @@ def _baseline(measured: Measured) -> str:
     if not measured.over:
         return ""
     alone = (
-        f" Without columns, the class frequencies alone are wrong in "
-        f"{percent(measured.value('error', BASELINE))}, their log loss {nats(measured.value('log loss', BASELINE))} nats"
+        " Without columns, the class frequencies alone are wrong in "
+        f"{percent(measured.value('error', BASELINE))}, their log loss "
+        f"{nats(measured.value('log loss', BASELINE))} nats"
     )
     behind = {score: [side for side in (NB, LR) if side not in measured.better(score)] for score in SCORES}
     said = [f"{' and '.join(sides)} in {score}" for score, sides in behind.items() if sides]

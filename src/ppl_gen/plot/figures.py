@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ppl_gen.calibration import calibration_curve
 from ppl_gen.errors import DataError
-from ppl_gen.plot.style import MARKERS, PALETTE, style
+from ppl_gen.plot.style import MARKERS, PALETTE, drawable, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -294,7 +294,7 @@ def log_odds(
     places = np.arange(len(odds))
     ax.barh(places, odds, color=[_colour(0) if v >= 0 else _colour(1) for v in odds], height=0.7)
     ax.axvline(0, color=ax.spines["left"].get_edgecolor(), linewidth=0.8)
-    ax.set_yticks(places, list(names))
+    ax.set_yticks(places, [drawable(name) for name in names])
     ax.set_ylim(len(odds) - 0.5, -0.5)
     ax.grid(axis="y", visible=False)
     ax.set_label("log odds of each feature")
@@ -396,7 +396,12 @@ def latent(
             points[:, 0], points[:, 1], s=size, color=_colour(i), marker=marker, alpha=0.65, linewidths=0
         )
         if labels is not None:
-            _sign(ax, names[kind] if names is not None else str(kind), np.median(points, 0), _colour(i))
+            _sign(
+                ax,
+                drawable(names[kind]) if names is not None else str(kind),
+                np.median(points, 0),
+                _colour(i),
+            )
     ax.set_label(f"codes of {len(z)} rows")
     ax.set_xlabel(what[0])
     ax.set_ylabel(what[1])

@@ -5,6 +5,7 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 # Every colour has a contrast of 3 or more with white and with the dark paper, and any two
 # differ under all three kinds of colour blindness (CIE76 distance 14 or more, among the first five 16).
 PALETTE = ("#2a6fd0", "#e07b10", "#1aa58a", "#c93a58", "#806a10", "#cc6abf", "#667180")
+LACKING, JOINERS = "\u25a1", "\u200d\ufe0e\ufe0f"  # a white square; what joins and varies emoji is unseen
+FONTS = ("STIXGeneral", "DejaVu Serif")  # both come with matplotlib
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 INK, PAPER = {False: "#1f2328", True: "#e6e8eb"}, {False: "#ffffff", True: "#14171b"}
 
@@ -45,7 +48,7 @@ def style(dark: bool = False) -> Iterator[None]:
         "figure.figsize": (5.0, 3.2),
         "figure.dpi": 120,
         "figure.constrained_layout.use": True,
-        "font.family": ["STIXGeneral", "DejaVu Serif"],  # both come with matplotlib
+        "font.family": list(FONTS),
         "mathtext.fontset": "stix",
         "font.size": 10.5,
         "axes.titlesize": 11,
@@ -74,6 +77,34 @@ def style(dark: bool = False) -> Iterator[None]:
     }
     with matplotlib.rc_context(settings):
         yield
+
+
+def drawable(name: str) -> str:
+    """A name from outside as matplotlib draws it letter by letter: no mathematics, and □ for lacking glyphs.
+
+    >>> print(drawable("cost in $ or £ 😀"))
+    cost in \\$ or £ □
+    """
+    known = _glyphs()
+    shown = "".join(letter if ord(letter) in known else LACKING for letter in name if letter not in JOINERS)
+    return shown.replace("$", r"\$")
+
+
+@cache
+def _glyphs() -> frozenset[int]:
+    """What `FONTS` have, upright and bold."""
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    weights = ("normal", "bold")
+    each = [
+        {
+            code
+            for font in FONTS
+            for code in get_font(findfont(FontProperties(family=font, weight=w))).get_charmap()
+        }
+        for w in weights
+    ]
+    return frozenset(each[0] & each[1]) | {ord("\n")}
 
 
 def svg(figure: "Figure", *, alt: str = "") -> str:

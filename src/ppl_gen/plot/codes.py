@@ -7,7 +7,7 @@ import numpy as np
 
 from ppl_gen.errors import DataError
 from ppl_gen.plot.figures import _array, _axes, _colour, _nats, _number, _numbers, _panels, images
-from ppl_gen.plot.style import MARKERS
+from ppl_gen.plot.style import MARKERS, in_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 LEAST = 1e-3  # what lies below is drawn there: on a log scale there is no zero
 
 
+@in_style
 def ladder(names: Sequence[str], gaps: Any, means: Any, sds: Any) -> "Figure":
     """Methods one below the other: how far each bound lies below the log evidence, and its errors.
 
@@ -72,6 +73,7 @@ def ladder(names: Sequence[str], gaps: Any, means: Any, sds: Any) -> "Figure":
     return figure
 
 
+@in_style
 def bounds(
     k: Any, values: Any, errors: Any = None, *, log_evidence: float | None = None, ax: "Axes | None" = None
 ) -> "Axes":
@@ -109,6 +111,7 @@ def bounds(
     return ax
 
 
+@in_style
 def kl_terms(kl: Any, *, active: Any = None, ax: "Axes | None" = None) -> "Axes":
     """What the code costs, dimension by dimension: the mean KL divergence of q(z | x) from the prior.
 
@@ -133,6 +136,7 @@ def kl_terms(kl: Any, *, active: Any = None, ax: "Axes | None" = None) -> "Axes"
     return ax
 
 
+@in_style
 def reconstructions(
     x: Any, again: Any, *, shape: tuple[int, int] = (8, 8), ax: "Axes | None" = None
 ) -> "Axes":
@@ -149,6 +153,7 @@ def reconstructions(
     return ax
 
 
+@in_style
 def traversals(grid: Any, *, shape: tuple[int, int] = (8, 8), ax: "Axes | None" = None) -> "Axes":
     """One row for each latent dimension: the decoded means as that code moves and the others stay.
 

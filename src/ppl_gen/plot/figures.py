@@ -1,45 +1,26 @@
 """The figures. Each draws on ``ax``, or on a new figure in the look of `style`."""
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ppl_gen.calibration import calibration_curve
 from ppl_gen.errors import DataError
-from ppl_gen.plot.style import MARKERS, PALETTE, drawable, style
+from ppl_gen.plot.style import MARKERS, PALETTE, drawable, in_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Array = NDArray[Any]
-P = ParamSpec("P")
-R = TypeVar("R")
 BINS = 120  # points of a long curve: more cannot be seen
 # Curves that lie on one another stay visible.
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), "-.")
 
 
-def _in_style(draw: Callable[P, R]) -> Callable[P, R]:
-    """Draw in the look of `style` from the first line to the last word, but on an ``ax`` of the caller's."""
-
-    @wraps(draw)
-    def drawn(*args: P.args, **options: P.kwargs) -> R:
-        import matplotlib
-
-        styled = matplotlib.rcParams["svg.hashsalt"] == "ppl-gen"  # the caller is inside `style` already
-        if styled or options.get("ax") is not None:
-            return draw(*args, **options)
-        with style():
-            return draw(*args, **options)
-
-    return drawn
-
-
-@_in_style
+@in_style
 def elbo(history: Any, *, log_evidence: float | None = None, ax: "Axes | None" = None) -> "Axes":
     """The evidence lower bound, step by step: the running mean as a line, nine steps in ten as a band.
 
@@ -108,7 +89,7 @@ def elbo(history: Any, *, log_evidence: float | None = None, ax: "Axes | None" =
     return ax
 
 
-@_in_style
+@in_style
 def images(
     grid: Any, *, shape: tuple[int, int] = (8, 8), columns: int = 8, ax: "Axes | None" = None
 ) -> "Axes":
@@ -146,7 +127,7 @@ def images(
     return ax
 
 
-@_in_style
+@in_style
 def learning_curves(
     sizes: Any,
     curves: Mapping[str, Any],
@@ -224,7 +205,7 @@ def learning_curves(
     return ax
 
 
-@_in_style
+@in_style
 def calibration(
     probs: Any, y: Any, *, bins: int = 10, of: int | None = None, ax: "Axes | None" = None
 ) -> "Axes":
@@ -270,7 +251,7 @@ def calibration(
     return ax
 
 
-@_in_style
+@in_style
 def log_odds(
     names: Sequence[str], values: Any, *, label: str = "log odds (nats)", ax: "Axes | None" = None
 ) -> "Axes":
@@ -302,7 +283,7 @@ def log_odds(
     return ax
 
 
-@_in_style
+@in_style
 def densities(
     draws: Mapping[str, Any], *, parameters: Sequence[str] | None = None, columns: int = 3
 ) -> "Figure":
@@ -356,7 +337,7 @@ def densities(
     return figure
 
 
-@_in_style
+@in_style
 def latent(
     z: Any, labels: Any = None, *, names: Sequence[str] | None = None, ax: "Axes | None" = None
 ) -> "Axes":

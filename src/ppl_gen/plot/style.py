@@ -3,15 +3,17 @@
 import hashlib
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, wraps
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+P = ParamSpec("P")
+R = TypeVar("R")
 # Every colour has a contrast of 3 or more with white and with the dark paper, and any two
 # differ under all three kinds of colour blindness (CIE76 distance 14 or more, among the first five 16).
 PALETTE = ("#2a6fd0", "#e07b10", "#1aa58a", "#c93a58", "#806a10", "#cc6abf", "#667180")
@@ -162,3 +164,19 @@ def _described(figure: "Figure") -> str:
         axes = [f"{name}: {label}" for name, label in labels.items() if label]
         parts.append(", ".join([title, *axes] if title else axes))
     return "Figure: " + "; ".join(part for part in parts if part)
+
+
+def in_style(draw: Callable[P, R]) -> Callable[P, R]:
+    """Draw in the look of `style` from the first line to the last word, but on an ``ax`` of the caller's."""
+
+    @wraps(draw)
+    def drawn(*args: P.args, **options: P.kwargs) -> R:
+        import matplotlib
+
+        styled = matplotlib.rcParams["svg.hashsalt"] == "ppl-gen"  # the caller is inside `style` already
+        if styled or options.get("ax") is not None:
+            return draw(*args, **options)
+        with style():
+            return draw(*args, **options)
+
+    return drawn

@@ -34,8 +34,16 @@ def test_a_table_with_missing_cells_runs(capsys):
     assert "town: categorical (0 Kiel, 1 Ulm)" in capsys.readouterr().out
 
 
+def test_the_experiment_and_the_mixture_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    exec(BLOCKS[0], names)
+    exec(BLOCKS[3], names)
+    assert "In error, " in capsys.readouterr().out
+
+
 def test_a_model_of_ones_own_runs():
-    exec(BLOCKS[3], {})
+    exec(BLOCKS[4], {})
 
 
 def test_the_comparison_of_the_shell_block_runs(tmp_path, monkeypatch, capsys):
@@ -48,4 +56,4 @@ def test_the_comparison_of_the_shell_block_runs(tmp_path, monkeypatch, capsys):
 
 
 def test_every_python_block_is_run():
-    assert len(BLOCKS) == 4
+    assert len(BLOCKS) == 5

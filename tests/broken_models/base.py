@@ -30,7 +30,7 @@ class Code(VAE):
         super().__init__(features=5, latent=2, hidden=(4,))
 
     def code(self):
-        return pyro.sample("z", dist.Normal(self.zero, 1.0).to_event(1))
+        return pyro.sample("z", self.prior())
 
     def encode(self, n, x, name="z"):
         loc, log_scale = self.encoder(x).chunk(2, -1)

@@ -132,7 +132,7 @@ class CellsPlusConstant(Code):
 
     def model(self, n):
         with pyro.plate("data", n):
-            z = pyro.sample("z", OneTooMany(self.zero, 1.0).to_event(1))
+            z = pyro.sample("z", OneTooMany(torch.zeros(self.latent), 1.0).to_event(1))
             pyro.sample("x", self.likelihood(self.decoder(z)))
 
 

@@ -46,7 +46,7 @@ class OtherName(Code):
 
     def model(self, n):
         with pyro.plate("data", n):
-            z = pyro.sample("code", dist.Normal(self.zero, 1.0).to_event(1))
+            z = pyro.sample("code", self.prior())
             pyro.sample("x", self.likelihood(self.decoder(z)))
 
 

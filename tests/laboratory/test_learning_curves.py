@@ -150,11 +150,12 @@ def test_verdict_figure_and_page():
     curves = learning_curves(models, DATA, (4, 60), 3)
     assert curves.verdict().startswith("In error, ")
     assert curves.verdict() in str(curves)
-    page = curves._repr_html_()
-    assert page.count("<svg") == 2
     import matplotlib.pyplot as plt
 
-    assert not plt.get_fignums()
+    before = plt.get_fignums()
+    page = curves._repr_html_()
+    assert page.count("<svg") == 2
+    assert plt.get_fignums() == before
     figure = curves.figure("log loss")
     assert figure.axes[0].get_ylabel() == "log loss on held-out rows (nats)"
     plt.close(figure)

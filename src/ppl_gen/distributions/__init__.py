@@ -20,7 +20,7 @@ from ppl_gen.distributions.likelihoods import (
     Likelihood,
 )
 from ppl_gen.distributions.linear_gaussian import LinearGaussian
-from ppl_gen.distributions.moments import Moments, memberships
+from ppl_gen.distributions.moments import Moments, class_counts, memberships
 from ppl_gen.distributions.normal_wishart import NormalInverseWishart
 from ppl_gen.distributions.prior import ColumnPriors, Prior
 from ppl_gen.distributions.regression import NormalGammaRegression
@@ -65,6 +65,7 @@ __all__ = [
     "Values",
     "StandardNormal",
     "centre_and_spread",
+    "class_counts",
     "filled",
     "kmeans_plus_plus",
     "leave_one_out",

@@ -62,6 +62,15 @@ def memberships(labels: Tensor, classes: int) -> Tensor:
     return labels if labels.dim() == 2 else torch.nn.functional.one_hot(labels, classes)
 
 
+def class_counts(labels: Tensor, classes: int) -> Tensor:
+    """The rows of each class, (classes,), or the weights' sums where ``labels`` are weights (n, classes).
+
+    >>> class_counts(torch.tensor([1, 0, 1]), 2)
+    tensor([1, 2])
+    """
+    return labels.sum(0) if labels.dim() == 2 else torch.bincount(labels, minlength=classes)
+
+
 def _sums(rows: Tensor, belong: Tensor, centres: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Of every class: its rows, their sum and their squares about its centre."""
     parts = []

@@ -11,7 +11,7 @@ from torch.distributions import constraints
 
 from ppl_gen.checks import hyperparameter, whole
 from ppl_gen.core import Conjugate
-from ppl_gen.distributions import Dirichlet, NormalGamma, centre_and_spread, memberships
+from ppl_gen.distributions import Dirichlet, NormalGamma, centre_and_spread, class_counts
 
 
 class GaussianNaiveBayes(Conjugate):
@@ -88,7 +88,7 @@ class GaussianNaiveBayes(Conjugate):
 
     def updated(self, x: Tensor, y: Tensor) -> Self:
         """The same model with the posterior's hyperparameters: counts and moments of each class."""
-        classes = self.family("classes").updated(memberships(y, self.classes).sum(0))
+        classes = self.family("classes").updated(class_counts(y, self.classes))
         return self.having(classes=classes, features=self.family("features").updated(y, x))
 
     def point(self, smoothing: float = 1e-9) -> dict[str, Tensor]:

@@ -1,10 +1,8 @@
 """EM: monotone, blind to the names of components, exact on missing cells, and at known maxima."""
 
-import csv
 import math
 import warnings
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,7 +25,6 @@ from ppl_gen.models import (
     TiedGaussianMixture,
 )
 
-FAITHFUL = Path(__file__).parents[3] / "shared" / "data" / "faithful" / "faithful.csv"
 GAUSSIAN = (GaussianMixture, SphericalGaussianMixture, TiedGaussianMixture, FullGaussianMixture)
 KINDS = {
     **{cls.__name__: (cls(3, 4), "gaussian") for cls in GAUSSIAN},
@@ -181,22 +178,6 @@ def test_soft_updates_are_those_of_repeated_rows(cls):
     )
     for found, expected in zip(soft.family("features"), whole, strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-7, atol=1e-6)
-
-
-@pytest.mark.skipif(not FAITHFUL.exists(), reason="the reference data are not here")
-@pytest.mark.parametrize(
-    ("covariance", "components", "best", "within", "first"),
-    [("full", 2, -1130.264, 1e-3, 0), ("tied", 3, -1126.32, 0.02, 0)],
-)
-def test_old_faithful(covariance, components, best, within, first):
-    with FAITHFUL.open() as lines:
-        x = [[float(row["eruptions"]), float(row["waiting"])] for row in csv.DictReader(lines)]
-    model = GaussianMixture(components, 2, covariance=covariance)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Unreliable)
-        assert abs(fit(model, EM(steps=1, restarts=1), x=x).elbo[-1] - best) > 10 * within
-    found = [fit(model, EM(seed=seed), x=x).elbo[-1].item() for seed in range(first, first + 5)]
-    assert all(abs(value - best) <= within for value in found)
 
 
 def test_labelled_rows_alone_are_maximum_likelihood_and_one_unlabelled_row_is_weighed():

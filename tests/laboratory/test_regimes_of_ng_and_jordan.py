@@ -1,6 +1,5 @@
 """Generative against discriminative where the truth is known (Ng and Jordan 2002)."""
 
-import pytest
 import torch
 from scipy.stats import norm
 
@@ -24,7 +23,6 @@ def curves(features, regime=None):
     return learning_curves(models, DATA, SIZES, repeats=12, test=2000, regime=regime)
 
 
-@pytest.mark.slow
 def test_where_naive_bayes_is_true_it_converges_first_and_both_meet():
     found = curves(10)
     nb, lr = found.error
@@ -44,7 +42,6 @@ def test_where_naive_bayes_is_true_it_converges_first_and_both_meet():
     assert "no crossing" in found.verdict()
 
 
-@pytest.mark.slow
 def test_with_copied_features_logistic_regression_wins():
     found = curves(26, Copies(8, columns=2))
     table = found.table()

@@ -321,3 +321,29 @@ def test_what_does_not_fit_is_refused():
     for model, row in ((BernoulliNaiveBayes(2, 1), 2), (PoissonNaiveBayes(2, 1), -1)):
         with pytest.raises(DataError, match="x: expected"):
             fit(model, x=[[row]], y=[0])
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_class_prior_given_with_the_question_is_exact(name):
+    """p(y | x, pi) is pi times p(x | y), normalised: no draws."""
+    model = MODELS[name]()
+    x, y = draw(model, 40)
+    posterior = fit(model, x=x, y=y)
+    pi = torch.tensor([0.1, 0.2, 0.7], dtype=torch.float64)
+    answer = ask(posterior, "p(y | x, pi)", x=x, pi=pi)
+    density = [ask(posterior, "p(x | y)", y=torch.full((40,), k)).log_prob(x=x) for k in range(3)]
+    expected = (torch.stack(density, 1) + pi.log()).softmax(1)
+    torch.testing.assert_close(answer.probs, expected, rtol=0, atol=1e-10)
+    assert answer.how == "enumerated"
+
+
+def test_counts_with_gaps_start_a_guide():
+    gap = float("nan")
+    model = MultinomialNaiveBayes(classes=2, features=2)
+    posterior = fit(
+        model,
+        SVI(steps=5, progress=False),
+        x=[[1.0, gap], [2.0, 3.0], [0.0, 4.0], [5.0, 1.0]],
+        y=[0, 1, 1, 0],
+    )
+    assert torch.isfinite(posterior.elbo).all()

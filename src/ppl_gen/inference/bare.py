@@ -134,6 +134,7 @@ def fit_pyro(
     for name, program in (("model", model), ("guide", guide)):
         if not callable(program) or isinstance(program, type):
             raise DataError(f"{name}: expected a Pyro program, got {called(program)}")
+    about = partial(identity_of_pair, method, model, guide, args, kwargs)
     model, guide = _copied(model, guide)
     with isolated(method.seed, grad=True):
         p, q = _Program(model), _Program(guide)
@@ -142,7 +143,6 @@ def fit_pyro(
         first = Rows(None, torch.empty(0, dtype=torch.long), 1.0)
         objective.check(None)
         optimiser = method.optimiser(objective.p, objective.parameters)
-        about = partial(identity_of_pair, method, p, q, args, kwargs)
         result = climb(method, objective, optimiser, first, itertools.repeat(first), True, about)
         objective.modules.eval()
     method = replace(method, checkpoint=None)  # where it was kept is no part of how it was found

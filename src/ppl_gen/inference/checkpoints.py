@@ -24,7 +24,8 @@ from torch import Tensor
 from ppl_gen.checks import called, positive, whole
 from ppl_gen.errors import DamagedFile, DataError, ForeignFile, NotSaved
 from ppl_gen.files import replace_file
-from ppl_gen.inference.identity import fixed, told
+from ppl_gen.inference.identity import told
+from ppl_gen.inference.signals import users_line
 from ppl_gen.inference.states import (
     decode,
     encode,
@@ -120,7 +121,7 @@ class Keeper:
         self._state: dict[str, Any] | None = None
         if place is not None:
             self.folder = Path(place.folder)
-            self.about = {**about(), **fixed(steps.objective.modules)}
+            self.about = about()
 
     def resume(self, rows: Iterator[Any], first: Any, same: bool) -> Any:
         """Go to where the newest checkpoint stood; the rows of the last step that was done, else ``first``.
@@ -148,7 +149,7 @@ class Keeper:
             )
         try:
             self._fill(document, tensors)
-        except (KeyError, RuntimeError, ValueError) as error:  # the digest is right, so the fit is another
+        except Exception as error:  # the digest is right, so the fit is another
             raise ForeignFile(f"{path}: it does not fit this model and guide: {error}") from error
         found_now = self._probe(last)
         if not _near(document["probe"], found_now, self.steps.objective.parameters[0].dtype):
@@ -196,7 +197,7 @@ class Keeper:
             self._write(last)
         except (OSError, TypeError) as error:
             there = f"; {self.kept[-1].name} is as it was" if self.kept else ""
-            warnings.warn(f"checkpoint: {error}{there}", NotSaved, stacklevel=5)
+            warnings.warn(f"checkpoint: {error}{there}", NotSaved, stacklevel=users_line())
         self._plan(time.monotonic() - begun)
         return f"the same fit goes on from {self.kept[-1]}" if self.kept else "no checkpoint was written"
 
@@ -271,7 +272,9 @@ class Keeper:
                 trouble = trouble or error
                 continue
             if trouble is not None:
-                warnings.warn(f"{trouble} The fit goes on from {path.name}.", NotSaved, stacklevel=6)
+                warnings.warn(
+                    f"{trouble} The fit goes on from {path.name}.", NotSaved, stacklevel=users_line()
+                )
             return path, document, tensors
         if trouble is not None:
             raise trouble

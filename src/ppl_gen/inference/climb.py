@@ -11,7 +11,7 @@ from torch import Tensor
 from ppl_gen.errors import Interrupted, NonFinite, NotCompiled
 from ppl_gen.inference.checkpoints import Keeper
 from ppl_gen.inference.convergence import Gain, gain
-from ppl_gen.inference.signals import Signals
+from ppl_gen.inference.signals import Signals, users_line
 from ppl_gen.inference.steps import Steps
 from ppl_gen.progress import track
 
@@ -61,7 +61,7 @@ def climb(
         return Climb(history, keeper.note, None)
     notes = [steps.speed_up(first.batch, first.scale, whole, total, method.compile)]
     if notes[0] and method.compile is True:
-        warnings.warn(f"SVI {notes[0]}; it goes on without a compiler", NotCompiled, stacklevel=4)
+        warnings.warn(f"SVI {notes[0]}; it goes on without a compiler", NotCompiled, stacklevel=users_line())
     stopped, title = False, f"SVI, from step {len(history):,}" if history else "SVI"
     keeper.start(before)
     signals = Signals("SVI", (lambda: keeper.write(before)) if method.checkpoint else None)
@@ -100,7 +100,9 @@ def climb(
         stopped = True
         notes.append(f"stopped by hand after {len(history)} of {total} steps")
         there = f"; the same fit goes on from {keeper.kept[-1]}" if keeper.kept else ""
-        warnings.warn(f"SVI {notes[-1]}; what it had is returned{there}", Interrupted, stacklevel=4)
+        warnings.warn(
+            f"SVI {notes[-1]}; what it had is returned{there}", Interrupted, stacklevel=users_line()
+        )
         if history and not _finite(objective, before):
             steps.back()
     steps.store()

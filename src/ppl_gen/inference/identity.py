@@ -2,7 +2,7 @@
 
 import functools
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from types import CodeType, FunctionType, MethodType
 from typing import Any
@@ -14,39 +14,44 @@ from torch import Tensor, nn
 LONG = 60  # characters; longer values are told by a digest
 
 
-def identity_of_fit(method: Any, p: Any, data: Any) -> dict[str, str]:
-    """Of a declared joint and its rows."""
-    made = getattr(p, "configuration", {})
-    about = {"the model": f"{type(p).__name__}, {p.joint}"}
+def identity_of_fit(method: Any, start: Any, guide: Any, data: Any) -> dict[str, str]:
+    """Of a declared joint, as it starts, and its rows; ``guide`` is the one that is continued, if one is."""
+    made = getattr(start, "configuration", {})
+    about = {"the model": f"{type(start).__name__}, {start.joint}"}
     about |= {f"the model's {name}": told(value) for name, value in made.items()}
+    about |= fixed("the model's", start) | fixed("the guide's", method.guide if guide is None else guide)
     arrays = {name: v for name, v in data.values.items() if isinstance(v, Tensor)}
     about |= {f"the data {name}": shape(value) for name, value in arrays.items()}
-    return (
-        about | {"the rows": f"{data.n:,}", "the data": f"#{data.fingerprint()[:16]}"} | settings(method, p)
-    )
+    about |= {"the rows": f"{data.n:,}", "the data": f"#{data.fingerprint()[:16]}"}
+    return about | settings(method, start)
 
 
-def identity_of_pair(method: Any, p: Any, q: Any, args: Any, kwargs: Mapping[str, Any]) -> dict[str, str]:
-    """Of a bare Pyro model and guide, and what they are called with."""
-    about = {"the model": p.name, "the guide": q.name}
+def identity_of_pair(
+    method: Any, model: Any, guide: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> dict[str, str]:
+    """Of a bare Pyro model and guide as they start, and what they are called with."""
+    about = {"the model": told(model), "the guide": told(guide)}
+    about |= fixed("the model's", model) | fixed("the guide's", guide)
     about |= {f"argument {i + 1}": told(value) for i, value in enumerate(args)}
     about |= {f"the argument {name}": told(value) for name, value in kwargs.items()}
-    return about | settings(method, p)
+    return about | settings(method, model)
 
 
 def settings(method: Any, p: Any) -> dict[str, str]:
-    """The settings that decide the numbers."""
-    without = {"progress", "checkpoint"}
-    return {f.name: told(method.setting(p, f.name, None)) for f in fields(method) if f.name not in without}
+    """The settings that decide the numbers: the method's, else the model's."""
+    names = (field.name for field in fields(method) if field.name not in ("progress", "checkpoint"))
+    own = getattr(p, "svi", {})
+    return {n: told(own.get(n) if getattr(method, n) is None else getattr(method, n)) for n in names}
 
 
-def fixed(modules: nn.Module) -> dict[str, str]:
-    """Buffers and frozen parameters: what training starts from and does not set."""
-    frozen = {name: w for name, w in modules.named_parameters() if not w.requires_grad}
-    held = {**dict(modules.named_buffers()), **frozen}
-    owner = {"0": "the model's", "1": "the guide's"}
-    parts = {name: name.partition(".") for name in held}
-    return {f"{owner[parts[n][0]]} tensor {parts[n][2]}": told(value) for n, value in held.items()}
+def fixed(whose: str, program: Any) -> dict[str, str]:
+    """Buffers and frozen parameters of a module, or of the one whose method the program is."""
+    owner = program if isinstance(program, nn.Module) else getattr(program, "__self__", None)
+    if not isinstance(owner, nn.Module):
+        return {}
+    frozen = {name: w for name, w in owner.named_parameters() if not w.requires_grad}
+    held = {**dict(owner.named_buffers()), **frozen}
+    return {f"{whose} tensor {name}": told(value) for name, value in held.items()}
 
 
 def shape(value: Any) -> str:

@@ -3,9 +3,11 @@
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import Any, Self
+from typing import Any, Self, TypeVar
+
+T = TypeVar("T")
 
 
 class Signals:
@@ -37,6 +39,13 @@ class Signals:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
+    def until_pressed(self, work: Iterable[T]) -> Iterator[T]:
+        """The work, at least its first item, and no more after Ctrl-C."""
+        for item in work:
+            yield item
+            if self.pressed:
+                return
+
     def obey(self) -> None:
         """Between two steps: do what was asked for.
 
@@ -67,3 +76,11 @@ class Signals:
         if self.terminated and not callable(self._before[signal.SIGTERM]):
             raise SystemExit(128 + signal.SIGTERM)
         self.terminated = True
+
+
+def users_line() -> int:
+    """The ``stacklevel`` that makes a warning, given where this is called, point at the user's own line."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back and str(frame.f_globals.get("__name__")).partition(".")[0] == "ppl_gen":
+        level, frame = level + 1, frame.f_back
+    return level

@@ -138,6 +138,7 @@ class SVI:
             data: the rows and inputs.
             prior: yesterday's guide, if it is the prior of these data.
         """
+        about = partial(identity_of_fit, self, start, guide, data)
         if guide is None:
             p = copy.deepcopy(start)
             initialize(p, data.gaps)
@@ -156,7 +157,7 @@ class SVI:
         first = next(drawn := rows())
         objective.check(first.batch)
         size = self.setting(p, "batch_size", 0) or data.n
-        optimiser, about = self.optimiser(p, objective.parameters), partial(identity_of_fit, self, p, data)
+        optimiser = self.optimiser(p, objective.parameters)
         result = climb(self, objective, optimiser, first, drawn, size >= data.n, about)
         objective.modules.eval()
         fitted = Fitted(p, guide, torch.tensor(result.elbo, dtype=torch.float64), None, result.note)

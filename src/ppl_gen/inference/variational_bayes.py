@@ -1,6 +1,7 @@
 """Variational Bayes by coordinate ascent: the conjugate update of labels known only in probability."""
 
 import math
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +11,10 @@ from torch import Tensor
 
 from ppl_gen.checks import positive, whole
 from ppl_gen.core import ProbabilisticModel
-from ppl_gen.errors import DataError, NonFinite
+from ppl_gen.errors import DataError, Interrupted, NonFinite
 from ppl_gen.inference.hidden import HiddenLabels
 from ppl_gen.inference.method import Fitted
+from ppl_gen.inference.signals import Signals
 from ppl_gen.inputs import Data
 
 SHORT = 20  # steps of every start before the best goes on
@@ -61,29 +63,40 @@ class VariationalBayes:
                 "this posterior was found by another method; fit its model afresh with VariationalBayes()"
             )
         labels = HiddenLabels(self, start, data, self.chunk)
-        with torch.no_grad():
+        signals = Signals("VariationalBayes")
+        with torch.no_grad(), signals:
             tried = [
-                self._up(start, labels, list(labels.nearest()), min(SHORT, self.steps), [])
-                for _ in range(self.restarts)
+                self._up(start, labels, list(labels.nearest()), min(SHORT, self.steps), [], signals)
+                for _ in signals.until_pressed(range(self.restarts))
             ]
             model, weights, history = max(tried, key=lambda found: found[2][-1])
             ends = sorted(found[2][-1] for found in tried)
-            if len(history) < self.steps:
-                model, weights, history = self._up(start, labels, weights, self.steps - len(history), history)
+            if len(history) < self.steps and not signals.pressed:
+                left = self.steps - len(history)
+                model, weights, history = self._up(start, labels, weights, left, history, signals)
         gain = (history[-1] - history[-2]) / data.n if len(history) > 1 else math.inf
         state = "converged" if gain < self.tolerance else "not converged: stopped"
         note = f"{state} after {len(history)} steps: the last gained {max(gain, 0):.1g} nats a row"
-        if self.restarts > 1:
-            note += f"; {self.restarts} starts came to {ends[0]:,.3f} … {ends[-1]:,.3f}"
+        if signals.pressed:
+            note = f"stopped by hand after {len(history)} of {self.steps} steps"
+            warnings.warn(f"VariationalBayes {note}; what it had is returned", Interrupted, stacklevel=4)
+        if len(ends) > 1:
+            note += f"; {len(ends)} starts came to {ends[0]:,.3f} … {ends[-1]:,.3f}"
         return Fitted(model, None, torch.tensor(history, dtype=torch.float64), None, note)
 
     def _up(
-        self, start: Any, labels: HiddenLabels, weights: Iterable[Tensor], steps: int, before: list[float]
+        self,
+        start: Any,
+        labels: HiddenLabels,
+        weights: Iterable[Tensor],
+        steps: int,
+        before: list[float],
+        signals: Signals,
     ) -> tuple[Any, list[Tensor], list[float]]:
         """At most ``steps`` updates of the parameters and of the labels: the model, the weights, the ELBO."""
         history, weights = list(before), list(weights)
         zero = start.log_normalizer()
-        for _ in range(steps):
+        for _ in signals.until_pressed(range(steps)):
             after = start
             for rows, w in zip(labels.rows, weights, strict=True):
                 after = after.updated(**rows, **{labels.name: w})

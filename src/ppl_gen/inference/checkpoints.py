@@ -23,7 +23,7 @@ from torch import Tensor
 
 from ppl_gen.checks import called, positive, whole
 from ppl_gen.errors import DamagedFile, DataError, ForeignFile, NotSaved
-from ppl_gen.files import replace_file
+from ppl_gen.files import PART, replace_file
 from ppl_gen.inference.identity import told
 from ppl_gen.inference.signals import users_line
 from ppl_gen.inference.states import (
@@ -120,6 +120,9 @@ class Keeper:
         self.due = math.inf
         self._state: dict[str, Any] | None = None
         if place is not None:
+            together = torch.distributed.is_available() and torch.distributed.is_initialized()
+            if together and torch.distributed.get_world_size() > 1:
+                raise DataError("checkpoint: expected one process, got several that fit together")
             self.folder = Path(place.folder)
             self.about = about()
 
@@ -260,8 +263,9 @@ class Keeper:
             raise DataError(f"checkpoint: expected the name of a folder, got the file {self.folder}")
         if not self.folder.is_dir():
             return None
-        for part in self.folder.glob(".*.part"):  # of a process that was killed while it wrote
-            part.unlink(missing_ok=True)
+        for path in self.folder.iterdir():
+            if PART.fullmatch(path.name):  # of a process that was killed while it wrote
+                path.unlink(missing_ok=True)
         everything, trouble = self._all(), None
         for path in everything:
             CHECKPOINT.recognise(path)

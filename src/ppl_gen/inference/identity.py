@@ -39,7 +39,8 @@ def identity_of_pair(
 
 def settings(method: Any, p: Any) -> dict[str, str]:
     """The settings that decide the numbers: the method's, else the model's."""
-    names = (field.name for field in fields(method) if field.name not in ("progress", "checkpoint"))
+    others = ("progress", "checkpoint", "prefetch")
+    names = (field.name for field in fields(method) if field.name not in others)
     own = getattr(p, "svi", {})
     return {n: told(own.get(n) if getattr(method, n) is None else getattr(method, n)) for n in names}
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from ppl_gen.errors import Interrupted, NonFinite, NotCompiled
-from ppl_gen.inference.checkpoints import Keeper
 from ppl_gen.inference.convergence import Gain, gain
+from ppl_gen.inference.keeper import Keeper
 from ppl_gen.inference.signals import Signals, users_line
 from ppl_gen.inference.steps import Steps
 from ppl_gen.progress import track
@@ -99,7 +99,7 @@ def climb(
     except KeyboardInterrupt:
         stopped = True
         notes.append(f"stopped by hand after {len(history)} of {total} steps")
-        there = f"; the same fit goes on from {keeper.kept[-1]}" if keeper.kept else ""
+        there = f"; {keeper.where}" if keeper.where else ""
         warnings.warn(
             f"SVI {notes[-1]}; what it had is returned{there}", Interrupted, stacklevel=users_line()
         )

@@ -6,6 +6,7 @@ or the effective sample size could judge, and `summary` never shows them. The dr
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyro
@@ -56,8 +57,8 @@ def to_arviz(
     observed_data and are left out of log_likelihood. The prior is what was believed before the data of the
     last fit. For rows that were not fitted, parameters have no log_p: log_p - log_q would weigh nothing.
 
-    The components of a mixture are renamed alike in all draws of `NUTS` (see `relabelled`); the note in the
-    tree's attributes says so.
+    The components of a mixture are renamed alike in all draws of `NUTS` (see `relabelled`), but those of a
+    Dirichlet process, which are not alike a priori; the note in the tree's attributes says so.
 
     ArviZ's own summary, called on the tree, prints r_hat and ess columns, which mean nothing for draws that
     are independent by construction: use `ppl_gen.summary`, which leaves them out.
@@ -90,7 +91,11 @@ def to_arviz(
     draws, seed = whole("draws", draws), whole("seed", seed, least=0)
     hidden: Any = getattr(posterior.model, "hidden", "")
     if hidden and posterior.data and isinstance(posterior.guide, Draws):
-        posterior = relabelled(posterior)
+        if getattr(posterior.model, "exchangeable", True):
+            posterior = relabelled(posterior)
+        else:
+            note = f"{posterior.note}; components as drawn: sticks are not alike a priori, so none is renamed"
+            posterior = replace(posterior, note=note, _drawn={})
     with isolated(seed):
         values = _data(posterior, data)
         _refuse_large(posterior, values, draws)

@@ -44,7 +44,7 @@ class HiddenLabels:
                 f"{type(p).__name__} is {p.joint}, and {what} hidden here"
                 f"{'' if hidden else '. Use Exact() or MaximumLikelihood()'}."
             )
-        self.name, self.data = hidden[0], data
+        self.name, self.data, self.exchangeable = hidden[0], data, p.exchangeable
         values = data.sites[self.name].values
         assert values is not None
         self.values = values
@@ -96,6 +96,9 @@ class HiddenLabels:
         centre, spread = centre_and_spread(x)
         some = x if data.n <= SEEDING else x[torch.randint(data.n, (SEEDING,))]
         seeds = kmeans_plus_plus((some - centre) / spread, levels, trials=1)
+        if not self.exchangeable:  # the largest first on the stick
+            nearest = torch.cdist((some - centre) / spread, seeds).argmin(1)
+            seeds = seeds[torch.bincount(nearest, minlength=levels).argsort(descending=True)]
         known = data.observed.get(self.name)
         if known is not None:
             for level in known[data.seen[self.name]].unique():

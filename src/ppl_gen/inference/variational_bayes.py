@@ -13,6 +13,7 @@ from ppl_gen.core import ProbabilisticModel
 from ppl_gen.errors import DataError, NonFinite
 from ppl_gen.inference.hidden import HiddenLabels
 from ppl_gen.inference.method import Fitted
+from ppl_gen.inference.stick_order import largest_first
 from ppl_gen.inputs import Data
 
 SHORT = 20  # steps of every start before the best goes on
@@ -87,6 +88,7 @@ class VariationalBayes:
             after = start
             for rows, w in zip(labels.rows, weights, strict=True):
                 after = after.updated(**rows, **{labels.name: w})
+            after, weights = largest_first(start, labels, after, weights)
             values, constants = after.expected()
             elbo, renewed = float(after.log_normalizer() - zero), []
             for part, w in zip(labels.parts, weights, strict=True):

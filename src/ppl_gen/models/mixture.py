@@ -4,11 +4,23 @@ from operator import attrgetter
 from typing import Any, Self
 
 import torch
+from pyro.distributions import Beta
+from pyro.nn import PyroParam
 from pyro.poutine.messenger import Messenger
 from torch import Tensor
+from torch.distributions import constraints
 
+from ppl_gen.checks import positive
 from ppl_gen.core import Conjugate
-from ppl_gen.distributions import centre_and_spread, filled, kmeans_plus_plus
+from ppl_gen.distributions import (
+    StickBreaking,
+    centre_and_spread,
+    class_counts,
+    filled,
+    kmeans_plus_plus,
+    stick_lengths,
+)
+from ppl_gen.errors import DataError
 
 NAMES = {"y": "z", "classes": "components"}
 
@@ -18,14 +30,39 @@ class Mixture(Conjugate):
 
     A mixture inherits from this class and from the naive Bayes that it hides the labels of, in this order.
     Component k of one posterior need not be component k of another: see `relabelled`.
+
+    With ``weights="dirichlet process"``, in the place of ``pi`` the joint has ``v`` (components - 1,), the
+    share that each component takes of what those before it left, ``Beta(1, concentration)`` a priori:
+    ``p(v) … p(z | v)``. The weights are ``stick_lengths(v)``; all but a few are nearly zero if the
+    concentration is small, so ``components``, where the process is truncated, may be many more than needed
+    (Blei and Jordan 2006, Variational inference for Dirichlet process mixtures).
     """
 
     marginal = "p(z) p(x | z)"
     hidden = "z"
 
-    def __init__(self, components: int, *sizes: Any, **kwargs: Any):
+    def __init__(self, components: int, *sizes: Any, weights: str = "dirichlet", **kwargs: Any):
         super().__init__(components, *sizes, **kwargs)
         self.components = components
+        if weights == "dirichlet process":
+            self._break_a_stick(positive("concentration", kwargs.get("concentration", 1.0)))
+        elif weights != "dirichlet":
+            raise DataError(f"weights: expected dirichlet, dirichlet process, got {weights!r}")
+
+    def _break_a_stick(self, concentration: float) -> None:
+        """Let a Dirichlet of two (this component, those after it) for each stick take that of all's place."""
+        if self.components < 2:
+            raise DataError(
+                f"components: expected a whole number from 2 up to break a stick into, got {self.components}"
+            )
+        one = torch.ones(self.components - 1, 2, dtype=torch.float64)
+        self.concentration = one * torch.tensor([1.0, concentration], dtype=torch.float64)
+        self.q_concentration = PyroParam(one, constraints.positive)
+        self.families = {**self.families, "classes": (StickBreaking, ("concentration",))}
+        self.exchangeable = False
+        self.joint, self.approximation = (
+            line.replace("(pi)", "(v)").replace("| pi)", "| v)") for line in (self.joint, self.approximation)
+        )
 
     def model(self, n: int) -> Tensor:
         with Renamed():
@@ -36,11 +73,16 @@ class Mixture(Conjugate):
         with Renamed():
             super().guide()
 
-    def predictive(self, n: int, pi: Tensor | None = None) -> Tensor:
-        """One row with the parameters integrated out. ``pi`` may be given."""
+    def predictive(self, n: int, pi: Tensor | None = None, v: Tensor | None = None) -> Tensor:
+        """One row with the parameters integrated out. ``pi``, or the sticks ``v``, may be given."""
         with Renamed():
-            value: Tensor = super().predictive(n, pi)
+            value: Tensor = super().predictive(n, pi if v is None else stick_lengths(v))
             return value
+
+    def point(self, smoothing: float | None = None) -> dict[str, Tensor]:
+        """The parameters of largest likelihood, smoothed as those of the naive Bayes."""
+        found: dict[str, Tensor] = super().point(*() if smoothing is None else (smoothing,))
+        return found if self.exchangeable else {"v" if name == "pi" else name: p for name, p in found.items()}
 
     def updated(self, x: Tensor, z: Tensor) -> Self:
         """The same model with the posterior's hyperparameters; ``z`` are components or weights of them."""
@@ -54,6 +96,8 @@ class Mixture(Conjugate):
         centre, spread = centre_and_spread(rows)
         u = (rows - centre) / spread
         nearest = torch.cdist(u, kmeans_plus_plus(u, self.components)).argmin(1)
+        if not self.exchangeable:  # the largest come first on the stick
+            nearest = class_counts(nearest, self.components).argsort(descending=True).argsort()[nearest]
         with torch.no_grad():
             for name, value in self._start(self.updated(rows, nearest)).items():
                 place, own = name.rpartition(".")[::2]
@@ -74,10 +118,16 @@ class Mixture(Conjugate):
 
 
 class Renamed(Messenger):
-    """Call what a naive Bayes samples by a mixture's names."""
+    """Call what a naive Bayes samples by a mixture's names; draw sticks for weights, where there are any."""
 
     def _pyro_sample(self, msg: dict[str, Any]) -> None:
+        if msg["name"] == "pi" and msg["fn"].batch_shape:  # a Dirichlet of two for each stick
+            msg["name"], msg["fn"] = "v", Beta(*msg["fn"].concentration.unbind(-1)).to_event(1)
         msg["name"] = NAMES.get(msg["name"], msg["name"])
         msg["cond_indep_stack"] = tuple(
             frame._replace(name=NAMES.get(frame.name, frame.name)) for frame in msg["cond_indep_stack"]
         )
+
+    def _pyro_post_sample(self, msg: dict[str, Any]) -> None:
+        if msg["name"] == "v":  # the program goes on with the weights that the sticks leave
+            msg["value"] = stick_lengths(msg["value"])

@@ -1,12 +1,23 @@
 """Components of a stick-breaking prior are not alike: the bound rises when the largest come first."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ppl_gen.inference.hidden import HiddenLabels
+
+
+def starts(labels: HiddenLabels, restarts: int) -> Iterator[list[Tensor]]:
+    """So many starts by k-means++; on a stick from few components to all, evenly on a log scale.
+
+    A cluster that a start has split stays split for long, and empty components cost next to nothing there.
+    """
+    for i in range(1, restarts + 1):
+        few = None if labels.exchangeable else math.ceil(len(labels.values) ** (i / restarts))
+        yield list(labels.nearest(few))
 
 
 def largest_first(

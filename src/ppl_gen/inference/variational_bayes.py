@@ -13,7 +13,7 @@ from ppl_gen.core import ProbabilisticModel
 from ppl_gen.errors import DataError, NonFinite
 from ppl_gen.inference.hidden import HiddenLabels
 from ppl_gen.inference.method import Fitted
-from ppl_gen.inference.stick_order import largest_first
+from ppl_gen.inference.stick_order import largest_first, starts
 from ppl_gen.inputs import Data
 
 SHORT = 20  # steps of every start before the best goes on
@@ -31,7 +31,8 @@ class VariationalBayes:
     Args:
         steps: at most, of the start that is kept.
         tolerance: stop when a step gains less than this, in nats a row.
-        restarts: starts by k-means++; each climbs a few steps, and the best climbs on.
+        restarts: starts by k-means++; each climbs a few steps, and the best climbs on. Components of a
+            Dirichlet process start from few to all, and go on largest first where that raises the ELBO.
         seed: decides the starts.
         chunk: rows that are looked at together.
 
@@ -64,8 +65,8 @@ class VariationalBayes:
         labels = HiddenLabels(self, start, data, self.chunk)
         with torch.no_grad():
             tried = [
-                self._up(start, labels, list(labels.nearest()), min(SHORT, self.steps), [])
-                for _ in range(self.restarts)
+                self._up(start, labels, weights, min(SHORT, self.steps), [])
+                for weights in starts(labels, self.restarts)
             ]
             model, weights, history = max(tried, key=lambda found: found[2][-1])
             ends = sorted(found[2][-1] for found in tried)

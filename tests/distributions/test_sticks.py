@@ -48,7 +48,7 @@ def test_evidence_is_a_chain_of_predictions():
 
 
 def test_a_long_stick_is_the_dirichlet_process():
-    """Its mean weights fall geometrically, and two rows share a component with probability 1 / (1 + alpha)."""
+    """Its mean weights fall geometrically; two rows share a component with probability 1 / (1 + alpha)."""
     prior = StickBreaking(torch.tensor([[1.0, ALPHA]], dtype=torch.float64).expand(99, 2))
     first, ratio = prior.predictive().probs, ALPHA / (1 + ALPHA)
     expected = ratio ** torch.arange(99, dtype=torch.float64) / (1 + ALPHA)

@@ -57,7 +57,7 @@ def test_the_joint_is_printed_with_its_sticks():
 def test_what_is_no_process_is_refused():
     with pytest.raises(DataError, match="weights: expected dirichlet, dirichlet process, got 'stick'"):
         GaussianMixture(2, 2, weights="stick")
-    with pytest.raises(DataError, match="components: expected a whole number from 2 up .*, got 1"):
+    with pytest.raises(DataError, match=r"components: expected a whole number from 2 up .*, got 1"):
         GaussianMixture(1, 2, weights="dirichlet process")
     with pytest.raises(DataError, match=r"concentration: expected a positive number, got tensor\(\[1., 1.\]"):
         BernoulliMixture(2, 2, weights="dirichlet process", concentration=torch.ones(2))
@@ -83,7 +83,9 @@ def by_hand(x, components):
         score = log_marginal([z.count(k) for k in range(components)], ALPHA)
         for k in range(components):
             own = [row[0] for row, label in zip(x, z, strict=True) if label == k]
-            score += math.lgamma(1 + sum(own)) + math.lgamma(1 + len(own) - sum(own)) - math.lgamma(2 + len(own))
+            score += (
+                math.lgamma(1 + sum(own)) + math.lgamma(1 + len(own) - sum(own)) - math.lgamma(2 + len(own))
+            )
         found[z] = score
     return found
 
@@ -225,7 +227,7 @@ def test_unused_components_are_worth_less_than_under_a_finite_dirichlet(covarian
 
 @pytest.mark.parametrize("seed", range(3))
 def test_three_clusters_keep_three_of_twenty_components(seed):
-    """Clusters of normal scores, so that no split has a reason; the finite Dirichlet's bound lies far below."""
+    """Clusters of normal scores, so that no split has a reason; the finite Dirichlet's bound is below."""
     grid = (torch.arange(30, dtype=torch.float64) + 0.5) / 30
     x = torch.cat([torch.special.ndtri(grid) + 30 * k for k in range(3)])[:, None]
     method = VariationalBayes(seed=seed, tolerance=1e-6)

@@ -153,8 +153,8 @@ def summary(posterior: Any, /, **options: Any) -> Any:
 def leave_one_out(posterior: Posterior, /, draws: int = 500, seed: int = 0) -> tuple[Tensor, Tensor, float]:
     """ArviZ's PSIS-LOO of the rows of the last fit: log density of each (n,), k-hat (n,), and its limit.
 
-    Draws of a guide are first weighted by log p - log q, so that a wrong guide shows in k-hat (Vehtari, Gelman
-    and Gabry 2017; Magnusson et al. 2019, Bayesian leave-one-out cross-validation for large data).
+    Draws of a guide are first weighted by log p - log q, so that a wrong guide shows in k-hat (Vehtari,
+    Gelman and Gabry 2017; Magnusson et al. 2019, Bayesian leave-one-out cross-validation for large data).
     """
     import arviz_stats
 

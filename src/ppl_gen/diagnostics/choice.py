@@ -29,7 +29,7 @@ class Criterion:
         nats: of each (K,). errors: their standard errors, over rows or draws.
         below: the differences from the best, at most 0. paired: their standard errors; rows are the same for
             all, so differences are known better than what they are of.
-        how: in words, how each was obtained.
+        how: in words, how each was obtained. unsure: the K whose importance weights are not to be trusted.
     """
 
     name: str
@@ -39,20 +39,22 @@ class Criterion:
     below: Tensor
     paired: Tensor
     how: tuple[str, ...]
+    unsure: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, name: str, worth: Mapping[int, Worth]) -> Self:
         """From what each K is worth."""
         nats, errors = (torch.tensor([w[i] for w in worth.values()]).double() for i in (0, 1))
-        best, rows = int(nats.argmax()), [w.rows for w in worth.values() if w.rows is not None]
-        if rows:
-            apart = torch.stack(rows) - rows[best]
+        unsure = tuple(k for k, w in worth.items() if not w.sure)
+        best, rows = int(nats.argmax()), [w.rows for w in worth.values()]
+        if (seen := [r for r in rows if r is not None]) and len(seen) == len(rows):
+            apart = torch.stack(seen) - seen[best]
             paired = apart.std(1) * apart.shape[1] ** 0.5
         else:
             paired = (errors.square() + errors[best].square()).sqrt()
             paired[best] = 0
         how = tuple(w.how for w in worth.values())
-        return cls(name, tuple(worth), nats, errors, nats - nats[best], paired, how)
+        return cls(name, tuple(worth), nats, errors, nats - nats[best], paired, how, unsure)
 
     @property
     def best(self) -> int:
@@ -60,9 +62,14 @@ class Criterion:
         return self.ks[int(self.nats.argmax())]
 
     @property
-    def chosen(self) -> int:
+    def smallest(self) -> int:
         """The smallest K within one standard error of the best."""
         return next(k for k, d, e in zip(self.ks, self.below, self.paired, strict=True) if d + e >= 0)
+
+    @property
+    def chosen(self) -> int | None:
+        """The same; None if that, or the best, is not to be trusted."""
+        return None if {self.best, self.smallest} & set(self.unsure) else self.smallest
 
     def verdict(self) -> str:
         """One sentence.
@@ -72,21 +79,24 @@ class Criterion:
         >>> Criterion.of("LOO", loo).verdict()
         'LOO is highest at K = 2, 1.5 nats above K = 3 (PSIS).'
         """
-        place, name = self.ks.index(self.best), self.name[0].upper() + self.name[1:]
-        said = f"{name} is highest at K = {self.best}"
-        if self.chosen != self.best:
-            i = self.ks.index(self.chosen)
-            said += (
-                f", but only {-self.below[i]:,.1f} ± {self.paired[i]:,.1f} nats above K = {self.chosen}, "
-                f"which is simpler"
+        name = self.name[0].upper() + self.name[1:]
+        how, second = self.how[self.ks.index(self.best)], int(self.below.argsort(descending=True)[1])
+        if self.chosen is None:
+            unsure = " and ".join(f"K = {k}" for k in sorted({self.best, self.smallest} & set(self.unsure)))
+            return (
+                f"{name} chooses none: it is highest at K = {self.best} ({how}), and {unsure} is not to be "
+                f"trusted."
             )
+        if self.chosen != self.best:
+            lead = f"but only {self._lead(self.chosen)} above K = {self.chosen}, which is simpler"
         else:
-            rest = self.below.clone()
-            rest[place] = -torch.inf
-            i = int(rest.argmax())
-            error = f" ± {self.paired[i]:,.1f}" if self.paired[i] > 0 else ""
-            said += f", {-self.below[i]:,.1f}{error} nats above K = {self.ks[i]}"
-        return f"{said} ({self.how[place]})."
+            lead = f"{self._lead(self.ks[second])} above K = {self.ks[second]}"
+        return f"{name} is highest at K = {self.best}, {lead} ({how})."
+
+    def _lead(self, k: int) -> str:
+        i = self.ks.index(k)
+        error = f" ± {self.paired[i]:,.1f}" if self.paired[i] > 0 else ""
+        return f"{-self.below[i]:,.1f}{error} nats"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -110,8 +120,8 @@ class Choice:
         return found[name]
 
     @property
-    def chosen(self) -> dict[str, int]:
-        """Criterion -> the K that it chooses."""
+    def chosen(self) -> dict[str, int | None]:
+        """Criterion -> the K that it chooses; None where its numbers are not to be trusted."""
         return {criterion.name: criterion.chosen for criterion in self.criteria}
 
     def table(self) -> "DataFrame":
@@ -120,7 +130,13 @@ class Choice:
 
         columns = ["criterion", "K", "nats", "s.e.", "below best", "s.e. of difference", "chosen", "how"]
         rows = [
-            (c.name, k, *(float(v[i]) for v in (c.nats, c.errors, c.below, c.paired)), k == c.chosen, c.how[i])
+            (
+                c.name,
+                k,
+                *(float(v[i]) for v in (c.nats, c.errors, c.below, c.paired)),
+                k == c.chosen,
+                c.how[i],
+            )
             for c in self.criteria
             for i, k in enumerate(c.ks)
         ]
@@ -128,16 +144,18 @@ class Choice:
 
     def verdict(self) -> str:
         """What each criterion says and which K it chooses, in plain words."""
-        said, ks = [criterion.verdict() for criterion in self.criteria], sorted(set(self.chosen.values()))
-        tried = list(self.posteriors)
-        if len(self.criteria) > 1:
-            by = {k: " and ".join(n for n, chosen in self.chosen.items() if chosen == k) for k in ks}
-            said.append(
-                f"All choose K = {ks[0]}."
-                if len(ks) == 1
-                else f"They differ: {'; '.join(f'K = {k} by {names}' for k, names in by.items())}."
-            )
-        if tried[-1] in ks:
+        said, tried = [criterion.verdict() for criterion in self.criteria], list(self.posteriors)
+        by: dict[int, list[str]] = {}
+        for name, k in self.chosen.items():
+            if k is not None:
+                by.setdefault(k, []).append(name)
+        if len(by) == 1 and len(self.criteria) > 1:
+            ((k, names),) = by.items()
+            said.append(f"{'All choose' if len(names) == len(self.criteria) else 'The rest choose'} K = {k}.")
+        elif len(by) > 1:
+            each = "; ".join(f"K = {k} by {' and '.join(names)}" for k, names in sorted(by.items()))
+            said.append(f"They differ: {each}.")
+        if tried[-1] in by:
             said.append(f"K = {tried[-1]} is the largest that was tried: try more.")
         return " ".join(said)
 
@@ -145,7 +163,8 @@ class Choice:
         """All criteria against K, with standard errors, the chosen K ringed, as `plot.choices`."""
         with plot.style(dark):
             shown = {c.name: (c.below, c.paired, c.chosen) for c in self.criteria}
-            drawn: Any = plot.choices(list(self.posteriors), shown).figure
+            unsure = {c.name: c.unsure for c in self.criteria}
+            drawn: Any = plot.choices(list(self.posteriors), shown, unsure=unsure).figure
         figure: Figure = drawn
         return figure
 

@@ -47,7 +47,8 @@ def choose_k(
     *-BIC/2*: for `EM` and `MaximumLikelihood`, the log likelihood less half of log n for each parameter.
 
     Each chooses the smallest K whose paired difference from the best is within one standard error of it
-    (Breiman et al. 1984; Hastie, Tibshirani and Friedman 2009, section 7.10). What does not apply says why.
+    (Breiman et al. 1984; Hastie, Tibshirani and Friedman 2009, section 7.10), or none where k-hat is too high
+    for that to be trusted. What does not apply says why.
 
     Args:
         model_of: from K to a model.
@@ -120,8 +121,8 @@ def choose_k(
 def _models(model_of: Any, ks: Iterable[int]) -> dict[int, ProbabilisticModel]:
     if isinstance(model_of, ProbabilisticModel | type) or not callable(model_of):
         raise DataError(
-            f"model_of: expected a function from K to a model, such as lambda k: GaussianMixture(components=k, "
-            f"features=2), got {called(model_of)}"
+            f"model_of: expected a function from K to a model, such as "
+            f"lambda k: GaussianMixture(components=k, features=2), got {called(model_of)}"
         )
     sizes = sorted({whole("ks", k) for k in ks})
     if len(sizes) < 2:
@@ -140,5 +141,5 @@ def _method(model: ProbabilisticModel, method: Any, seed: int, observed: Any) ->
     elif method is None:
         method = MaximumLikelihood() if hasattr(model, "maximized") else SVI(seed=seed)
     if is_dataclass(method) and not isinstance(method, type) and hasattr(method, "progress"):
-        return replace(method, progress=False)  # type: ignore[type-var]
+        return replace(method, progress=False)
     return method

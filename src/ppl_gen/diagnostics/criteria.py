@@ -3,7 +3,6 @@
 import math
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 from torch.distributions import biject_to
 
@@ -20,21 +19,26 @@ from ppl_gen.notation import Factorization
 from ppl_gen.posterior import Posterior
 
 LABELLINGS = 1 << 12  # that are enumerated for an exact evidence
+BAD = 0.1  # of the rows may have a high k-hat before their sum is not to be trusted
 
 
 class Worth(NamedTuple):
-    """One number, its standard error over rows or draws, what each row adds, and how it was obtained."""
+    """One number, its standard error over rows or draws, what each row adds, and how it was obtained.
+
+    ``sure`` is false where importance weights are too wild for the number to be trusted.
+    """
 
     nats: float
     error: float
     rows: Tensor | None
     how: str
+    sure: bool = True
 
 
-def of_rows(rows: Tensor, how: str) -> Worth:
+def of_rows(rows: Tensor, how: str, sure: bool = True) -> Worth:
     """What the rows add up to; its error is that of a sum of so many independent numbers."""
     error = float(rows.std() * len(rows) ** 0.5) if len(rows) > 1 else math.nan
-    return Worth(float(rows.sum()), error, rows, how)
+    return Worth(float(rows.sum()), error, rows, how, sure)
 
 
 def evidence(posterior: Posterior, k: int, data: Data, enumerable: bool, draws: int, seed: int) -> Worth:
@@ -56,7 +60,8 @@ def evidence(posterior: Posterior, k: int, data: Data, enumerable: bool, draws: 
         found = log_evidence(posterior, Importance(draws, seed))
     except NoEvidence as error:
         raise Unanswerable(str(error)) from None
-    return Worth(found.total + more, found.standard_error or 0.0, None, f"{found.how}{orders}")
+    sure = found.k_hat is None or not bool((found.k_hat > 0.7).any())
+    return Worth(found.total + more, found.standard_error or 0.0, None, f"{found.how}{orders}", sure)
 
 
 def _log_orders(posterior: Posterior, k: int, data: Data) -> tuple[float, str]:
@@ -78,7 +83,8 @@ def loo(posterior: Posterior, draws: int, seed: int) -> Worth:
         raise Unanswerable("there is no posterior of parameters whose draws could be reweighted")
     rows, k_hat, limit = leave_one_out(posterior, draws, seed)
     bad = int((k_hat > limit).sum())
-    return of_rows(rows, f"PSIS, {draws} draws; k-hat above {limit:.2f} for {bad} of {len(rows)} rows")
+    how = f"PSIS, {draws} draws; k-hat above {limit:.2f} for {bad} of {len(rows)} rows"
+    return of_rows(rows, how, bad <= BAD * len(rows))
 
 
 def bic(posterior: Posterior, data: Data) -> Worth:
@@ -104,7 +110,9 @@ def bic(posterior: Posterior, data: Data) -> Worth:
 def log_likelihood(posterior: Posterior, data: Data) -> Tensor:
     """log p(row | what was fitted) of each row (n,); labels that only some rows have are summed out."""
     given = ", ".join(sorted(Factorization(posterior.model.joint).given))
-    names = [n for n in data.observed if data.sites[n].local and not (data.sites[n].levels and n in data.seen)]
+    names = [
+        n for n in data.observed if data.sites[n].local and not (data.sites[n].levels and n in data.seen)
+    ]
     answer = ask(posterior, f"p({', '.join(names)}{f' | {given}' if given else ''})", **data.inputs)
     return answer.log_prob(**{name: data.gaps[name] for name in names})
 

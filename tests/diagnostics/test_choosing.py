@@ -79,25 +79,21 @@ def leave_one_out(x):
 
 @pytest.mark.parametrize("seed", range(2))
 def test_held_out_rows_and_loo_are_what_one_component_predicts(seed):
-    x = clusters(rows=20, k=1)
+    x, method, both = clusters(rows=16, k=1), VariationalBayes(restarts=1), ["held out", "LOO"]
     exact = leave_one_out(x)
-    found = choose_k(
-        gaussians, [1, 2], draws=1000, folds=len(x), seed=seed, criteria=["held out", "LOO"], x=x
-    )
+    found = choose_k(gaussians, [1, 2], method, draws=300, folds=16, seed=seed, criteria=both, x=x)
     assert found["held out"].nats[0].item() == pytest.approx(exact.sum().item(), abs=1e-6)
-    spread = exact.std().item() * len(x) ** 0.5
+    spread = exact.std().item() * 16**0.5
     assert found["held out"].errors[0].item() == pytest.approx(spread, abs=1e-6)
-    # Importance sampling by 1 / p(row | draw): the relative spread of these weights decides its error.
-    posterior = fit(gaussians(1), VariationalBayes(), x=x)
-    drawn = posterior.draw(1000, seed=5)
+    # Importance sampling by 1 / p(row | draw): the relative spread of these weights decides its error. The
+    # draws are the same for all rows, whose errors may all be one.
+    drawn = fit(gaussians(1), method, x=x).draw(300, seed=5)
     density = torch.distributions.Normal(drawn["mu"][:, 0], drawn["tau"][:, 0].rsqrt()).log_prob(x.T)
-    weights = (-density).softmax(0) * len(density)
-    error = math.sqrt(
-        float(weights.var(0).sum()) * len(x) / 1000
-    )  # rows share the draws: at worst all as one
+    weights = (-density).softmax(0) * 300
+    error = float((weights.var(0) / 300).sqrt().sum())
     assert abs(found["LOO"].nats[0].item() - exact.sum().item()) < 5 * error
-    assert error < 2.0
-    assert "PSIS, 1000 draws" in found["LOO"].how[0]
+    assert 5 * error < abs(exact.sum().item())
+    assert "PSIS, 300 draws" in found["LOO"].how[0]
 
 
 def test_paired_differences_are_of_rows():
@@ -132,7 +128,7 @@ def test_bic_counts_free_parameters(cls):
 @pytest.mark.parametrize("seed", range(2))
 def test_three_clusters_far_apart_are_found_by_all(seed):
     """A fourth component splits normal scores, which no criterion can gain from."""
-    found = choose_k(gaussians, range(1, 5), draws=200, seed=seed, x=clusters())
+    found = choose_k(gaussians, range(1, 5), draws=100, folds=3, seed=seed, x=clusters())
     assert found["log evidence"].chosen == 3
     assert found["held out"].chosen in (3, None)
     for name in ("log evidence", "held out", "LOO"):
@@ -172,7 +168,7 @@ def test_free_parameters_are_the_dimension_of_what_codes_can_reach():
 
 
 def test_svi_and_nuts_say_how():
-    x = clusters(5, k=2)
+    x = clusters(7, k=2)  # more rows than can be enumerated
     svi = choose_k(gaussians, [1, 2], SVI(steps=200), criteria=["log evidence"], draws=100, x=x)
     assert "importance sampled (100 draws, k-hat" in svi["log evidence"].how[1]
     assert "+ log 2!" in svi["log evidence"].how[1]

@@ -44,7 +44,7 @@ class Criterion:
     @classmethod
     def of(cls, name: str, worth: Mapping[int, Worth]) -> Self:
         """From what each K is worth."""
-        nats, errors = (torch.tensor([w[i] for w in worth.values()]).double() for i in (0, 1))
+        nats, errors = (torch.tensor([w[i] for w in worth.values()], dtype=torch.float64) for i in (0, 1))
         unsure = tuple(k for k, w in worth.items() if not w.sure)
         best, rows = int(nats.argmax()), [w.rows for w in worth.values()]
         if (seen := [r for r in rows if r is not None]) and len(seen) == len(rows):

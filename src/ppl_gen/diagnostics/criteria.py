@@ -1,6 +1,7 @@
 """What a fitted model is worth, in nats: log evidence, LOO, held-out rows, BIC; and how that was obtained."""
 
 import math
+import warnings
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -11,7 +12,7 @@ from ppl_gen.clusters import assignments
 from ppl_gen.core import Conjugate
 from ppl_gen.diagnostics.arviz_bridge import leave_one_out
 from ppl_gen.engine import Importance
-from ppl_gen.errors import NoEvidence, Unanswerable
+from ppl_gen.errors import NoEvidence, Unanswerable, Unreliable
 from ppl_gen.evidence import log_evidence
 from ppl_gen.inference import EM, MaximumLikelihood, VariationalBayes
 from ppl_gen.inputs import Data
@@ -67,7 +68,10 @@ def evidence(posterior: Posterior, k: int, data: Data, enumerable: bool, draws: 
 def _log_orders(posterior: Posterior, k: int, data: Data) -> tuple[float, str]:
     """The log of the number of ways to name the components, of which those without rows are alike."""
     given = values_of(data)
-    counts = ask(posterior, f"p({posterior.prior.hidden} | {', '.join(given)})", **given).probs.sum(0)
+    question = f"p({posterior.prior.hidden} | {', '.join(given)})"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Unreliable)  # whether half a row is there needs no digits
+        counts = ask(posterior, question, **given).probs.sum(0)
     empty = int((counts < 0.5).sum())
     orders = f" + log {k}!" + (f"/{empty}!" if empty > 1 else "") if k > 1 else ""
     return math.lgamma(k + 1) - math.lgamma(empty + 1), orders

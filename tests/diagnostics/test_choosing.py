@@ -151,20 +151,16 @@ def test_codes_of_ppca():
     assert [note.split(" does")[0] for note in found.notes] == ["log evidence", "LOO"]
 
 
-def test_free_parameters_are_the_dimension_of_what_codes_can_reach():
-    """The rank of the covariance's derivative in the parameters, and the means."""
-    for cls in (PPCA, FactorAnalysis):
-        for latent in range(1, 4):
-            model = cls(features=4, latent=latent)
-            start = [w.detach() for w in (model.weights, model.noise)]
-            start[0] = torch.randn(4, latent, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-
-            def covariance(weights, noise):
-                return (weights @ weights.T + noise.square().expand(4).diag()).flatten()
-
-            jacobian = torch.autograd.functional.jacobian(covariance, tuple(start))
-            rank = torch.linalg.matrix_rank(torch.cat([j.reshape(16, -1) for j in jacobian], 1))
-            assert model.free_parameters == 4 + int(rank)
+@pytest.mark.parametrize("cls", [PPCA, FactorAnalysis])
+def test_rotations_of_codes_are_no_parameters(cls):
+    """Of latent times features weights, latent (latent - 1) / 2 are turns (Bishop 2006, section 12.2.1)."""
+    x = torch.randn(30, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    found = choose_k(lambda k: cls(features=5, latent=k), [1, 2], criteria=["-BIC/2"], x=x)["-BIC/2"]
+    noises = 1 if cls is PPCA else 5
+    for k, nats, how in zip(found.ks, found.nats.tolist(), found.how, strict=True):
+        count = 5 + 5 * k - k * (k - 1) // 2 + noises
+        assert how.startswith(f"{count} parameters")
+        assert nats == pytest.approx(fit(cls(5, k), x=x).log_evidence - count / 2 * math.log(30), rel=1e-9)
 
 
 def test_svi_and_nuts_say_how():

@@ -57,7 +57,7 @@ def test_the_joint_is_printed_with_its_sticks():
 def test_what_is_no_process_is_refused():
     with pytest.raises(DataError, match="weights: expected dirichlet, dirichlet process, got 'stick'"):
         GaussianMixture(2, 2, weights="stick")
-    with pytest.raises(DataError, match=r"components: expected a whole number from 2 up .*, got 1"):
+    with pytest.raises(DataError, match="components: expected a whole number from 2 up, got 1"):
         GaussianMixture(1, 2, weights="dirichlet process")
     with pytest.raises(DataError, match=r"concentration: expected a positive number, got tensor\(\[1., 1.\]"):
         BernoulliMixture(2, 2, weights="dirichlet process", concentration=torch.ones(2))

@@ -99,16 +99,23 @@ def bic(posterior: Posterior, data: Data) -> Worth:
     """
     if not isinstance(posterior.method, MaximumLikelihood | EM) or getattr(posterior.method, "prior", False):
         raise Unanswerable("it takes the maximum of a likelihood, by EM() or MaximumLikelihood()")
-    sites = posterior.sites
-    count = getattr(posterior.model, "free_parameters", None)
-    if count is None:
-        count = sum(
-            math.prod(biject_to(sites[name].support).inverse_shape(value.shape))
-            for name, value in posterior.point.items()
-        )
+    count = _dimension(posterior)
     total = float(log_likelihood(posterior, data).sum())
     how = f"{count} parameters, log likelihood {total:,.2f}"
     return Worth(total - count / 2 * math.log(data.n), 0.0, None, how)
+
+
+def _dimension(posterior: Posterior) -> int:
+    """The number of free parameters: of the point found, or of a linear Gaussian model."""
+    if posterior.point:
+        supports = {name: posterior.sites[name].support for name in posterior.point}
+        free = (biject_to(supports[name]).inverse_shape(v.shape) for name, v in posterior.point.items())
+        return sum(map(math.prod, free))
+    p: Any = posterior.model
+    if not hasattr(p, "linear"):
+        raise Unanswerable(f"how many parameters of {type(p).__name__} are free is not known")
+    count: int = p.linear().free_parameters(0 if p.known else p.noise.numel())
+    return count
 
 
 def log_likelihood(posterior: Posterior, data: Data) -> Tensor:

@@ -4,25 +4,16 @@ from operator import attrgetter
 from typing import Any, Self
 
 import torch
-from pyro.distributions import Beta
 from pyro.nn import PyroParam
-from pyro.poutine.messenger import Messenger
 from torch import Tensor
 from torch.distributions import constraints
 
-from ppl_gen.checks import positive
+from ppl_gen.checks import positive, whole
 from ppl_gen.core import Conjugate
-from ppl_gen.distributions import (
-    StickBreaking,
-    centre_and_spread,
-    class_counts,
-    filled,
-    kmeans_plus_plus,
-    stick_lengths,
-)
+from ppl_gen.distributions import StickBreaking, centre_and_spread, class_counts, filled, kmeans_plus_plus
+from ppl_gen.distributions.sticks import stick_lengths
 from ppl_gen.errors import DataError
-
-NAMES = {"y": "z", "classes": "components"}
+from ppl_gen.models.renamed import Renamed
 
 
 class Mixture(Conjugate):
@@ -50,12 +41,8 @@ class Mixture(Conjugate):
             raise DataError(f"weights: expected dirichlet, dirichlet process, got {weights!r}")
 
     def _break_a_stick(self, concentration: float) -> None:
-        """Let a Dirichlet of two (this component, those after it) for each stick take that of all's place."""
-        if self.components < 2:
-            raise DataError(
-                f"components: expected a whole number from 2 up to break a stick into, got {self.components}"
-            )
-        one = torch.ones(self.components - 1, 2, dtype=torch.float64)
+        """Have a Dirichlet of two for each stick, this component and those after it, for that of all."""
+        one = torch.ones(whole("components", self.components, least=2) - 1, 2, dtype=torch.float64)
         self.concentration = one * torch.tensor([1.0, concentration], dtype=torch.float64)
         self.q_concentration = PyroParam(one, constraints.positive)
         self.families = {**self.families, "classes": (StickBreaking, ("concentration",))}
@@ -115,19 +102,3 @@ class Mixture(Conjugate):
             for name in names
             if hasattr(self.get_submodule(name.rpartition(".")[0]), f"q_{name.rpartition('.')[2]}")
         }
-
-
-class Renamed(Messenger):
-    """Call what a naive Bayes samples by a mixture's names; draw sticks for weights, where there are any."""
-
-    def _pyro_sample(self, msg: dict[str, Any]) -> None:
-        if msg["name"] == "pi" and msg["fn"].batch_shape:  # a Dirichlet of two for each stick
-            msg["name"], msg["fn"] = "v", Beta(*msg["fn"].concentration.unbind(-1)).to_event(1)
-        msg["name"] = NAMES.get(msg["name"], msg["name"])
-        msg["cond_indep_stack"] = tuple(
-            frame._replace(name=NAMES.get(frame.name, frame.name)) for frame in msg["cond_indep_stack"]
-        )
-
-    def _pyro_post_sample(self, msg: dict[str, Any]) -> None:
-        if msg["name"] == "v":  # the program goes on with the weights that the sticks leave
-            msg["value"] = stick_lengths(msg["value"])

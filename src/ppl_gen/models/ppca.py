@@ -89,14 +89,6 @@ class PPCA(ProbabilisticModel):
             return self.having(LinearGaussian.start(x, self.latent).em(x, True, known))
         return self.having(LinearGaussian.principal(x, self.latent, known))
 
-    @property
-    def free_parameters(self) -> int:
-        """How many numbers the data determine: turning the codes changes nothing."""
-        turned = self.latent * (self.latent - 1) // 2
-        own = 0 if self.known else self.noise.numel()
-        loc, most = self.features, self.features * (self.features + 1) // 2
-        return loc + min(self.features * self.latent - turned + own, most)
-
     def linear(self) -> LinearGaussian:
         """The parameters in the units of x."""
         noise = self.noise if self.known else self.noise * self.spread

@@ -135,6 +135,7 @@ class Conjugate(ProbabilisticModel):
 
     families: Mapping[str, tuple[Callable[..., Any], tuple[str, ...]]] = {}
     hidden: str = ""  # the variable of a row that data rarely bring, if there is one
+    exchangeable: bool = True  # whether its values may change names: the prior is alike for all
 
     def family(self, name: str) -> Any:
         """The family with its hyperparameters as they are."""

@@ -27,6 +27,7 @@ from ppl_gen.distributions.regression import NormalGammaRegression
 from ppl_gen.distributions.rows import score_rows
 from ppl_gen.distributions.spherical import SphericalNormalGamma
 from ppl_gen.distributions.starts import centre_and_spread, filled, kmeans_plus_plus
+from ppl_gen.distributions.sticks import StickBreaking, stick_lengths
 
 __all__ = [
     "Bernoulli",
@@ -60,6 +61,7 @@ __all__ = [
     "Prior",
     "SharedNormalGamma",
     "SphericalNormalGamma",
+    "StickBreaking",
     "UniformBin",
     "bin_of",
     "Values",
@@ -72,4 +74,5 @@ __all__ = [
     "memberships",
     "score_rows",
     "select_bandwidth",
+    "stick_lengths",
 ]

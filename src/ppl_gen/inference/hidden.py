@@ -44,7 +44,7 @@ class HiddenLabels:
                 f"{type(p).__name__} is {p.joint}, and {what} hidden here"
                 f"{'' if hidden else '. Use Exact() or MaximumLikelihood()'}."
             )
-        self.name, self.data = hidden[0], data
+        self.name, self.data, self.exchangeable = hidden[0], data, p.exchangeable
         values = data.sites[self.name].values
         assert values is not None
         self.values = values
@@ -88,15 +88,23 @@ class HiddenLabels:
             evidence.append(total.log_().add_(largest))
         return torch.cat(evidence), scores
 
-    def nearest(self) -> Iterator[Tensor]:
-        """A start: each chunk's weights (n, levels), by the nearest of rows far apart; known labels stay."""
+    def nearest(self, occupied: int | None = None) -> Iterator[Tensor]:
+        """A start: each chunk's weights (n, levels), by the nearest of rows far apart; known labels stay.
+
+        Where none is known, only so many labels may be ``occupied``.
+        """
         data, levels = self.data, len(self.values)
         rows = [v for name, v in data.gaps.items() if name != self.name and v.is_floating_point()]
         x = filled(torch.cat([v.reshape(data.n, -1) for v in rows], 1))
         centre, spread = centre_and_spread(x)
         some = x if data.n <= SEEDING else x[torch.randint(data.n, (SEEDING,))]
-        seeds = kmeans_plus_plus((some - centre) / spread, levels, trials=1)
         known = data.observed.get(self.name)
+        seeds = kmeans_plus_plus(
+            (some - centre) / spread, levels if known is not None else occupied or levels, trials=1
+        )
+        if not self.exchangeable:  # the largest first on the stick
+            nearest = torch.cdist((some - centre) / spread, seeds).argmin(1)
+            seeds = seeds[torch.bincount(nearest, minlength=len(seeds)).argsort(descending=True)]
         if known is not None:
             for level in known[data.seen[self.name]].unique():
                 own = data.seen[self.name] & (known == level)

@@ -15,6 +15,7 @@ from ppl_gen.errors import DataError, Interrupted, NonFinite
 from ppl_gen.inference.hidden import HiddenLabels
 from ppl_gen.inference.method import Fitted
 from ppl_gen.inference.signals import Signals
+from ppl_gen.inference.stick_order import largest_first, starts
 from ppl_gen.inputs import Data
 
 SHORT = 20  # steps of every start before the best goes on
@@ -32,7 +33,8 @@ class VariationalBayes:
     Args:
         steps: at most, of the start that is kept.
         tolerance: stop when a step gains less than this, in nats a row.
-        restarts: starts by k-means++; each climbs a few steps, and the best climbs on.
+        restarts: starts by k-means++; each climbs a few steps, and the best climbs on. Components of a
+            Dirichlet process start from few to all, and go on largest first where that raises the ELBO.
         seed: decides the starts.
         chunk: rows that are looked at together.
 
@@ -66,8 +68,8 @@ class VariationalBayes:
         signals = Signals("VariationalBayes")
         with torch.no_grad(), signals:
             tried = [
-                self._up(start, labels, list(labels.nearest()), min(SHORT, self.steps), [], signals)
-                for _ in signals.until_pressed(range(self.restarts))
+                self._up(start, labels, weights, min(SHORT, self.steps), [], signals)
+                for weights in signals.until_pressed(starts(labels, self.restarts))
             ]
             model, weights, history = max(tried, key=lambda found: found[2][-1])
             ends = sorted(found[2][-1] for found in tried)
@@ -100,6 +102,7 @@ class VariationalBayes:
             after = start
             for rows, w in zip(labels.rows, weights, strict=True):
                 after = after.updated(**rows, **{labels.name: w})
+            after, weights = largest_first(start, labels, after, weights)
             values, constants = after.expected()
             elbo, renewed = float(after.log_normalizer() - zero), []
             for part, w in zip(labels.parts, weights, strict=True):

@@ -68,8 +68,8 @@ def choose_k(
     >>> x = [[-9.1], [-9.0], [-8.9], [-9.05], [9.1], [8.9], [9.0], [9.2]]
     >>> found = choose_k(lambda k: GaussianMixture(components=k, features=1), range(1, 4),
     ...                  criteria=["log evidence"], x=x)
-    >>> print(found.verdict())
-    Log evidence is highest at K = 2, 2.2 nats above K = 3 (variational bound + log 2!).
+    >>> found.chosen, found["log evidence"].how[1]
+    ({'log evidence': 2}, 'variational bound + log 2!')
     """
     wanted = tuple(criteria)
     for name in wanted:

@@ -8,7 +8,9 @@ import torch
 from pyro import distributions as dist
 from torch import Tensor
 
+from ppl_gen.distributions.incomplete import incomplete
 from ppl_gen.distributions.inverse_wishart import InverseWishartCholesky
+from ppl_gen.distributions.starts import centre_and_spread
 from ppl_gen.errors import DataError
 from ppl_gen.missing import positive_triangle, triangle_without
 
@@ -54,9 +56,9 @@ class NormalInverseWishart(NamedTuple):
         """
         if bool(rows.sum().isnan()):
             raise DataError(
-                "missing cells (NaN) of rows with a full covariance have no conjugate update: fill them, "
-                "leave those rows out, use a model whose features are independent given the class, or SVI(), "
-                "which sums them out"
+                "missing cells (NaN) of rows with a full covariance have no conjugate update: use EM() or "
+                "VariationalBayes(), which expect them, or SVI(), which sums them out; fill them, or leave those "
+                "rows out; or use a model whose features are independent given the class"
             )
         if len(rows) > 8 * rows.shape[1] and _soft(weights):
             mean, roots = _soft_scatter(rows, weights)
@@ -69,6 +71,45 @@ class NormalInverseWishart(NamedTuple):
             means.append(centre + shift)
             away.append(w.sqrt() * (x - centre - shift))
         return self.given(weights.sum(0), torch.stack(means), away)
+
+    def completed(
+        self, weights: Tensor, rows: Tensor, loc: Tensor | None = None, root: Tensor | None = None
+    ) -> tuple["NormalInverseWishart", Tensor]:
+        """Bayes' rule on rows whose missing cells (NaN) are expected under Normals with known parameters.
+
+        Missing cells count with their conditional mean and covariance given the others (Ghahramani and Jordan
+        1994); a row of which nothing is there tells nothing, and is left out.
+
+        Args:
+            weights, rows: as of `updated`.
+            loc, root: means and Cholesky factors of the covariances; by default those of independent features
+                with the moments of all rows, a start.
+
+        Returns:
+            The posterior, and the expected entropy of the missing cells, in nats.
+        """
+        seen = ~rows.isnan()
+        if loc is None or root is None:
+            centre, spread = centre_and_spread(rows)
+            loc, root = centre.expand_as(self.loc), spread.diag()
+        root = root.expand(len(loc), *root.shape[-2:])
+        weights = torch.where(seen.any(1, keepdim=True), weights, 0.0)
+        total, scatter = torch.zeros_like(root[..., :1]), torch.zeros_like(root)  # in units of the root
+        entropy = rows.new_zeros(())
+        for part in incomplete(rows.nan_to_num(), seen, loc, root):
+            w = torch.where(part.real[..., None], weights[part.rows], 0.0).mT[:, :, None]
+            count, units = w.sum(-1), part.units * w
+            turn = torch.linalg.solve_triangular(root, part.reordered(part.triangle), upper=False)
+            unknown = ~part.seen[:, None]
+            inner = units @ part.units.mT + torch.diag_embed(count * unknown)
+            total += (turn @ units.sum(-1, keepdim=True)).sum(0)
+            scatter += (turn @ inner @ turn.mT).sum(0)
+            each = part.log_spread(seen=False) + 0.5 * (1 + math.log(2 * math.pi)) * unknown.sum(-1)
+            entropy = entropy + (count[..., 0] * each).sum()
+        count = weights.sum(0)
+        shift = total / count.clamp(min=torch.finfo(rows.dtype).tiny)[:, None, None]
+        away = _root(scatter - total * shift.mT) @ root.mT
+        return self.given(count, loc + (root @ shift)[..., 0], list(away)), entropy
 
     def given(self, count: Tensor, mean: Tensor, away: Sequence[Tensor]) -> "NormalInverseWishart":
         """Bayes' rule on classes of which only these are known.
@@ -182,37 +223,53 @@ def _soft_scatter(rows: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     about its own mean.
     """
     count = weights.sum(0)[:, None].clamp(min=torch.finfo(rows.dtype).tiny)
-    centre = rows.mean(0)
-    total, scatter = _products(rows, weights, centre.expand(weights.shape[1], -1))
+    middle = rows.mean(0)
+    total, scatter = _products(rows, weights, middle)
     lost = total[:, :, None] * total[:, None] / count[:, None]
-    mean, scatter = centre + total / count, scatter - lost
+    mean, scatter = middle + total / count, scatter - lost
     kept, gone = (matrix.diagonal(dim1=-2, dim2=-1) for matrix in (scatter, lost))
     if bool((kept * _LOSS < gone).any()):
-        scatter = _products(rows, weights, mean)[1]
+        scatter = _products(rows, weights, middle, mean - middle)[1]
+    return mean, _root(scatter)
+
+
+def _root(scatter: Tensor) -> Tensor:
+    """Matrices A for which Aᵀ A is the scatter, singular or not."""
     values, vectors = torch.linalg.eigh((scatter + scatter.mT) / 2)
-    return mean, values.clamp(min=0).sqrt()[..., None] * vectors.mT
+    return values.clamp(min=0).sqrt()[..., None] * vectors.mT
 
 
-def _products(rows: Tensor, weights: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
-    """Of every class: the sum of its rows, and of their products, about its centre.
+def _products(
+    rows: Tensor, weights: Tensor, middle: Tensor, centres: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Of every class: the sum of its rows (classes, features), and of their products, about the ``middle``.
 
-    Of the two distances in a product one may be from the mean of all rows where the centre is the class's own
-    mean, so that one product of matrices serves all classes.
+    Of the two distances in a product one is from the class's own of the ``centres``, if there are any, so that
+    one product of matrices serves all classes. Where most weights are zero each class takes its own rows.
     """
-    classes, d = centres.shape
-    middle, size = rows.mean(0), max(64, _CELLS // (classes * d))
-    total, scatter = rows.new_zeros(classes, d), rows.new_zeros(d, classes * d)
-    room = rows.new_empty(classes * d * min(size, len(rows)))
-    for w, x in zip(weights.split(size), rows.split(size), strict=True):
-        u = x - middle
-        away, each = u.mT.contiguous(), room[: classes * d * len(x)].view(classes, d, -1)
-        if centres.stride(0):
-            torch.sub(away, (centres - middle)[..., None], out=each).mul_(w.mT[:, None])
+    classes, d = weights.shape[1], rows.shape[1]
+    if classes > 1 and 2 * int(weights.count_nonzero()) < weights.numel():
+        found = []
+        for k, w in enumerate(weights.mT):
+            own = w.nonzero()[:, 0]
+            centre = None if centres is None else centres[k : k + 1]
+            found.append(_products(rows.index_select(0, own), w[own, None], middle, centre))
+        total, scatter = (torch.cat(part) for part in zip(*found, strict=True))
+        return total, scatter
+    size = max(64, _CELLS // (classes * d))
+    sums = rows.new_zeros(d + 1, classes * d)
+    room, spare = rows.new_ones(d + 1, size), rows.new_empty(classes * d * size)
+    for w, x in zip(weights.mT[:, None].split(size, 2), rows.split(size), strict=True):
+        n = x.shape[0]
+        away, each = room[:, :n], spare[: classes * d * n].view(classes, d, n)
+        torch.sub(x.mT, middle[:, None], out=away[:-1])
+        if centres is None:
+            torch.mul(away[:-1], w, out=each)
         else:
-            torch.mul(away, w.mT[:, None], out=each)
-        total.addmm_(w.mT, u)
-        scatter.addmm_(away, each.view(classes * d, -1).mT)
-    return total, scatter.mT.reshape(classes, d, d)
+            torch.sub(away[:-1], centres[..., None], out=each).mul_(w)
+        sums.addmm_(away, each.view(-1, n).mT)
+    *products, total = sums.view(d + 1, classes, d)
+    return total, torch.stack(products, 1)
 
 
 def _soft(weights: Tensor) -> bool:

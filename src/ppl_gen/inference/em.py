@@ -120,10 +120,10 @@ class _Climb:
         self.base = p if method.prior else p.flat()
 
     def counted(self, weights: Iterable[Tensor]) -> Any:
-        """The model updated by all rows, with these weights of their labels."""
+        """The model updated by all rows, with these weights of their labels, a start."""
         after = self.base
         for rows, w in zip(self.labels.rows, weights, strict=True):
-            after = after.updated(**rows, **{self.labels.name: w})
+            after, _ = after.completed({}, **rows, **{self.labels.name: w})
         return after
 
     def point(self, counted: Any, smoothing: float | None = None) -> dict[str, Tensor]:
@@ -150,7 +150,7 @@ class _Climb:
             evidence, weights = self.labels.weigh(*self.labels.scores(self.p, values, part))
             total += float(evidence.sum())
             rows = rows + weights.sum(1)
-            after = after.updated(**cells, **{self.labels.name: weights.mT})
+            after, _ = after.completed(values, **cells, **{self.labels.name: weights.mT})
         return total + self.log_prior(values), after, rows
 
     def log_prior(self, values: dict[str, Tensor]) -> float:

@@ -1,5 +1,6 @@
 """Labels of rows of which some, or all, are hidden: their probabilities under a conjugate model."""
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from ppl_gen.distributions import centre_and_spread, filled, kmeans_plus_plus, s
 from ppl_gen.errors import Unanswerable
 from ppl_gen.inputs import Data
 
+_LEAST = -80.0  # a label whose log probability lies below moves no digit of any sum: it has none
 SEEDING = 10_000  # rows among which k-means++ looks for its seeds
 
 
@@ -83,7 +85,8 @@ class HiddenLabels:
         evidence = []
         for part in scores.split(8192, 1):  # small enough for the processor's cache
             largest = part.add_(prior).amax(0)
-            total = part.sub_(largest).exp_().sum(0)
+            part.sub_(largest).clamp_(min=_LEAST).exp_()  # below it exp is slow, and products are slower
+            total = torch.nn.functional.threshold_(part, math.exp(_LEAST + 1), 0.0).sum(0)
             part.div_(total)
             evidence.append(total.log_().add_(largest))
         return torch.cat(evidence), scores

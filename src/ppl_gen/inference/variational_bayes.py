@@ -1,9 +1,9 @@
 """Variational Bayes by coordinate ascent: the conjugate update of labels known only in probability."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -62,14 +62,11 @@ class VariationalBayes:
             )
         labels = HiddenLabels(self, start, data, self.chunk)
         with torch.no_grad():
-            tried = [
-                self._up(start, labels, list(labels.nearest()), min(SHORT, self.steps), [])
-                for _ in range(self.restarts)
-            ]
-            model, weights, history = max(tried, key=lambda found: found[2][-1])
-            ends = sorted(found[2][-1] for found in tried)
-            if len(history) < self.steps:
-                model, weights, history = self._up(start, labels, weights, self.steps - len(history), history)
+            starts = [_Ascent(start, list(labels.nearest()), {}, []) for _ in range(self.restarts)]
+            tried = [self._up(start, labels, first, min(SHORT, self.steps)) for first in starts]
+            best = max(tried, key=lambda ascent: ascent.history[-1])
+            ends = sorted(ascent.history[-1] for ascent in tried)
+            model, _, _, history = self._up(start, labels, best, self.steps - len(best.history))
         gain = (history[-1] - history[-2]) / data.n if len(history) > 1 else math.inf
         state = "converged" if gain < self.tolerance else "not converged: stopped"
         note = f"{state} after {len(history)} steps: the last gained {max(gain, 0):.1g} nats a row"
@@ -77,26 +74,16 @@ class VariationalBayes:
             note += f"; {self.restarts} starts came to {ends[0]:,.3f} … {ends[-1]:,.3f}"
         return Fitted(model, None, torch.tensor(history, dtype=torch.float64), None, note)
 
-    def _up(
-        self, start: Any, labels: HiddenLabels, weights: Iterable[Tensor], steps: int, before: list[float]
-    ) -> tuple[Any, list[Tensor], list[float]]:
-        """At most ``steps`` updates of the parameters and of the labels: the model, the weights, the ELBO."""
-        history, weights = list(before), list(weights)
-        zero = start.log_normalizer()
+    def _up(self, start: Any, labels: HiddenLabels, here: "_Ascent", steps: int) -> "_Ascent":
+        """At most ``steps`` updates of the parameters, and of the labels and missing cells."""
+        model, weights, values, history = here
+        history, zero = list(history), float(start.log_normalizer())
         for _ in range(steps):
-            after = start
+            model, elbo = start, -zero
             for rows, w in zip(labels.rows, weights, strict=True):
-                after = after.updated(**rows, **{labels.name: w})
-            values, constants = after.expected()
-            elbo, renewed = float(after.log_normalizer() - zero), []
-            for part, w in zip(labels.parts, weights, strict=True):
-                prior, scores = labels.scores(start, values, part, constants[1:])
-                prior = prior + constants[0][:, None]
-                expected = torch.where(w.mT > 0, scores + prior, 0.0)
-                elbo -= float((w.mT * expected).sum())  # with log Z, less the divergence of q(parameters)
-                evidence, soft = labels.weigh(prior, scores)
-                elbo += float(evidence.sum())
-                renewed.append(soft.mT)
+                model, entropy = model.completed(values, **rows, **{labels.name: w})
+                elbo += float(entropy + torch.special.entr(w).sum())
+            elbo += float(model.log_normalizer())
             if not math.isfinite(elbo):
                 raise NonFinite(
                     f"VariationalBayes met an ELBO of {elbo}: rescale the data",
@@ -104,7 +91,23 @@ class VariationalBayes:
                     site=labels.name,
                 )
             history.append(elbo)
-            weights = renewed
             if len(history) > 1 and history[-1] - history[-2] < self.tolerance * labels.data.n:
                 break
-        return after, weights, history
+            values, constants = model.expected()
+            weights = []
+            for part in labels.parts:
+                prior, scores = labels.scores(start, values, part, constants[1:])
+                weights.append(labels.weigh(prior + constants[0][:, None], scores)[1].mT)
+        return _Ascent(model, weights, values, history)
+
+
+class _Ascent(NamedTuple):
+    """Where the ascent stands: the model, and what the next update of its parameters takes.
+
+    These are each chunk's weights of the labels, and the parameters at which missing cells are expected.
+    """
+
+    model: Any
+    weights: list[Tensor]
+    values: Mapping[str, Tensor]
+    history: list[float]

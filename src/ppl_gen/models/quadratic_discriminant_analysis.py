@@ -1,5 +1,6 @@
 """Quadratic discriminant analysis: classes are multivariate Normals, each with its own covariance."""
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 import pyro
@@ -92,6 +93,14 @@ class QuadraticDiscriminantAnalysis(Conjugate):
         weights = memberships(y, self.classes).to(x.dtype)
         classes = self.family("classes").updated(weights.sum(0))
         return self.having(classes=classes, features=self.family("features").updated(weights, x))
+
+    def completed(self, values: Mapping[str, Tensor], x: Tensor, **label: Tensor) -> tuple[Self, Tensor]:
+        """The update by rows whose missing cells are expected at the ``values``; and their entropy."""
+        if not bool(x.isnan().any()):
+            return super().completed(values, x=x, **label)
+        weights = memberships(*label.values(), self.classes).to(x.dtype)
+        found = self.family("features").completed(weights, x, values.get("mu"), values.get("sigma"))
+        return self.having(classes=self.family("classes").updated(weights.sum(0)), features=found[0]), found[1]
 
     def point(self, smoothing: float = 1e-12) -> dict[str, Tensor]:
         """The parameters of largest likelihood; ``smoothing`` of each feature's variance is added."""

@@ -71,5 +71,7 @@ def test_superfluous_components_stay_empty():
     """Bishop 2006, figure 10.6: with a small concentration the bound itself empties components."""
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(200, 2, generator=generator, dtype=torch.float64) + 8.0 * (torch.arange(200) % 2)[:, None]
-    posterior = fit(GaussianMixture(6, 2, concentration=1e-3), VariationalBayes(), x=x)
-    assert (posterior.model.concentration < 0.1).sum() >= 2  # no rows but the prior's
+    model = GaussianMixture(6, 2, concentration=1e-3)
+    climbed = [fit(model, VariationalBayes(restarts=1, seed=seed), x=x) for seed in range(10)]
+    highest = max(climbed, key=lambda posterior: posterior.elbo[-1])
+    assert (highest.model.concentration < 0.1).sum() >= 2  # no rows but the prior's

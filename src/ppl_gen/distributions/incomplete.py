@@ -85,7 +85,7 @@ def log_prob_incomplete(x: Tensor, seen: Tensor, loc: Tensor, root: Tensor) -> T
     """log density of the cells that are there under each Normal, (classes, n); arguments of `incomplete`."""
     scores = x.new_empty(len(loc), len(x))
     for part in incomplete(x, seen, loc, root):
-        cells = 0.5 * math.log(2 * math.pi) * part.seen.sum(-1)[:, None, None]
+        cells = 0.5 * math.log(2 * math.pi) * part.seen.sum(-1, dtype=x.dtype)[:, None, None]
         part.put(-0.5 * part.squares - part.log_spread()[..., None] - cells, scores)
     return scores
 

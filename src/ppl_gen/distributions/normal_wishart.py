@@ -104,7 +104,7 @@ class NormalInverseWishart(NamedTuple):
             inner = units @ part.units.mT + torch.diag_embed(count * unknown)
             total += (turn @ units.sum(-1, keepdim=True)).sum(0)
             scatter += (turn @ inner @ turn.mT).sum(0)
-            each = part.log_spread(seen=False) + 0.5 * (1 + math.log(2 * math.pi)) * unknown.sum(-1)
+            each = part.log_spread(seen=False) + 0.5 * (1 + math.log(2 * math.pi)) * unknown.sum(-1, dtype=rows.dtype)
             entropy = entropy + (count[..., 0] * each).sum()
         count = weights.sum(0)
         shift = total / count.clamp(min=torch.finfo(rows.dtype).tiny)[:, None, None]

@@ -32,11 +32,14 @@ class HiddenLabels:
                 f"{called} needs a conjugate model whose labels are hidden; {type(p).__name__} is {p.joint}, "
                 f"and declares no closed form of its posterior (no updated()). Use SVI()."
             )
+        local = [name for name, site in data.sites.items() if site.local]
+        labels = [name for name in local if data.sites[name].levels]
         hidden = [
-            name
-            for name, site in data.sites.items()
-            if site.local and (name not in data.observed or (site.levels and name in data.seen))
+            name for name in local if name not in data.observed or (name in labels and name in data.seen)
         ]
+        self.known = not hidden and len(labels) == 1 and bool(data.seen) and expects(p)
+        if self.known:  # the cells alone are hidden
+            hidden = labels
         if len(hidden) != 1 or not data.sites[hidden[0]].levels:
             what = (
                 f"{', '.join(hidden)} are" if len(hidden) > 1 else f"{hidden[0]} is" if hidden else "none is"
@@ -76,7 +79,8 @@ class HiddenLabels:
             for constant in constants:
                 total = total + _of_rows(constant, part.seen.get(name))
         if self.name in part.observed:
-            wrong = (part.observed[self.name] != labels) & part.seen[self.name]
+            wrong = part.observed[self.name] != labels
+            wrong = wrong if self.known else wrong & part.seen[self.name]
             total = total.masked_fill(wrong, -torch.inf)
         return prior, total
 
@@ -99,10 +103,10 @@ class HiddenLabels:
         centre, spread = centre_and_spread(x)
         some = x if data.n <= SEEDING else x[torch.randint(data.n, (SEEDING,))]
         seeds = kmeans_plus_plus((some - centre) / spread, levels, trials=1)
-        known = data.observed.get(self.name)
+        known, all_ = data.observed.get(self.name), torch.ones(data.n, dtype=torch.bool)
         if known is not None:
-            for level in known[data.seen[self.name]].unique():
-                own = data.seen[self.name] & (known == level)
+            for level in known[data.seen.get(self.name, all_)].unique():
+                own = data.seen.get(self.name, all_) & (known == level)
                 seeds[self.values == level] = ((x[own] - centre) / spread).mean(0)
         first = 0
         for part in self.parts:
@@ -110,9 +114,14 @@ class HiddenLabels:
             place = torch.cdist(u, seeds).argmin(1)
             if known is not None:
                 given = (part.observed[self.name][:, None] == self.values).int().argmax(1)
-                place = torch.where(part.seen[self.name], given, place)
+                place = torch.where(part.seen.get(self.name, all_[: part.n]), given, place)
             yield torch.nn.functional.one_hot(place, levels).to(x.dtype)
             first += part.n
+
+
+def expects(p: Any) -> bool:
+    """Whether missing cells of the model's rows are expected rather than left out."""
+    return type(p).completed is not Conjugate.completed
 
 
 def _of_rows(constant: Tensor, seen: Tensor | None) -> Tensor:

@@ -23,7 +23,8 @@ class VariationalBayes:
     """The closest posterior whose parameters and hidden labels are independent (Bishop 2006, section 10.2).
 
     Labels are weighed by the expected log densities of their rows, and the model is updated by the rows with
-    these weights: the update of `Exact` with soft labels. Each step raises the ELBO. The posterior is the
+    these weights: the update of `Exact` with soft labels. Missing cells are left out exactly, or, under a full or
+    tied covariance, have a Normal of their own given the label and the others of their row. Each step raises the ELBO. The posterior is the
     same model with other hyperparameters, so predictions integrate the parameters out in closed form, and
     more rows can be added later; its spread is too narrow, and it knows one naming of the components alone.
 
@@ -62,15 +63,16 @@ class VariationalBayes:
             )
         labels = HiddenLabels(self, start, data, self.chunk)
         with torch.no_grad():
-            starts = [_Ascent(start, list(labels.nearest()), {}, []) for _ in range(self.restarts)]
-            tried = [self._up(start, labels, first, min(SHORT, self.steps)) for first in starts]
+            starts = range(1 if labels.known else self.restarts)
+            tried = [_Ascent(start, list(labels.nearest()), {}, []) for _ in starts]
+            tried = [self._up(start, labels, first, min(SHORT, self.steps)) for first in tried]
             best = max(tried, key=lambda ascent: ascent.history[-1])
             ends = sorted(ascent.history[-1] for ascent in tried)
             model, _, _, history = self._up(start, labels, best, self.steps - len(best.history))
         gain = (history[-1] - history[-2]) / data.n if len(history) > 1 else math.inf
         state = "converged" if gain < self.tolerance else "not converged: stopped"
         note = f"{state} after {len(history)} steps: the last gained {max(gain, 0):.1g} nats a row"
-        if self.restarts > 1:
+        if len(ends) > 1:
             note += f"; {self.restarts} starts came to {ends[0]:,.3f} … {ends[-1]:,.3f}"
         return Fitted(model, None, torch.tensor(history, dtype=torch.float64), None, note)
 

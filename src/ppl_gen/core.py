@@ -157,7 +157,7 @@ class Conjugate(ProbabilisticModel):
         not expects them at these ``values`` of the parameters; none yet at the start.
 
         Returns:
-            The same model with other hyperparameters, and the expected entropy of the missing cells, in nats.
+            The same model with other hyperparameters, and the missing cells' expected entropy, in nats.
         """
         after: Self = self.updated(**rows)  # type: ignore[attr-defined]
         return after, torch.zeros((), dtype=torch.float64)

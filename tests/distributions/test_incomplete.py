@@ -91,7 +91,9 @@ def test_the_completed_update_is_that_of_expected_moments(tied):
     each = root.expand(K, D, D)
     weights = numbers(60, K, seed=6).softmax(1)
     family = (torch.tensor(9.0) if tied else torch.full((K,), 9.0)).double(), torch.eye(D).double()
-    prior = NormalInverseWishart(numbers(K, D), torch.ones(K).double(), family[0], family[1].expand(root.shape))
+    prior = NormalInverseWishart(
+        numbers(K, D), torch.ones(K).double(), family[0], family[1].expand(root.shape)
+    )
     gaps = torch.where(seen, x, torch.nan)
     found, entropy = prior.completed(weights, gaps, loc, root)
     count, mean, scatter, expected = weights[1:].sum(0), [], [], 0.0  # of row 0 nothing is there
@@ -114,7 +116,10 @@ def test_whole_rows_are_updated_as_ever():
     x, _, loc, root = case(n=60)
     weights = numbers(60, K, seed=6).softmax(1)
     prior = NormalInverseWishart(
-        numbers(K, D), torch.ones(K).double(), torch.full((K,), 9.0).double(), torch.eye(D).double().expand(K, D, D)
+        numbers(K, D),
+        torch.ones(K).double(),
+        torch.full((K,), 9.0).double(),
+        torch.eye(D).double().expand(K, D, D),
     )
     found, entropy = prior.completed(weights, x, loc, root)
     for one, other in zip(found, prior.updated(weights, x), strict=True):

@@ -393,11 +393,7 @@ def test_gaps_and_labels_that_some_rows_lack(cls):
 
 @pytest.mark.parametrize("cls", [models.LinearDiscriminantAnalysis, models.QuadraticDiscriminantAnalysis])
 def test_where_all_labels_are_known_the_cells_alone_are_expected(cls):
-    """With columns that are independent by their pattern's design the answer is known: regression (Anderson 1957).
-
-    The second column lacks cells where only the first is there; its mean is then that of the regression on all
-    of the first column.
-    """
+    """Where one column alone has gaps its mean is that of its regression on all of the other (Anderson 1957)."""
     x = two()[:, :2].nan_to_num(nan=0.5)
     x[::3, 1] = torch.nan
     y = torch.arange(120) % 2
@@ -427,7 +423,9 @@ def test_no_covariance_becomes_singular_where_cells_are_few(cls):
     assert torch.linalg.eigvalsh(posterior.point["sigma"] @ posterior.point["sigma"].mT).min() > 1e-6
     x[:2, 2] = torch.nan
     assert torch.isfinite(fit(cls(2, 3), EM(prior=True), x=x).elbo).all()
-    with pytest.raises(DataError, match="x: expected at least one cell in every column, got none in column 2"):
+    with pytest.raises(
+        DataError, match="x: expected at least one cell in every column, got none in column 2"
+    ):
         fit(cls(2, 3), EM(), x=x)
 
 

@@ -10,12 +10,10 @@ from torch import Tensor
 
 from ppl_gen.distributions.incomplete import incomplete
 from ppl_gen.distributions.inverse_wishart import InverseWishartCholesky
+from ppl_gen.distributions.scatter import is_soft, scatter_root, soft_scatter
 from ppl_gen.distributions.starts import centre_and_spread
 from ppl_gen.errors import DataError
 from ppl_gen.missing import positive_triangle, triangle_without
-
-_CELLS = 1 << 16  # numbers looked at together: rows times classes stay in the processor's cache
-_LOSS = 1e4  # as in `moments`
 
 
 class NormalInverseWishart(NamedTuple):
@@ -57,11 +55,11 @@ class NormalInverseWishart(NamedTuple):
         if bool(rows.sum().isnan()):
             raise DataError(
                 "missing cells (NaN) of rows with a full covariance have no conjugate update: use EM() or "
-                "VariationalBayes(), which expect them, or SVI(), which sums them out; fill them, or leave those "
-                "rows out; or use a model whose features are independent given the class"
+                "VariationalBayes(), which expect them, or SVI(), which sums them out; or fill them, leave "
+                "those rows out, or use a model whose features are independent given the class"
             )
-        if len(rows) > 8 * rows.shape[1] and _soft(weights):
-            mean, roots = _soft_scatter(rows, weights)
+        if len(rows) > 8 * rows.shape[1] and is_soft(weights):
+            mean, roots = soft_scatter(rows, weights)
             return self.given(weights.sum(0), mean, list(roots))
         means, away = [], []
         for loc, w in zip(self.loc, weights.T, strict=True):
@@ -104,11 +102,13 @@ class NormalInverseWishart(NamedTuple):
             inner = units @ part.units.mT + torch.diag_embed(count * unknown)
             total += (turn @ units.sum(-1, keepdim=True)).sum(0)
             scatter += (turn @ inner @ turn.mT).sum(0)
-            each = part.log_spread(seen=False) + 0.5 * (1 + math.log(2 * math.pi)) * unknown.sum(-1, dtype=rows.dtype)
+            each = part.log_spread(seen=False) + 0.5 * (1 + math.log(2 * math.pi)) * unknown.sum(
+                -1, dtype=rows.dtype
+            )
             entropy = entropy + (count[..., 0] * each).sum()
         count = weights.sum(0)
         shift = total / count.clamp(min=torch.finfo(rows.dtype).tiny)[:, None, None]
-        away = _root(scatter - total * shift.mT) @ root.mT
+        away = scatter_root(scatter - total * shift.mT) @ root.mT
         return self.given(count, loc + (root @ shift)[..., 0], list(away)), entropy
 
     def given(self, count: Tensor, mean: Tensor, away: Sequence[Tensor]) -> "NormalInverseWishart":
@@ -214,64 +214,3 @@ class NormalInverseWishart(NamedTuple):
         df = (self.df - self.loc.shape[-1] + 1).expand_as(self.strength)
         scale = ((self.strength + 1) / (self.strength * df)).sqrt()
         return dist.MultivariateStudentT(df, self.loc, self.factor * scale[:, None, None])
-
-
-def _soft_scatter(rows: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Means (classes, features) of the weighted rows, and square roots of their scatters about them.
-
-    One pass about the centre of all rows; where a class lies so far away that this loses digits, a second
-    about its own mean.
-    """
-    count = weights.sum(0)[:, None].clamp(min=torch.finfo(rows.dtype).tiny)
-    middle = rows.mean(0)
-    total, scatter = _products(rows, weights, middle)
-    lost = total[:, :, None] * total[:, None] / count[:, None]
-    mean, scatter = middle + total / count, scatter - lost
-    kept, gone = (matrix.diagonal(dim1=-2, dim2=-1) for matrix in (scatter, lost))
-    if bool((kept * _LOSS < gone).any()):
-        scatter = _products(rows, weights, middle, mean - middle)[1]
-    return mean, _root(scatter)
-
-
-def _root(scatter: Tensor) -> Tensor:
-    """Matrices A for which Aᵀ A is the scatter, singular or not."""
-    values, vectors = torch.linalg.eigh((scatter + scatter.mT) / 2)
-    return values.clamp(min=0).sqrt()[..., None] * vectors.mT
-
-
-def _products(
-    rows: Tensor, weights: Tensor, middle: Tensor, centres: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
-    """Of every class: the sum of its rows (classes, features), and of their products, about the ``middle``.
-
-    Of the two distances in a product one is from the class's own of the ``centres``, if there are any, so that
-    one product of matrices serves all classes. Where most weights are zero each class takes its own rows.
-    """
-    classes, d = weights.shape[1], rows.shape[1]
-    if classes > 1 and 2 * int(weights.count_nonzero()) < weights.numel():
-        found = []
-        for k, w in enumerate(weights.mT):
-            own = w.nonzero()[:, 0]
-            centre = None if centres is None else centres[k : k + 1]
-            found.append(_products(rows.index_select(0, own), w[own, None], middle, centre))
-        total, scatter = (torch.cat(part) for part in zip(*found, strict=True))
-        return total, scatter
-    size = max(64, _CELLS // (classes * d))
-    sums = rows.new_zeros(d + 1, classes * d)
-    room, spare = rows.new_ones(d + 1, size), rows.new_empty(classes * d * size)
-    for w, x in zip(weights.mT[:, None].split(size, 2), rows.split(size), strict=True):
-        n = x.shape[0]
-        away, each = room[:, :n], spare[: classes * d * n].view(classes, d, n)
-        torch.sub(x.mT, middle[:, None], out=away[:-1])
-        if centres is None:
-            torch.mul(away[:-1], w, out=each)
-        else:
-            torch.sub(away[:-1], centres[..., None], out=each).mul_(w)
-        sums.addmm_(away, each.view(-1, n).mT)
-    *products, total = sums.view(d + 1, classes, d)
-    return total, torch.stack(products, 1)
-
-
-def _soft(weights: Tensor) -> bool:
-    few = weights[:1024]
-    return bool(((few > 0) & (few < 1)).any())

@@ -30,7 +30,8 @@ class EM:
     likelihood, or with ``prior`` the density of the parameters given the rows (Dempster, Laird and Rubin
     1977; Bishop 2006, section 9.4). Missing cells are left out exactly, each by itself; under a full or tied
     covariance they are expected given the others of their row (Ghahramani and Jordan 1994), also where all
-    labels are known. The posterior's ``elbo`` is the history of that log likelihood (log joint), to which the bound of the E step is equal.
+    labels are known. The posterior's ``elbo`` is the history of that log likelihood (log joint), to which the
+    bound of the E step is equal.
 
     Args:
         steps: at most, of the start that is kept.

@@ -90,7 +90,8 @@ class HiddenLabels:
         for part in scores.split(8192, 1):  # small enough for the processor's cache
             largest = part.add_(prior).amax(0)
             part.sub_(largest).clamp_(min=_LEAST).exp_()  # below it exp is slow, and products are slower
-            total = torch.nn.functional.threshold_(part, math.exp(_LEAST + 1), 0.0).sum(0)
+            torch.threshold_(part, math.exp(_LEAST + 1), 0.0)
+            total = part.sum(0)
             part.div_(total)
             evidence.append(total.log_().add_(largest))
         return torch.cat(evidence), scores

@@ -23,10 +23,11 @@ class VariationalBayes:
     """The closest posterior whose parameters and hidden labels are independent (Bishop 2006, section 10.2).
 
     Labels are weighed by the expected log densities of their rows, and the model is updated by the rows with
-    these weights: the update of `Exact` with soft labels. Missing cells are left out exactly, or, under a full or
-    tied covariance, have a Normal of their own given the label and the others of their row. Each step raises the ELBO. The posterior is the
-    same model with other hyperparameters, so predictions integrate the parameters out in closed form, and
-    more rows can be added later; its spread is too narrow, and it knows one naming of the components alone.
+    these weights: the update of `Exact` with soft labels. Missing cells are left out exactly; under a full or
+    tied covariance each row's have a Normal of their own, given the label and its other cells. Each step
+    raises the ELBO. The posterior is the same model with other hyperparameters, so predictions integrate the
+    parameters out in closed form, and more rows can be added later; its spread is too narrow, and it knows
+    one naming of the components alone.
 
     Args:
         steps: at most, of the start that is kept.

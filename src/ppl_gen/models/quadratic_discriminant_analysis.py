@@ -1,6 +1,5 @@
 """Quadratic discriminant analysis: classes are multivariate Normals, each with its own covariance."""
 
-from collections.abc import Mapping
 from typing import Any, Self
 
 import pyro
@@ -10,11 +9,11 @@ from pyro.nn import PyroParam
 from torch import Tensor, nn
 
 from ppl_gen.checks import covariance_factor, hyperparameter, whole
-from ppl_gen.core import Conjugate
 from ppl_gen.distributions import Dirichlet, NormalInverseWishart, centre_and_spread, memberships
+from ppl_gen.models.expected_cells import ExpectedCells
 
 
-class QuadraticDiscriminantAnalysis(Conjugate):
+class QuadraticDiscriminantAnalysis(ExpectedCells):
     """Quadratic discriminant analysis with normal inverse-Wishart priors (Murphy 2012, section 4.2).
 
     ``pi`` (classes,) are the class probabilities, ``sigma`` (classes, features, features) the lower Cholesky
@@ -93,14 +92,6 @@ class QuadraticDiscriminantAnalysis(Conjugate):
         weights = memberships(y, self.classes).to(x.dtype)
         classes = self.family("classes").updated(weights.sum(0))
         return self.having(classes=classes, features=self.family("features").updated(weights, x))
-
-    def completed(self, values: Mapping[str, Tensor], x: Tensor, **label: Tensor) -> tuple[Self, Tensor]:
-        """The update by rows whose missing cells are expected at the ``values``; and their entropy."""
-        if not bool(x.isnan().any()):
-            return super().completed(values, x=x, **label)
-        weights = memberships(*label.values(), self.classes).to(x.dtype)
-        found = self.family("features").completed(weights, x, values.get("mu"), values.get("sigma"))
-        return self.having(classes=self.family("classes").updated(weights.sum(0)), features=found[0]), found[1]
 
     def point(self, smoothing: float = 1e-12) -> dict[str, Tensor]:
         """The parameters of largest likelihood; ``smoothing`` of each feature's variance is added."""

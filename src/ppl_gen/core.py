@@ -153,13 +153,13 @@ class Conjugate(ProbabilisticModel):
     def completed(self, values: Mapping[str, Tensor], **rows: Tensor) -> tuple[Self, Tensor]:
         """``updated(**rows)`` for EM and variational Bayes, which know parameters of the rows.
 
-        Cells that are independent given the class are left out where they are missing; a model whose cells are
-        not expects them at these ``values`` of the parameters; none yet at the start.
+        Missing cells are left out if they are independent given the class; a model whose cells are not
+        expects them at these ``values`` of the parameters, of which there are none yet at the start.
 
         Returns:
-            The same model with other hyperparameters, and the missing cells' expected entropy, in nats.
+            The same model with other hyperparameters, and the missing cells' expected entropy in nats.
         """
-        after: Self = self.updated(**rows)  # type: ignore[attr-defined]
+        after: Self = self.updated(**rows)
         return after, torch.zeros((), dtype=torch.float64)
 
     def mode(self) -> dict[str, Tensor]:

@@ -38,7 +38,7 @@ CASES = {
 
 
 def by_hand(x, seen, loc, root):
-    """log p(x_o) and E[x_m | x_o] of one row under one Normal, and Cov[x_m | x_o], in units of the diagonal."""
+    """log p(x_o) and E[x_m | x_o] of a row under a Normal, and Cov[x_m | x_o], in units of the diagonal."""
     units = root.square().sum(1).sqrt()
     u, r = (x - loc) / units, root / units[:, None]
     spread = r @ r.T

@@ -296,7 +296,6 @@ def test_settings_are_checked(options, message):
 
 
 def test_what_it_cannot_do_it_refuses():
-    x = rows("gaussian")
     with pytest.raises(Unanswerable, match="EM needs a conjugate model"):
         fit(VAE(features=4, latent=2, likelihood=models.vae.Bernoulli()), EM(), x=rows("bernoulli"))
 
@@ -393,7 +392,7 @@ def test_gaps_and_labels_that_some_rows_lack(cls):
 
 @pytest.mark.parametrize("cls", [models.LinearDiscriminantAnalysis, models.QuadraticDiscriminantAnalysis])
 def test_where_all_labels_are_known_the_cells_alone_are_expected(cls):
-    """Where one column alone has gaps its mean is that of its regression on all of the other (Anderson 1957)."""
+    """Where one column has gaps its mean is that of its regression on all of the other (Anderson 1957)."""
     x = two()[:, :2].nan_to_num(nan=0.5)
     x[::3, 1] = torch.nan
     y = torch.arange(120) % 2

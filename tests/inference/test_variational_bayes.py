@@ -110,7 +110,7 @@ def test_with_one_missing_cell_the_bound_lies_just_below_the_integrated_evidence
 
 @pytest.mark.parametrize("cls", [FullGaussianMixture, TiedGaussianMixture])
 def test_with_gaps_the_bound_is_what_its_parts_say(cls):
-    """The bound without q of labels and cells, by draws of the parameters, lies above, by less than their KL."""
+    """The bound without q of labels and cells, by draws of the parameters, lies above, but not far."""
     x = two(n=60)
     posterior = fit(cls(2, 3), VariationalBayes(tolerance=1e-12), x=x)
     collapsed, error = posterior.estimate_elbo(400)

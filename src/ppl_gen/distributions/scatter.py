@@ -36,7 +36,8 @@ def _products(
     """Of every class: the sum of its rows (classes, features), and of their products, about the ``middle``.
 
     Of the two distances in a product one is from the class's own of the ``centres``, if there are any, so
-    that one product of matrices serves all classes. Where most weights are zero each class takes its own rows.
+    that one product of matrices serves all classes. Where most weights are zero each class takes
+    its own rows.
     """
     classes, d = weights.shape[1], rows.shape[1]
     if classes > 1 and 2 * int(weights.count_nonzero()) < weights.numel():

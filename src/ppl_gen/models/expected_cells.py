@@ -15,7 +15,7 @@ class ExpectedCells(Conjugate):
     classes: int
 
     def completed(self, values: Mapping[str, Tensor], **rows: Tensor) -> tuple[Self, Tensor]:
-        """The update by rows whose missing cells are expected at the ``values``; and their entropy in nats."""
+        """The update by rows whose missing cells are expected at the ``values``, and these' entropy."""
         x, (label,) = rows["x"], [value for name, value in rows.items() if name != "x"]
         if not bool(x.isnan().any()):
             return super().completed(values, **rows)

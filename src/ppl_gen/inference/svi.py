@@ -8,6 +8,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -157,9 +158,8 @@ class SVI:
         return fitted
 
     def optimiser(self, p: Any, parameters: list[Tensor]) -> torch.optim.Optimizer:
-        made = self.setting(p, "optimizer", torch.optim.Adam)(
-            parameters, lr=self.setting(p, "learning_rate", 0.02)
-        )
+        make = self.setting(p, "optimizer", partial(torch.optim.Adam, fused=True))
+        made = make(parameters, lr=self.setting(p, "learning_rate", 0.02))
         if not isinstance(made, torch.optim.Optimizer):
             raise DataError(
                 f"optimizer: expected a class of torch.optim, such as torch.optim.AdamW, got {made!r}"
@@ -186,10 +186,10 @@ class SVI:
         return self._epochs(size, data.n)
 
     def _epochs(self, size: int, n: int) -> Iterator[Tensor]:
-        epoch = 0
+        epoch, everything = 0, torch.arange(n)
         while True:
             if size >= n:
-                yield torch.arange(n)
+                yield everything
                 continue
             order = torch.Generator().manual_seed((self.seed * 1_000_003 + epoch) % 2**63)
             yield from torch.randperm(n, generator=order).split(size)

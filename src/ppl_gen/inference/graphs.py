@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from ppl_gen.checks import unseen
 from ppl_gen.errors import Untraceable
 from ppl_gen.inference.simplify import simplify
 
@@ -35,7 +36,7 @@ def capture(function: Callable[..., Tensors], inputs: Tensors) -> fx.GraphModule
     Raises:
         Untraceable: the function decides by the values of its inputs, or changes a tensor for good.
     """
-    with _untouched(), torch.enable_grad():
+    with _untouched(), unseen(), torch.enable_grad():
         from torch.func import functionalize
         from torch.fx.experimental.proxy_tensor import make_fx  # its imports change the filters of warnings
 

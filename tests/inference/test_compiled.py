@@ -13,7 +13,7 @@ from torch.distributions import constraints
 
 from ppl_gen import SVI, ProbabilisticModel, fit, models
 from ppl_gen.distributions import Gaussian
-from ppl_gen.errors import DataError, NonFinite, NotCompiled, Unanswerable, Untraceable
+from ppl_gen.errors import NonFinite, NotCompiled, Unanswerable, Untraceable
 from ppl_gen.inference import steps
 from ppl_gen.models import (
     PPCA,

@@ -90,7 +90,7 @@ class SemiSupervisedVAE(ProbabilisticModel):
         if y is None:
             return None
         labelled = ~torch.isnan(y)
-        x = torch.where(labelled[:, None], x / self.likelihood.span, 0.0)  # else a gap's NaN reaches gradients
+        x = torch.where(labelled[:, None], x / self.likelihood.span, 0.0)  # else gaps reach gradients
         q = dist.Categorical(logits=self.classifier(x))
         return self.alpha * (labelled * q.log_prob(torch.where(labelled, y, 0.0))).sum()
 

@@ -39,7 +39,7 @@ class SVI:
             AutoGuide class, or any Pyro guide: a module, or a function that may use pyro.param.
         particles: draws of the guide averaged in one step.
         optimizer: called as ``optimizer(parameters, lr=learning_rate)``: any class of torch.optim or a
-            functools.partial of one [torch.optim.Adam].
+            functools.partial of one [torch.optim.Adam, fused].
         schedule: the factor on the learning rate: "cosine" (from 1 down to 0), "constant", or a function of
             the fraction of the steps that are done.
         beta: weight of the KL terms of the rows' latents in what is climbed: a number, or a function of the

@@ -121,7 +121,9 @@ def _finite(objective: Any, rows: Rows) -> bool:
 def _explain(steps: Steps, rows: Rows, step: int, value: float, random: Tensor) -> NonFinite:
     steps.store()
     torch.set_rng_state(random)
-    error: NonFinite = steps.objective.explain(rows.batch, rows.places, step, value, steps.gradients)
+    gradients = steps.gradients(rows.batch, rows.scale) if math.isfinite(value) else ()
+    torch.set_rng_state(random)
+    error: NonFinite = steps.objective.explain(rows.batch, rows.places, step, value, gradients)
     return error
 
 

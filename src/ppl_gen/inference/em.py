@@ -13,7 +13,7 @@ from ppl_gen.checks import whole
 from ppl_gen.core import ProbabilisticModel, is_local, run, variables
 from ppl_gen.errors import DataError, Interrupted, NonFinite, Unanswerable, Unreliable
 from ppl_gen.inference.guides import Point
-from ppl_gen.inference.hidden import HiddenLabels
+from ppl_gen.inference.hidden import HiddenLabels, expects
 from ppl_gen.inference.method import Fitted
 from ppl_gen.inference.signals import Signals
 from ppl_gen.inputs import Data
@@ -29,8 +29,10 @@ class EM:
     The E step gives each row the exact probabilities of its labels, the M step counts the rows with these as
     weights, by the model's own conjugate update: `MaximumLikelihood` with soft labels. No step lowers the
     likelihood, or with ``prior`` the density of the parameters given the rows (Dempster, Laird and Rubin
-    1977; Bishop 2006, section 9.4). Missing cells are left out exactly, each by itself. The posterior's
-    ``elbo`` is the history of that log likelihood (log joint), to which the bound of the E step is equal.
+    1977; Bishop 2006, section 9.4). Missing cells are left out exactly, each by itself; under a full or tied
+    covariance they are expected given the others of their row (Ghahramani and Jordan 1994), also where all
+    labels are known. The posterior's ``elbo`` is the history of that log likelihood (log joint), to which the
+    bound of the E step is equal.
 
     Args:
         steps: at most, of the start that is kept.
@@ -88,7 +90,7 @@ class EM:
 
     def _best(self, climb: "_Climb") -> tuple["_Ascent", str]:
         """The best of several starts, taken further; one that shrank to a point only if all did."""
-        starts = climb.signals.until_pressed(range(self.restarts))
+        starts = climb.signals.until_pressed(range(1 if climb.labels.known else self.restarts))
         tried = [climb.up(climb.counted(climb.labels.nearest()), min(SHORT, self.steps)) for _ in starts]
         tried.sort(key=lambda ascent: -ascent.history[-1])
         ends = [ascent.history[-1] for ascent in tried]
@@ -123,12 +125,19 @@ class _Climb:
         if not method.prior and not hasattr(p, "point"):
             raise Unanswerable(f"{type(p).__name__} declares no point of maximum likelihood: EM(prior=True)")
         self.base = p if method.prior else p.flat()
+        for name, seen in labels.data.seen.items() if expects(p) and not method.prior else ():
+            if name != labels.name and not bool(seen.any(0).all()):
+                raise DataError(
+                    f"{name}: expected at least one cell in every column, got none in column "
+                    f"{int(seen.any(0).int().argmin())}, whose mean and covariances the likelihood leaves "
+                    f"open: drop it, or use EM(prior=True) or VariationalBayes()"
+                )
 
     def counted(self, weights: Iterable[Tensor]) -> Any:
-        """The model updated by all rows, with these weights of their labels."""
+        """The model updated by all rows, with these weights of their labels, a start."""
         after = self.base
         for rows, w in zip(self.labels.rows, weights, strict=True):
-            after = after.updated(**rows, **{self.labels.name: w})
+            after, _ = after.completed({}, **rows, **{self.labels.name: w})
         return after
 
     def point(self, counted: Any, smoothing: float | None = None) -> dict[str, Tensor]:
@@ -155,7 +164,7 @@ class _Climb:
             evidence, weights = self.labels.weigh(*self.labels.scores(self.p, values, part))
             total += float(evidence.sum())
             rows = rows + weights.sum(1)
-            after = after.updated(**cells, **{self.labels.name: weights.mT})
+            after, _ = after.completed(values, **cells, **{self.labels.name: weights.mT})
         return total + self.log_prior(values), after, rows
 
     def log_prior(self, values: dict[str, Tensor]) -> float:

@@ -42,7 +42,7 @@ class SVI:
             AutoGuide class, or any Pyro guide: a module, or a function that may use pyro.param.
         particles: draws of the guide averaged in one step.
         optimizer: called as ``optimizer(parameters, lr=learning_rate)``: any class of torch.optim or a
-            functools.partial of one [torch.optim.Adam].
+            functools.partial of one [torch.optim.Adam, fused].
         schedule: the factor on the learning rate: "cosine" (from 1 down to 0), "constant", or a function of
             the fraction of the steps that are done.
         beta: weight of the KL terms of the rows' latents in what is climbed: a number, or a function of the
@@ -167,9 +167,8 @@ class SVI:
         return fitted
 
     def optimiser(self, p: Any, parameters: list[Tensor]) -> torch.optim.Optimizer:
-        made = self.setting(p, "optimizer", torch.optim.Adam)(
-            parameters, lr=self.setting(p, "learning_rate", 0.02)
-        )
+        make = self.setting(p, "optimizer", partial(torch.optim.Adam, fused=True))
+        made = make(parameters, lr=self.setting(p, "learning_rate", 0.02))
         if not isinstance(made, torch.optim.Optimizer):
             raise DataError(
                 f"optimizer: expected a class of torch.optim, such as torch.optim.AdamW, got {made!r}"
@@ -196,10 +195,10 @@ class SVI:
         return self._epochs(size, data.n)
 
     def _epochs(self, size: int, n: int) -> Iterator[Tensor]:
-        epoch = 0
+        epoch, everything = 0, torch.arange(n)
         while True:
             if size >= n:
-                yield torch.arange(n)
+                yield everything
                 continue
             order = torch.Generator().manual_seed((self.seed * 1_000_003 + epoch) % 2**63)
             yield from torch.randperm(n, generator=order).split(size)

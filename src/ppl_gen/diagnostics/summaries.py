@@ -2,7 +2,10 @@
 
 import math
 import warnings
+from collections.abc import Iterable
 from typing import Any
+
+import numpy as np
 
 from ppl_gen.checks import called
 from ppl_gen.diagnostics.arviz_bridge import arviz_summary, to_arviz
@@ -12,6 +15,7 @@ from ppl_gen.posterior import Posterior
 AGREE = 1.05  # an R-hat up to which chains may be said to agree
 BESIDE = "components renamed alike"
 MARK = "invariant: "
+TINY = 1e-9  # relative: rounding, and no scatter
 
 
 def summary(posterior: Any, /, **options: Any) -> Any:
@@ -121,8 +125,8 @@ def _invariants(tree: Any, options: dict[str, Any], stacklevel: int) -> Any:
             name = f"{name.format(values[dims[0]].item())}, the worst"
         shown[MARK + name] = values.drop_vars(["row", "pair"], errors="ignore")
     chosen = xarray.DataTree.from_dict({"posterior": xarray.Dataset(shown)})
-    hats = arviz_summary(chosen, kind="diagnostics", round_to="none")["r_hat"]
-    bad = hats[hats > AGREE]
+    hats = dict(zip(shown, _hats(chosen, shown.values()), strict=True))
+    bad = {name: hat for name, hat in hats.items() if hat > AGREE}
     if len(bad):
         named = ", ".join(f"{hat:.2f} of {name.removeprefix(MARK)}" for name, hat in bad.items())
         warnings.warn(
@@ -131,7 +135,8 @@ def _invariants(tree: Any, options: dict[str, Any], stacklevel: int) -> Any:
             Unreliable,
             stacklevel=stacklevel,
         )
-    return arviz_summary(chosen, **options)
+    with np.errstate(invalid="ignore", divide="ignore"):  # where a row is constant
+        return arviz_summary(chosen, **options)
 
 
 def _tree(posterior: Any) -> Any:
@@ -152,12 +157,28 @@ def _has_labels(tree: Any) -> bool:
 
 
 def _worst(values: Any, dim: str) -> int:
-    """Where R-hat is largest; a constant has none."""
+    """Where R-hat is largest."""
     import xarray
 
     each = xarray.DataTree.from_dict({"posterior": values.to_dataset(name="each")})
-    hats = arviz_summary(each, kind="diagnostics", round_to="none")["r_hat"].astype(float).to_numpy()
-    return max(range(len(hats)), key=lambda i: hats[i] if hats[i] == hats[i] else -math.inf)
+    hats = _hats(each, (values.isel({dim: i}) for i in range(values.sizes[dim])))
+    return max(range(len(hats)), key=lambda i: hats[i] if hats[i] == hats[i] else 0.0)
+
+
+def _hats(tree: Any, each: Iterable[Any]) -> list[float]:
+    """R-hat of each array, those of the tree in order: nan of a constant, inf where every chain has its own.
+
+    There the variance within chains is zero, or rounding, and ArviZ's figure means nothing.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = arviz_summary(tree, kind="diagnostics", round_to="none")["r_hat"].astype(float)
+    hats = []
+    for values, hat in zip(each, found, strict=True):
+        array = np.asarray(values, dtype=float)
+        within = float(np.ptp(array, axis=values.dims.index("draw")).max())
+        still = TINY * max(1.0, float(abs(array).max()))
+        hats.append(hat if within > still else math.inf if float(np.ptp(array)) > still else math.nan)
+    return hats
 
 
 def _rounded(table: Any) -> Any:

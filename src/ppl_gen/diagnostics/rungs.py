@@ -192,7 +192,7 @@ COLUMNS = {
     "k-hat": ".2f",
     "error of means (sd)": ".2f",
     "error of sds (fraction)": ".2f",
-    "seconds": ",.2g",
+    "seconds": ",.2f",
 }
 
 

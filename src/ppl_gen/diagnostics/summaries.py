@@ -85,9 +85,9 @@ def invariants(posterior: Any, /, **options: Any) -> Any:
         DataError: this is neither a posterior nor a tree.
         Unanswerable: there are no chains, or no hidden labels.
 
-    >>> from ppl_gen import fit
-    >>> from ppl_gen.models import GaussianMixture
-    >>> posterior = fit(GaussianMixture(components=2, features=1), x=[[0.], [1.], [9.]])
+    >>> from ppl_gen import EM, fit
+    >>> from ppl_gen.models import PoissonMixture
+    >>> posterior = fit(PoissonMixture(components=2, features=1), EM(), x=[[0], [1], [9], [8]])
     >>> invariants(posterior)
     Traceback (most recent call last):
     ppl_gen.errors.Unanswerable: invariants: expected chains of NUTS from a mixture, a joint with one hidden \

@@ -1,6 +1,7 @@
 """What does not depend on the names of components: rows that belong together, and draws renamed alike."""
 
 import itertools
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -12,12 +13,12 @@ from ppl_gen.core import ProbabilisticModel
 from ppl_gen.errors import DataError, Unanswerable
 from ppl_gen.inference.hidden import HiddenLabels
 from ppl_gen.inference.nuts import Draws
+from ppl_gen.inference.relabelling import Components, renamed_draws
 from ppl_gen.inputs import admit
 from ppl_gen.isolation import isolated
-from ppl_gen.notation import Factorization
 from ppl_gen.posterior import Posterior
 
-PERMUTED = 7  # components of which every order is tried; more are matched one after the other
+PAIRS = 200  # of rows, whose labels are compared
 
 
 class Assignments(NamedTuple):
@@ -91,15 +92,40 @@ def together(posterior: Posterior, /, draws: int = 500, seed: int = 0, **data: A
     [1.0, 1.0, 0.0, 0.0]
     """
     admitted = admit(posterior.model, data, missing=True) if data else posterior.fitted_data()
-    labels = HiddenLabels(together, posterior.model, admitted, admitted.n)
+    components = Components("together", posterior.joint, admitted)
     drawn = posterior.draw(1 if posterior.point else whole("draws", draws), seed)
     total = torch.zeros(admitted.n, admitted.n, dtype=torch.float64)
-    with torch.no_grad(), isolated(seed):
+    with isolated(seed):
         for i in range(len(next(iter(drawn.values())))):
-            weights = _weights(labels, posterior.model, {name: v[i] for name, v in drawn.items()})
+            weights = components.look({name: v[i] for name, v in drawn.items()}).weights.double()
             total += weights.mT @ weights
     total /= len(next(iter(drawn.values())))
     return total.fill_diagonal_(1.0)
+
+
+def label_free(
+    components: Components, draws: Iterable[Mapping[str, Tensor]]
+) -> tuple[dict[str, Tensor], Tensor]:
+    """What renaming components cannot change, of each draw of the parameters, and pairs of rows (pairs, 2).
+
+    Entropies in nats, of p(label | parameters) and, averaged over the rows, of p(label | row, parameters),
+    both (draws,); and the probability that two rows have the same label, (draws, pairs): of all pairs, or of
+    PAIRS at random.
+    """
+    n = components.data.n
+    pairs = torch.combinations(torch.arange(n)) if n * (n - 1) // 2 <= PAIRS else None
+    if pairs is None:
+        generator = torch.Generator().manual_seed(0)
+        first, step = (torch.randint(high, (PAIRS,), generator=generator) for high in (n, n - 1))
+        pairs = torch.stack([first, (first + 1 + step) % n], 1)
+    found: dict[str, list[Tensor]] = {"weights_entropy": [], "labels_entropy": [], "together": []}
+    with isolated(0):
+        for values in draws:
+            _, _, prior, weights = components.look(values)
+            found["weights_entropy"].append(torch.special.entr(prior.mean(1)).sum())
+            found["labels_entropy"].append(torch.special.entr(weights).sum(0).mean())
+            found["together"].append((weights[:, pairs[:, 0]] * weights[:, pairs[:, 1]]).sum(0))
+    return {name: torch.stack(v) for name, v in found.items()}, pairs
 
 
 def relabelled(posterior: Posterior) -> Posterior:
@@ -107,64 +133,30 @@ def relabelled(posterior: Posterior) -> Posterior:
 
     The components of each draw take the names under which they agree best, row by row, with those of one
     draw, the most probable labels of which are the pivot (Papastamoulis and Iliopoulos 2010); the pivot's
-    components stand in the order of their weights. The note says so. Densities and predictions stay as
-    they were.
+    components stand in the order of their weights. The note says so, and how many draws had switched.
+    Densities and predictions stay as they were: where renaming would change the joint density, since the
+    prior or rows whose label is known tell components apart, nothing is renamed. `NUTS` does all this itself.
 
     Raises:
         Unanswerable: the posterior holds no draws, such as those of `NUTS`, or its model no hidden labels, or
             their prior is not alike for all (sticks).
     """
-    p: Any = posterior.model
-    if not isinstance(posterior.guide, Draws) or not getattr(p, "hidden", ""):
+    if not getattr(posterior.model, "exchangeable", True):
         raise Unanswerable(
-            "relabelled: expected draws of NUTS from a mixture; other methods name components once"
+            f"relabelled: {type(posterior.model).__name__} is {posterior.joint}: earlier components are "
+            f"larger a priori, so draws whose components change names are no draws of this posterior. "
+            f"together(posterior), p(x) and p(x, …) do not depend on names"
         )
-    if not p.exchangeable:
+    if not isinstance(posterior.guide, Draws) or posterior.data is None:
         raise Unanswerable(
-            f"relabelled: {type(p).__name__} is {p.joint}: earlier components are larger a priori, so draws "
-            f"whose components change names are no draws of this posterior. together(posterior), p(x) and "
-            f"p(x, …) do not depend on names"
+            "relabelled: expected draws of NUTS from a mixture, and its data; other methods name components "
+            "once"
         )
-    labels = HiddenLabels(relabelled, p, posterior.fitted_data(), posterior.n)
-    values = {name: v.flatten(0, 1).clone() for name, v in posterior.guide.values.items()}
-    parents = Factorization(p.joint)[labels.name]
-    places = {
-        name: -1 if name in parents else -posterior.sites[name].event_dim - 1
-        for name in values
-        if name in parents or posterior.sites[name].plates
-    }
-    draws, levels = len(next(iter(values.values()))), len(labels.values)
-    pivot: Tensor | None = None
-    with torch.no_grad(), isolated(0):
-        for i in range(draws - 1, -1, -1):
-            weights = _weights(labels, p, {name: v[i] for name, v in values.items()})
-            if pivot is None:
-                order = weights.sum(1).argsort(descending=True)
-                pivot = torch.nn.functional.one_hot(weights[order].argmax(0), levels).mT.to(weights.dtype)
-            else:
-                order = _best_order(pivot @ weights.mT)
-            for name, place in places.items():
-                values[name][i] = values[name][i].index_select(place, order)
-    shape = posterior.guide.chains, posterior.guide.draws
-    guide = Draws({name: v.unflatten(0, shape) for name, v in values.items()})
-    note = f"{posterior.note}; components renamed alike in all draws"
-    return replace(posterior, guide=guide, note=note, _drawn={})
-
-
-def _weights(labels: HiddenLabels, p: ProbabilisticModel, values: dict[str, Tensor]) -> Tensor:
-    """p(label | row) under one draw, (levels, n)."""
-    return labels.weigh(*labels.scores(p, values, labels.parts[0]))[1]
-
-
-def _best_order(agreement: Tensor) -> Tensor:
-    """The order of the columns of ``agreement`` (levels, levels) with the largest trace, or nearly."""
-    levels = len(agreement)
-    if levels <= PERMUTED:
-        orders = torch.tensor(list(itertools.permutations(range(levels))))
-        return orders[agreement[torch.arange(levels), orders].sum(1).argmax()]
-    left, order = agreement.clone(), torch.zeros(levels, dtype=torch.long)
-    for _ in range(levels):
-        row, column = divmod(int(left.argmax()), levels)
-        order[row] = column
-        left[row], left[:, column] = -torch.inf, -torch.inf
-    return order
+    Components("relabelled", posterior.model, posterior.fitted_data())
+    if posterior.yesterday is not None:  # whose components have names
+        return posterior
+    with isolated(0):
+        values, note = renamed_draws(posterior.model, posterior.fitted_data(), posterior.guide.values)
+    if all(values[name] is drawn for name, drawn in posterior.guide.values.items()):
+        return posterior
+    return replace(posterior, guide=Draws(values), note=f"{posterior.note}; {note}", _drawn={})

@@ -1,6 +1,6 @@
 """What is known about a posterior: ArviZ's view of it, and how far to trust it."""
 
-from ppl_gen.diagnostics.arviz_bridge import summary, to_arviz
+from ppl_gen.diagnostics.arviz_bridge import to_arviz
 from ppl_gen.diagnostics.choice import Choice, Criterion
 from ppl_gen.diagnostics.choosing import choose_k
 from ppl_gen.diagnostics.codes import (
@@ -12,7 +12,9 @@ from ppl_gen.diagnostics.codes import (
     reconstruct,
     traversal,
 )
-from ppl_gen.diagnostics.ladder import Ladder, Rung, ladder
+from ppl_gen.diagnostics.ladder import ladder
+from ppl_gen.diagnostics.rungs import Ladder, Rung
+from ppl_gen.diagnostics.summaries import invariants, summary
 
 __all__ = [
     "Choice",
@@ -25,6 +27,7 @@ __all__ = [
     "elbo_terms",
     "gradient_variance",
     "importance_bounds",
+    "invariants",
     "ladder",
     "reconstruct",
     "summary",

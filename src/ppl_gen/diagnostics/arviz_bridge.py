@@ -7,7 +7,6 @@ or the effective sample size could judge, and `summary` never shows them. The dr
 import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyro
@@ -17,14 +16,15 @@ from pyro.distributions import Delta
 from torch import Tensor
 
 from ppl_gen.checks import called, whole
-from ppl_gen.clusters import relabelled
+from ppl_gen.clusters import label_free
 from ppl_gen.core import ROWS, dtype_of, is_local, run, variables
 from ppl_gen.diagnostics.labels import Coords, Dims, Labels, Named
-from ppl_gen.errors import DataError
+from ppl_gen.errors import DataError, Unanswerable
 from ppl_gen.inference.elbo import Node, Terms, delta, log_prob, terms
 from ppl_gen.inference.guides import point
 from ppl_gen.inference.nuts import Draws
 from ppl_gen.inference.observed import Observed, enumerates, pin
+from ppl_gen.inference.relabelling import Components
 from ppl_gen.inputs import Data, admit
 from ppl_gen.isolation import isolated
 from ppl_gen.notation import Factorization
@@ -51,15 +51,16 @@ def to_arviz(
 
     The groups are posterior, prior, posterior_predictive, prior_predictive, log_likelihood (of each row),
     log_prior (of each parameter), sample_stats (log_p of latents and data and log_q of the latents, for each
-    draw; elbo, the history of the fit), observed_data, and constant_data (what the joint is given).
+    draw; elbo, the history of the fit), observed_data, and constant_data (what the joint is given). Chains of
+    a mixture also have weights_entropy, labels_entropy and together in sample_stats: see `invariants`.
 
     A row's discrete latents are summed out of log_likelihood exactly; continuous ones are integrated out by
     importance sampling from the guide, and log_likelihood.attrs["how"] says so. Missing cells are NaN in
     observed_data and are left out of log_likelihood. The prior is what was believed before the data of the
     last fit. For rows that were not fitted, parameters have no log_p: log_p - log_q would weigh nothing.
 
-    The components of a mixture are renamed alike in all draws of `NUTS` (see `relabelled`), but those of a
-    Dirichlet process, which are not alike a priori; the note in the tree's attributes says so.
+    The components of a mixture were renamed alike in all draws of `NUTS` (see `relabelled`), but for those
+    that the joint tells apart, such as a Dirichlet process's; the note in the tree's attributes says so.
 
     ArviZ's own summary, called on the tree, prints r_hat and ess columns, which mean nothing for draws that
     are independent by construction: use `ppl_gen.summary`, which leaves them out.
@@ -90,13 +91,6 @@ def to_arviz(
     if not isinstance(posterior, Posterior):
         raise DataError(f"posterior: expected what fit returned, got {called(posterior)}")
     draws, seed = whole("draws", draws), whole("seed", seed, least=0)
-    hidden: Any = getattr(posterior.model, "hidden", "")
-    if hidden and posterior.data and isinstance(posterior.guide, Draws):
-        if getattr(posterior.model, "exchangeable", True):
-            posterior = relabelled(posterior)
-        else:
-            note = f"{posterior.note}; components as drawn: sticks are not alike a priori, so none is renamed"
-            posterior = replace(posterior, note=note, _drawn={})
     with isolated(seed):
         values = _data(posterior, data)
         _refuse_large(posterior, values, draws)
@@ -106,47 +100,11 @@ def to_arviz(
         return _Bridge(posterior, values, draws).tree(seed, labels)
 
 
-def summary(posterior: Any, /, **options: Any) -> Any:
-    """ArviZ's table of means, standard deviations and intervals, one row for each parameter.
-
-    Draws of `to_arviz` are independent, so there are no r_hat and ess columns, and the numbers of a row have
-    two decimals, or more until its spread has two digits. For other trees, such as those of MCMC, ArviZ's own
-    defaults hold.
-
-    Args:
-        posterior: what `fit` or `to_arviz` returned, or any tree with a posterior group.
-        options: of ``arviz_stats.summary``: var_names, ci_prob, round_to, …
-
-    Raises:
-        DataError: this is neither a posterior nor such a tree, or ``kind`` asks for convergence diagnostics
-            of independent draws.
-
-    >>> from ppl_gen import fit
-    >>> from ppl_gen.models import GaussianNaiveBayes
-    >>> posterior = fit(GaussianNaiveBayes(classes=2, features=1), x=[[0.], [1.], [5.]], y=[0, 0, 1])
-    >>> summary(posterior, var_names=["pi"]).index.tolist()
-    ['pi[0]', 'pi[1]']
-    """
+def arviz_summary(tree: Any, **options: Any) -> Any:
+    """ArviZ's own table of a tree with a posterior group."""
     import arviz_stats
 
     stats: Any = arviz_stats  # some versions do not declare what they export
-    tree = to_arviz(posterior) if isinstance(posterior, Posterior) else posterior
-    try:
-        attrs = tree["posterior"].attrs
-    except Exception:  # whatever it says: a class of Pyro asserts
-        raise DataError(
-            f"posterior: expected what fit or to_arviz returned, or a tree with a posterior group, got "
-            f"{called(posterior)}"
-        ) from None
-    if "independent_draws" in attrs:
-        kind = options.setdefault("kind", "stats")
-        if "stats" not in kind:
-            raise DataError(
-                f"kind: expected 'stats' or 'stats_median', got {kind!r}: the draws are independent, there "
-                f"is no chain whose convergence r_hat or ess could judge"
-            )
-        if "round_to" not in options and options.get("fmt", "wide") == "wide":
-            return _rounded(stats.summary(tree, **options, round_to="none"))
     return stats.summary(tree, **options)
 
 
@@ -170,14 +128,6 @@ def leave_one_out(posterior: Posterior, /, draws: int = 500, seed: int = 0) -> t
             found = stats.loo(tree, pointwise=True, var_name=name)
     rows, k_hat = (torch.as_tensor(v.values).double() for v in (found.elpd_i, found.pareto_k))
     return rows, k_hat, float(found.good_k)
-
-
-def _rounded(table: Any) -> Any:
-    """Each row with two decimals, or as many more as give its second column, the spread, two digits."""
-    for i, spread in enumerate(table.iloc[:, 1]):
-        digits = 1 - math.floor(math.log10(spread)) if 0 < spread < math.inf else 2
-        table.iloc[i] = table.iloc[i].round(max(2, digits))
-    return table
 
 
 # The data ---------------------------------------------------------------------------------------------------
@@ -256,9 +206,11 @@ class _Bridge:
         predicted = [self._predict(draw.latents) for draw in drawn]
         names = tuple(drawn[0].latents)
         before = [self._predict(self._believed()) for _ in drawn]
-        stats = {} if stored else {"log_q": [draw.log_q for draw in drawn]}
+        stats = self._label_free(stored.thinned(self.draws)) if stored else {}
+        stats |= {} if stored else {"log_q": [draw.log_q for draw in drawn]}
         if not posterior.parameters or data.fingerprint() == posterior.fingerprints[-1]:
             stats = {"log_p": [draw.log_p for draw in drawn]} | stats
+        scalars = {k: torch.stack(v) for k, v in stats.items() if k != "together"}
         missing = {
             name: torch.where(data.seen[name], v, torch.nan) if name in data.seen else v
             for name, v in data.observed.items()
@@ -283,10 +235,15 @@ class _Bridge:
             "prior_predictive": labels.drawn(_stack({k: b[k] for k in data.observed} for b in before)),
             "log_likelihood": labels.drawn(likelihood, rows=True),
             "log_prior": labels.drawn(_stack(draw.log_prior for draw in drawn), own=False),
-            "sample_stats": labels.drawn({k: torch.stack(v) for k, v in stats.items()}, own=False),
+            "sample_stats": labels.drawn(scalars, own=False),
             "observed_data": labels.fixed(missing),
             "constant_data": labels.fixed(dict(data.inputs)),
         }
+        if "together" in stats:  # of rows i and j, pair after pair
+            together = torch.stack(stats["together"]).unflatten(0, (labels.chains, -1)).numpy(force=True)
+            pairs = [f"{i}, {j}" for i, j in self.pairs.tolist()]
+            groups["sample_stats"]["together"] = ("chain", "draw", "pair"), together
+            groups["sample_stats"] = groups["sample_stats"].assign_coords(pair=pairs)
         if len(posterior.elbo):
             groups["sample_stats"]["elbo"] = ("step", posterior.elbo.numpy(force=True))
         labels.check(groups)
@@ -299,6 +256,16 @@ class _Bridge:
             fixed = [f"{name}: at {what}" for name, what in posterior.model.estimates.items()]
             groups["log_likelihood"].attrs["how"] = "; ".join([how, *fixed])
         return xarray.DataTree.from_dict({"/": xarray.Dataset(attrs=attrs), **groups})
+
+    def _label_free(self, draws: list[Named]) -> dict[str, list[Tensor]]:
+        """For mixtures, what the names of components cannot change: its R-hat judges the chains."""
+        try:
+            components = Components("to_arviz", self.joint, self.data)
+        except Unanswerable:
+            return {}
+        found, pairs = label_free(components, draws)
+        self.pairs = pairs
+        return {name: list(v) for name, v in found.items()}
 
     def _draw(self, latents: Callable[..., Any], observed: Named | Mapping[str, Tensor]) -> _Draw:
         """Draw the latents and score them and the data."""

@@ -1,31 +1,27 @@
 """One model by every method that applies, from exact to approximate, and what each step down costs."""
 
-import html
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ppl_gen.checks import called, did_you_mean, whole
+from ppl_gen.clusters import assignments
 from ppl_gen.core import ProbabilisticModel
-from ppl_gen.diagnostics.arviz_bridge import to_arviz
+from ppl_gen.diagnostics.moments import moments
+from ppl_gen.diagnostics.rungs import Ladder, Rung
 from ppl_gen.errors import DataError, NonFinite, Unanswerable
 from ppl_gen.evidence import log_evidence
 from ppl_gen.fit import fit
 from ppl_gen.inference import EM, MAP, NUTS, SVI, Exact, Laplace, MaximumLikelihood, VariationalBayes
 from ppl_gen.inference.evidence import log_mean_exp, log_mean_exp_error, pareto_k
 from ppl_gen.inference.nuts import Draws
+from ppl_gen.inference.relabelling import Components, rename
 from ppl_gen.inputs import Data, admit
 from ppl_gen.isolation import isolated
 from ppl_gen.posterior import Posterior
-
-if TYPE_CHECKING:
-    import pandas
-    import xarray
-    from matplotlib.figure import Figure
 
 # From exact to approximate: name -> the method, by the number of steps (None: the model's) and the seed.
 METHODS: dict[str, Callable[[int | None, int], Any]] = {
@@ -45,124 +41,11 @@ METHODS: dict[str, Callable[[int | None, int], Any]] = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class Rung:
-    """What one method found, and what that took.
-
-    Attributes:
-        name: of the method.
-        why: in words, why it does not apply; empty if it does.
-        bound: on the log evidence of all rows in nats; nan where the method has none.
-        error: the bound's standard error.
-        k_hat: of the guide's draws as importance weights (the median over rows, if they stand apart).
-        means, sds: of every parameter's posterior, by name.
-        seconds: to fit, without these measurements.
-        posterior: what `fit` returned, if it did.
-    """
-
-    name: str
-    why: str = ""
-    bound: float = float("nan")
-    error: float = float("nan")
-    k_hat: float = float("nan")
-    means: Mapping[str, Tensor] | None = None
-    sds: Mapping[str, Tensor] | None = None
-    seconds: float = float("nan")
-    posterior: Posterior | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Ladder:
-    """The rungs of one model, by `ladder`.
-
-    Attributes:
-        model: the joint. rungs: one for each method, in order.
-        log_evidence: the best that is known, in nats; which that is stands in ``evidence_by``.
-        reference: the rung whose posterior means and sds count as right.
-    """
-
-    model: ProbabilisticModel
-    rungs: tuple[Rung, ...]
-    log_evidence: float
-    evidence_by: str
-    reference: str
-
-    def __getitem__(self, name: str) -> Rung:
-        found = {rung.name: rung for rung in self.rungs}
-        if name not in found:
-            raise DataError(f"{name!r} is no rung; there are {', '.join(found)}{did_you_mean(name, found)}")
-        return found[name]
-
-    def errors(self, name: str) -> tuple[float, float]:
-        """Of means and of sds, over all parameters' elements.
-
-        Root mean squares of the means' errors, in sds of the reference, and of the sds' relative errors. Both
-        are of draws, and have their noise. A point has no sd, which is an error of 1.
-        """
-        rung, best = self[name], self[self.reference] if self.reference else None
-        if best is None or not best.means or not rung.means or not best.sds or not rung.sds:
-            return float("nan"), float("nan")
-        mean, sd = (
-            torch.cat([(of[v] - to[v]).flatten() / best.sds[v].flatten() for v in best.means if v in of])
-            for of, to in ((rung.means, best.means), (rung.sds, best.sds))
-        )
-        return _root_mean_square(mean), _root_mean_square(sd)
-
-    def table(self) -> "pandas.DataFrame":
-        """The rungs that apply, one row each; what does not is in `words`."""
-        import pandas
-
-        columns: dict[str, list[float]] = {name: [] for name in COLUMNS}
-        applied = [rung for rung in self.rungs if not rung.why]
-        for rung in applied:
-            gap = self.log_evidence - rung.bound
-            row = (rung.bound, rung.error, gap, rung.k_hat, *self.errors(rung.name), rung.seconds)
-            for name, value in zip(COLUMNS, row, strict=True):
-                columns[name].append(value)
-        return pandas.DataFrame(columns, index=pandas.Index([r.name for r in applied], name="method"))
-
-    def words(self) -> str:
-        """Against what the rungs are measured, and why the others do not apply."""
-        lines = [f"log evidence {self.log_evidence:,.3f} nats, by {self.evidence_by}"]
-        lines += [f"means and sds against {self.reference}"] if self.reference else []
-        return "\n".join(lines + [f"{r.name}: does not apply. {r.why}" for r in self.rungs if r.why])
-
-    def figure(self) -> "Figure":
-        """The gaps to the log evidence, and the errors of means and sds, as `plot.ladder`."""
-        from ppl_gen.plot import ladder as draw
-
-        applied = [rung for rung in self.rungs if not rung.why]
-        gaps = [self.log_evidence - rung.bound for rung in applied]
-        errors = [self.errors(rung.name) for rung in applied]
-        return draw([r.name for r in applied], gaps, *zip(*errors, strict=True))
-
-    def trees(self, draws: int = 500, seed: int = 0) -> "dict[str, xarray.DataTree]":
-        """Every rung's posterior for ArviZ, by `to_arviz`; points and evidences have none."""
-        kept = {r.name: r.posterior for r in self.rungs if r.posterior is not None and not r.posterior.point}
-        return {name: to_arviz(posterior, draws=draws, seed=seed) for name, posterior in kept.items()}
-
-    def __str__(self) -> str:
-        shown = self.table().to_string(float_format=lambda value: f"{value:,.3g}", na_rep="")
-        return f"{type(self.model).__name__}: {self.model.joint}\n{shown}\n{self.words()}"
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        shown = self.table().to_html(float_format=lambda value: f"{value:,.3g}", na_rep="", border=0)
-        return f"{shown}<small>{html.escape(self.words()).replace(chr(10), '<br>')}</small>"
-
-
-COLUMNS = (
-    "bound (nats)", "s.e.", "gap (nats)", "k-hat", "error of means (sd)", "error of sds (fraction)",
-    "seconds",
-)  # fmt: skip
-
-
 def ladder(
     model: ProbabilisticModel,
     /,
     *,
-    rungs: Iterable[str] | None = None,
+    rungs: Iterable[str] | Mapping[str, Any] | None = None,
     steps: int | None = None,
     draws: int = 500,
     seed: int = 0,
@@ -171,12 +54,13 @@ def ladder(
     """Fit one model by every method that applies, from exact to approximate, and measure what each loses.
 
     Means and sds are judged by the exact posterior, else by NUTS, else by importance weights; bounds by the
-    exact evidence, else by the importance-weighted one. Labels of mixtures may be switched between rungs:
-    judge those by their bounds.
+    exact evidence, else by the importance-weighted one. Components of mixtures are renamed alike in all draws
+    of all rungs (see `relabelled`) before their means and sds are taken.
 
     Args:
         model: the joint.
-        rungs: names of METHODS; all by default.
+        rungs: names of METHODS, all by default; or a mapping from such names to methods with settings of your
+            own, such as ``{"SVI, mean-field": None, "NUTS": NUTS(draws=2000)}``; None is the usual one.
         steps: of SVI; by default the model's own.
         draws: of each posterior that are measured.
         seed: decides everything random.
@@ -200,63 +84,98 @@ def ladder(
     with isolated(seed):
         values = admit(model, data, missing=True)
     found: list[Rung] = []
+    naming, own = _Naming(model, values), dict(rungs) if isinstance(rungs, Mapping) else {}
     for name in (n for n in METHODS if n in names):
-        if name == "importance-weighted":
-            found.append(_weighted(found, draws, seed))
-            continue
         start = time.perf_counter()
         try:
+            if name == "importance-weighted":
+                found.append(_weighted(found, draws, seed, naming))
+                continue
             if name == "enumeration":
-                found.append(_enumerated(model, values, data, start))
+                found.append(_enumerated(model, values, data, draws, seed, naming))
                 continue
             if name == "SVI, own guide" and type(model).guide is ProbabilisticModel.guide:
                 raise Unanswerable(f"{type(model).__name__} has no guide of its own.")
-            posterior = fit(model, METHODS[name](steps, seed), **data)
-            found.append(_measured(name, posterior, time.perf_counter() - start, draws, seed))
+            posterior = fit(model, own.get(name) or METHODS[name](steps, seed), **data)
+            found.append(_measured(name, posterior, time.perf_counter() - start, draws, seed, naming))
         except (Unanswerable, DataError, NonFinite) as error:
             found.append(Rung(name, why=str(error)))
-    return Ladder(model, tuple(found), *_evidence(found), _reference(found))
+    return Ladder(model, tuple(found), *_evidence(found), _reference(found), naming.note)
 
 
-def _root_mean_square(values: Tensor) -> float:
-    return float(values[values.isfinite()].square().mean().sqrt())
+class _Naming:
+    """Renames the components of all rungs' draws alike: by the labels that the first rung finds."""
+
+    def __init__(self, model: ProbabilisticModel, data: Data):
+        self.data, self.note = data, ""
+        self.pivot: Tensor | None = None
+        try:
+            Components("ladder", model, data)
+            self.mixture = True
+        except Unanswerable:
+            self.mixture = False
+
+    def __call__(self, joint: ProbabilisticModel, drawn: dict[str, Tensor]) -> dict[str, Tensor]:
+        if not self.mixture or not drawn:
+            return drawn
+        with isolated(0):
+            renamed = rename(Components("ladder", joint, self.data), drawn, self.pivot)
+        if renamed.pivot is not None:
+            self.pivot, self.note = renamed.pivot, ", after components were renamed alike in the draws of all"
+        return renamed.values
 
 
-def _measured(name: str, posterior: Posterior, seconds: float, draws: int, seed: int) -> Rung:
-    if posterior.point or isinstance(posterior.guide, Draws):
-        every = posterior.guide.chains * posterior.guide.draws if not posterior.point else 2
-        means, sds = _moments(posterior.draw(every, seed))
-        return Rung(name, means=means, sds=sds, seconds=seconds, posterior=posterior)
+def _measured(
+    name: str, posterior: Posterior, seconds: float, draws: int, seed: int, naming: _Naming
+) -> Rung:
+    guide, joint = posterior.guide, posterior.joint
+    if isinstance(guide, Draws):  # in their order, from which their worth is estimated
+        drawn = naming(joint, {name: v.flatten(0, 1) for name, v in guide.values.items()})
+        found = moments(drawn, chains=guide.chains)
+        return Rung(name, moments=found, seconds=seconds, posterior=posterior)
+    if posterior.point:
+        drawn = naming(joint, posterior.draw(1, seed))
+        return Rung(name, moments=moments(drawn) if drawn else None, seconds=seconds, posterior=posterior)
     weights, drawn = posterior.weighted(draws, seed)
-    total, means_sds = weights.sum(1), _moments(drawn)
-    bound, error = float(total.mean()), float(total.std() / draws**0.5)
-    k_hat = float(pareto_k(weights).median())
-    return Rung(name, "", bound, error, k_hat, *means_sds, seconds, posterior)
+    drawn, total = naming(joint, drawn), weights.sum(1)
+    error = 0.0 if posterior.evidence is not None else float(total.std() / draws**0.5)
+    k_hat, kept = float(pareto_k(weights).median()), moments(drawn) if drawn else None
+    return Rung(name, "", float(total.mean()), error, k_hat, kept, seconds, posterior)
 
 
-def _moments(drawn: Mapping[str, Tensor], weights: Tensor | None = None) -> tuple[Any, Any]:
-    """Means and standard deviations of draws, name -> (draws, *shape)."""
-    means, sds = {}, {}
-    for name, value in drawn.items():
-        value = value.double()
-        shape = (len(value), *[1] * (value.dim() - 1))
-        w = torch.full(shape, 1 / len(value)) if weights is None else weights.reshape(shape)
-        means[name] = (w * value).sum(0)
-        sds[name] = (w * (value - means[name]).square()).sum(0).sqrt()
-    return means, sds
-
-
-def _enumerated(model: ProbabilisticModel, values: Data, data: Mapping[str, Any], start: float) -> Rung:
+def _enumerated(
+    model: ProbabilisticModel, values: Data, data: Mapping[str, Any], draws: int, seed: int, naming: _Naming
+) -> Rung:
+    """All values of what is finite; of a conjugate mixture of few rows, all labellings."""
+    start = time.perf_counter()
     hidden = [name for name in values.sites if name not in values.observed]
     endless = [name for name in hidden if not values.sites[name].levels]
-    if endless or not hidden:
-        what = f"the values of {', '.join(endless)} cannot be listed" if endless else "nothing is hidden"
-        raise Unanswerable(f"{type(model).__name__} is {model.joint}: {what}.")
-    evidence = log_evidence(model, **data)
-    return Rung("enumeration", "", evidence.total, 0.0, -torch.inf, seconds=time.perf_counter() - start)
+    if not hidden:
+        raise Unanswerable(f"{type(model).__name__} is {model.joint}: nothing is hidden.")
+    if not endless:
+        evidence = log_evidence(model, **data)
+        return Rung("enumeration", "", evidence.total, 0.0, -torch.inf, seconds=time.perf_counter() - start)
+    if not naming.mixture or not hasattr(model, "updated"):
+        raise Unanswerable(
+            f"{type(model).__name__} is {model.joint}: the values of {', '.join(endless)} cannot be listed."
+        )
+    label = Components("enumeration", model, values).name
+    try:
+        ways = assignments(model, **data)
+    except DataError as error:
+        raise Unanswerable(f"{str(error).removeprefix('largest: ').capitalize()}.") from None
+    with isolated(seed):
+        counts = torch.multinomial(ways.log_probs.exp(), draws, replacement=True).bincount()
+    drawn = []
+    for i in counts.nonzero()[:, 0].tolist():
+        posterior = fit(model, Exact(), **{**data, label: ways.labels[i]})
+        drawn.append(posterior.draw(int(counts[i]), seed + i))
+    stacked = naming(model, {name: torch.cat([d[name] for d in drawn]) for name in drawn[0]})
+    seconds = time.perf_counter() - start
+    return Rung("enumeration", "", ways.log_evidence, 0.0, -torch.inf, moments(stacked), seconds)
 
 
-def _weighted(found: list[Rung], draws: int, seed: int) -> Rung:
+def _weighted(found: list[Rung], draws: int, seed: int, naming: _Naming) -> Rung:
     """The draws of the best guide, weighted by log p - log q."""
     name, start = "importance-weighted", time.perf_counter()
     guided = [
@@ -268,10 +187,11 @@ def _weighted(found: list[Rung], draws: int, seed: int) -> Rung:
     assert best.posterior is not None
     weights, drawn = best.posterior.weighted(draws, seed + 1)
     bound, error = log_mean_exp(weights), log_mean_exp_error(weights)
-    moments = _moments(drawn, weights.sum(1).softmax(0))
-    k_hat = float(pareto_k(weights).median())
+    drawn = naming(best.posterior.joint, drawn)
+    kept = moments(drawn, weights.sum(1).softmax(0)) if drawn else None
     seconds = best.seconds + time.perf_counter() - start
-    return Rung(name, "", float(bound.sum()), float(error.square().sum().sqrt()), k_hat, *moments, seconds)
+    total, k_hat = float(bound.sum()), float(pareto_k(weights).median())
+    return Rung(name, "", total, float(error.square().sum().sqrt()), k_hat, kept, seconds)
 
 
 def _evidence(found: list[Rung]) -> tuple[float, str]:
@@ -291,5 +211,7 @@ def _evidence(found: list[Rung]) -> tuple[float, str]:
 
 
 def _reference(found: list[Rung]) -> str:
-    names = [rung.name for rung in found if rung.means]
-    return next((name for name in ("exact", "NUTS", "importance-weighted") if name in names), "")
+    names = [rung.name for rung in found if rung.moments]
+    return next(
+        (name for name in ("exact", "enumeration", "NUTS", "importance-weighted") if name in names), ""
+    )

@@ -23,6 +23,7 @@ from ppl_gen.distributions.likelihoods import (
 from ppl_gen.distributions.linear_gaussian import LinearGaussian
 from ppl_gen.distributions.moments import Moments, class_counts, memberships
 from ppl_gen.distributions.normal_wishart import NormalInverseWishart
+from ppl_gen.distributions.ordered import Ordered
 from ppl_gen.distributions.prior import ColumnPriors, Prior
 from ppl_gen.distributions.regression import NormalGammaRegression
 from ppl_gen.distributions.rows import score_rows
@@ -59,6 +60,7 @@ __all__ = [
     "NormalGammaRegression",
     "NormalInverseWishart",
     "NormalMixture",
+    "Ordered",
     "Prior",
     "SharedNormalGamma",
     "SphericalNormalGamma",

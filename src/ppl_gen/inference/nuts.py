@@ -17,6 +17,7 @@ from ppl_gen.errors import Interrupted, Unreliable
 from ppl_gen.inference.guides import point
 from ppl_gen.inference.method import Fitted
 from ppl_gen.inference.mode import climbed
+from ppl_gen.inference.relabelling import renamed_draws
 from ppl_gen.inference.unconstrained import Unconstrained
 from ppl_gen.inputs import Data
 from ppl_gen.progress import track
@@ -75,6 +76,8 @@ class NUTS:
         draws, warmup: of each chain.
         chains: how many.
         seed: decides starts and draws.
+        relabel: whether the components of a mixture are renamed alike in all draws, where no density tells
+            them apart (see `relabelled`); the note says so.
         progress: whether to show a bar of the chains; None shows it in terminals and notebooks.
 
     >>> from ppl_gen import ask, fit
@@ -89,6 +92,7 @@ class NUTS:
     warmup: int = 500
     chains: int = 4
     seed: int = 0
+    relabel: bool = True
     progress: bool | None = None
 
     def __post_init__(self) -> None:
@@ -119,6 +123,9 @@ class NUTS:
             )
         names = found[0][0]
         values = {k: torch.stack([torch.stack([d[k] for d in chain]) for chain in found]) for k in names}
+        if self.relabel and prior is None:
+            values, renamed = renamed_draws(target.p, data, values)
+            note = "; ".join(filter(None, [note, renamed]))
         return Fitted(target.p, Draws(values), torch.zeros(0, dtype=torch.float64), None, note)
 
     def _chain(self, target: Unconstrained, start: Tensor) -> tuple[Tensor, int]:

@@ -59,6 +59,9 @@ def ladder(names: Sequence[str], gaps: Any, means: Any, sds: Any) -> "Figure":
                         text = _number(value, ",.2f") if abs(value) >= 0.005 else "0"
                         look: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 9}
                         ax.annotate(text, (float(place), float(row)), (7, 0), **look)
+        for row in rows[~np.isfinite([values for values, _ in series]).any(0)]:
+            what = "no bound" if ax is left else "not comparable"
+            ax.annotate(what, (LEAST, float(row)), (0, 2), textcoords="offset points", fontsize=9, alpha=0.7)
         finite = np.concatenate([values[np.isfinite(values)] for values, _ in series])
         ax.set_xscale("log")
         ax.set_xlim(LEAST / 1.5, 8 * max([1.0, *finite]))

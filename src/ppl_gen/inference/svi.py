@@ -6,7 +6,8 @@ variational Bayes; Broderick et al. 2013, Streaming variational Bayes (yesterday
 
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -16,11 +17,13 @@ from torch import Tensor
 from ppl_gen.checks import positive, whole
 from ppl_gen.core import ProbabilisticModel, Program, initialize
 from ppl_gen.errors import DataError
-from ppl_gen.inference.climb import Rows, climb
+from ppl_gen.inference.climb import climb
 from ppl_gen.inference.elbo import elbo
 from ppl_gen.inference.guides import Automatic, make_guide
 from ppl_gen.inference.method import Fitted
 from ppl_gen.inference.objective import Objective
+from ppl_gen.inference.prefetch import ahead
+from ppl_gen.inference.stored import feed, waits, whole_or_stored
 from ppl_gen.inputs import Data
 
 
@@ -33,7 +36,8 @@ class SVI:
     Args:
         steps: gradient steps, at most [2000].
         learning_rate: of the optimiser, at its highest [0.02].
-        batch_size: rows of a minibatch; 0 takes all rows at every step [0].
+        batch_size: rows of a minibatch; 0 takes all rows at every step [0]. Their order is that of `Order`;
+            the last batch of an epoch may be smaller, and its rows weigh more.
         guide: None for the model's own, "mean_field", "full_rank", "flow" (autoregressive layers), an
             AutoGuide class, or any Pyro guide: a module, or a function that may use pyro.param.
         particles: draws of the guide averaged in one step.
@@ -50,6 +54,8 @@ class SVI:
         tolerance: stop when the mean ELBO of ``window`` steps is, up to two standard errors, less than this
             many nats above that of the window before; ``posterior.note`` then says so. None does all steps.
         window: steps; see tolerance.
+        prefetch: batches of a file that are read in advance, while a step runs; 0 reads between the steps.
+            No number depends on it.
         compile: True compiles the step (some twenty seconds, once), "auto" only where the work ahead is
             longer than that, False never. The numbers are the same up to rounding. Where it cannot be done,
             the fit goes on without, and says why.
@@ -76,11 +82,19 @@ class SVI:
     tolerance: float | None = None
     window: int = 200
     compile: bool | str = "auto"
+    prefetch: int = 2
     seed: int = 0
     progress: bool | None = None
 
     def __post_init__(self) -> None:
-        for name, least in (("steps", 1), ("batch_size", 0), ("particles", 1), ("seed", 0), ("window", 20)):
+        for name, least in (
+            ("steps", 1),
+            ("batch_size", 0),
+            ("particles", 1),
+            ("seed", 0),
+            ("window", 20),
+            ("prefetch", 0),
+        ):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, whole(name, getattr(self, name), least))
         for name in ("learning_rate", "clip", "tolerance"):
@@ -130,25 +144,22 @@ class SVI:
             data: the rows and inputs.
             prior: yesterday's guide, if it is the prior of these data.
         """
+        data, size = whole_or_stored(data, self.setting(start, "batch_size", 0))
         if guide is None:
-            p = copy.deepcopy(start)
-            initialize(p, data.gaps)
-            guide = copy.deepcopy(make_guide(self.guide, p, data.values, data.observed), {id(p): p})
+            p, some = copy.deepcopy(start), data.example
+            initialize(p, some.gaps)
+            guide = copy.deepcopy(make_guide(self.guide, p, some.values, some.observed), {id(p): p})
         else:
             p, guide = copy.deepcopy((start, guide))
         objective = Objective(p, guide, prior, self.particles, self.beta, self.free_bits)
         objective.modules.train()
-        batches = self._batches(p, guide, data)
-
-        def rows() -> Iterator[Rows]:
-            for index in batches:
-                batch = data.take(index) if len(index) < data.n else data
-                yield Rows(batch, index, data.n / max(batch.n, 1))
-
-        first = next(drawn := rows())
+        _refuse_rows_of_their_own(guide, data, size)
+        with closing(feed(data, size, self.seed)) as rows:
+            first = next(rows)
         objective.check(first.batch)
-        size = self.setting(p, "batch_size", 0) or data.n
-        result = climb(self, objective, self.optimiser(p, objective.parameters), first, drawn, size >= data.n)
+        optimiser = self.optimiser(p, objective.parameters)
+        with closing(ahead(feed(data, size, self.seed), self.prefetch if waits(data) else 0)) as rows:
+            result = climb(self, objective, optimiser, first, rows, first.batch.n == data.n)
         objective.modules.eval()
         fitted = Fitted(p, guide, torch.tensor(result.elbo, dtype=torch.float64), None, result.note)
         if result.trouble is not None:
@@ -172,28 +183,15 @@ class SVI:
             return float(self.schedule(fraction))
         return 0.5 * (1 + math.cos(math.pi * fraction)) if self.schedule == "cosine" else 1.0
 
-    def _batches(self, p: ProbabilisticModel, guide: Any, data: Data) -> Iterator[Tensor]:
-        """Row indices for ever: epoch by epoch, in an order that (seed, epoch) decides."""
-        size = self.setting(p, "batch_size", 0) or data.n
-        if size < data.n:
-            local = {name for name, site in data.sites.items() if site.local and not site.levels}
-            hidden = local - data.observed.keys()
-            if isinstance(guide, Automatic) and hidden:
-                raise DataError(
-                    f"batch_size: this guide has one factor for each row's {', '.join(sorted(hidden))}, so "
-                    f"it needs all rows at every step: batch_size=0, or an amortized guide q(z | x)"
-                )
-        return self._epochs(size, data.n)
 
-    def _epochs(self, size: int, n: int) -> Iterator[Tensor]:
-        epoch = 0
-        while True:
-            if size >= n:
-                yield torch.arange(n)
-                continue
-            order = torch.Generator().manual_seed((self.seed * 1_000_003 + epoch) % 2**63)
-            yield from torch.randperm(n, generator=order).split(size)
-            epoch += 1
+def _refuse_rows_of_their_own(guide: Any, data: Data, size: int) -> None:
+    local = {name for name, site in data.sites.items() if site.local and not site.levels}
+    hidden = local - data.observed.keys()
+    if size < data.n and isinstance(guide, Automatic) and hidden:
+        raise DataError(
+            f"batch_size: this guide has one factor for each row's {', '.join(sorted(hidden))}, so "
+            f"it needs all rows at every step: batch_size=0, or an amortized guide q(z | x)"
+        )
 
 
 def _short(value: Any) -> str:

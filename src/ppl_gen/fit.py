@@ -48,9 +48,10 @@ def fit(
             and held, at a time. For those and for SVI: `Parquet`, a torch Dataset or DataLoader, with names
             by `Batches`.
         data: by name, rows first, such as x (n, features) and y (n,): NumPy arrays (memory maps too: methods
-            that count read them in chunks, SVI with a batch_size by batches), tensors, data frames or lists; classes as codes 0, 1, …. A missing cell
-            (NaN, None, NA) of a variable that no other depends on is summed out, and so is a missing class:
-            labels that only some rows have make the fit semi-supervised.
+            that count read them in chunks, SVI with a batch_size by batches), tensors, data frames or lists;
+            classes as codes 0, 1, …. A missing cell (NaN, None, NA) of a variable that no other depends on is
+            summed out, and so is a missing class: labels that only some rows have make the fit
+            semi-supervised.
 
     Raises:
         UnknownVariable, DataError: the data do not fit the joint.
@@ -87,8 +88,8 @@ def fit(
         raise DataError(f"batches: {type(start).__name__} is fitted to all rows at once; pass them by name")
     if batches is not None and (data or not (counts or isinstance(method, SVI))):
         raise DataError(
-            "batches: expected no other data beside them, and Exact(), MaximumLikelihood() or SVI(). A method "
-            "that needs all rows together would not save memory: pass them by name"
+            "batches: expected no other data beside them, and Exact(), MaximumLikelihood() or SVI(). A "
+            "method that needs all rows together would not save memory: pass them by name"
         )
     with isolated(getattr(method, "seed", 0), grad=True):
         if batches is not None and counts:

@@ -56,11 +56,11 @@ class Parquet(Indexed):
             if lacking:
                 raise DataError(f"Parquet: {each} has no column {lacking[0]!r}; it has {', '.join(there)}")
         self.groups = [(f, i) for f in self.files for i in range(f.metadata.num_row_groups)]
-        self.blocks = [f.metadata.row_group(i).num_rows for f, i in self.groups]
-        self.groups = [group for group, size in zip(self.groups, self.blocks, strict=True) if size]
-        self.blocks = [size for size in self.blocks if size]
-        self.n = sum(self.blocks)
-        self.lasts = torch.tensor(self.blocks).cumsum(0)
+        sizes = [f.metadata.row_group(i).num_rows for f, i in self.groups]
+        self.groups = [group for group, size in zip(self.groups, sizes, strict=True) if size]
+        self.blocks = self.sizes = [size for size in sizes if size]
+        self.n = sum(self.sizes)
+        self.lasts = torch.tensor(self.sizes).cumsum(0)
         self.held: OrderedDict[int, dict[str, Any]] = OrderedDict()
 
     def __iter__(self) -> Iterator[Values]:
@@ -73,7 +73,7 @@ class Parquet(Indexed):
         found: dict[str, Any] = {}
         for i in group.unique().tolist():
             mine = group == i
-            within = (index[mine] - (self.lasts[i] - self.blocks[i])).numpy()
+            within = (index[mine] - (self.lasts[i] - self.sizes[i])).numpy()
             for name, column in self._held(i).items():
                 rows = column[within]
                 if name not in found:
@@ -92,8 +92,8 @@ class Parquet(Indexed):
         """A decoded row group; those of about two windows are kept."""
         if group not in self.held:
             self.held[group] = self._decoded(group)
-            most = 2 * (WINDOW + max(self.blocks))
-            while sum(self.blocks[i] for i in self.held) > most:
+            most = 2 * (WINDOW + max(self.sizes))
+            while sum(self.sizes[i] for i in self.held) > most:
                 self.held.popitem(last=False)
         self.held.move_to_end(group)
         return self.held[group]

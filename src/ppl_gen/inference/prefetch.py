@@ -1,6 +1,6 @@
 """Read ahead: a thread prepares the next batches while the step at hand runs."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from queue import Empty, Queue
 from threading import Event, Thread
@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-def ahead(items: Iterator[T], depth: int) -> Iterator[T]:
+def ahead(items: Iterator[T], depth: int) -> Generator[T]:
     """The same ``items`` in the same order, up to ``depth`` of them prepared in advance.
 
     An error of the reader is raised here, when its item is due. Closing the iterator, or an error at the

@@ -74,7 +74,7 @@ class Batches:
         parts = item if isinstance(item, list | tuple) else (item,)
         if self.names is None:
             raise DataError(
-                f'batches: expected mappings such as {{"x": rows}}, got {called(item)}; tell the names of its '
+                f'batches: expected mappings such as {{"x": rows}}, got {called(item)}; name its '
                 f"parts: Batches(…, names=('x', 'y'))"
             )
         if len(parts) != len(self.names):
@@ -161,8 +161,8 @@ class Stream:
         """An epoch had so many ``rows``; with another number each of them would have had a wrong weight."""
         if not self.least <= rows <= self.n:
             raise DataError(
-                f"batches: expected {self.n:,} rows in an epoch, as {called(self.source)} says, got {rows:,}; "
-                f"tell how many there are: Batches(…, rows={rows})"
+                f"batches: expected {self.n:,} rows an epoch, as {called(self.source)} says; got {rows:,}. "
+                f"Tell how many there are: Batches(…, rows={rows})"
             )
 
     def identity(self) -> str:

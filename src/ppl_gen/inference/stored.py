@@ -1,10 +1,12 @@
 """Rows that stay where they are: read and admitted as the steps take them."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import count
+from time import perf_counter
 from typing import Any
 
 import torch
@@ -20,6 +22,7 @@ from ppl_gen.inputs import Data
 
 Door = Callable[[Mapping[str, Any], Mapping[str, Site] | None], Data]
 CHUNK = 1 << 20  # cells of a row's values that are looked at together
+SLOW = 2e-3  # seconds; Python's threads wait for each other up to five milliseconds
 FEW = 1024  # rows that a fit starts from, where more would have to be read for it
 
 
@@ -60,7 +63,7 @@ class Stored(Data):
         masks = {name: torch.ones_like(part.observed[name], dtype=torch.bool) for name in self.holes}
         return replace(part, seen=masks | dict(part.seen)) if masks else part
 
-    def batches(self, size: int, seed: int, step: int) -> Iterator[Rows]:
+    def batches(self, size: int, seed: int, step: int) -> Generator[Rows]:
         """What the steps take, from ``step`` on."""
         if isinstance(self.source, Stream):
             yield from self._streamed(self.source, seed, step)
@@ -71,7 +74,7 @@ class Stored(Data):
             part = own(self.take, index) if own else self.take(index)
             yield Rows(part, index, self.n / part.n)
 
-    def _streamed(self, source: Stream, seed: int, step: int) -> Iterator[Rows]:
+    def _streamed(self, source: Stream, seed: int, step: int) -> Generator[Rows]:
         here, epoch = 0, 0
         if source.steps:
             epoch, here = step // source.steps, step // source.steps * source.steps
@@ -189,7 +192,7 @@ def _grown(data: Data, name: str, value: Tensor, n: int) -> tuple[int, ...]:
     return (n, *value.shape[1:]) if name in data.rows else tuple(value.shape)
 
 
-def feed(data: Data, size: int, seed: int, step: int = 0) -> Iterator[Rows]:
+def feed(data: Data, size: int, seed: int, step: int = 0) -> Generator[Rows]:
     """What the steps take, from ``step`` on: a function of the seed and the step."""
     if isinstance(data, Stored):
         yield from data.batches(size, seed, step)
@@ -209,6 +212,17 @@ def whole_or_stored(data: Data, size: int) -> tuple[Data, int]:
     return data, size
 
 
-def waits(data: Data) -> bool:
-    """Whether a thread may read ahead: there is something to read, and it draws no random numbers."""
-    return isinstance(data, Stored) and isinstance(data.source, Indexed) and not data.source.random
+def look(data: Data, size: int, seed: int, prefetch: int | None) -> tuple[Rows, int]:
+    """The first batch, and how many a thread should read ahead.
+
+    None where they are in memory, or draw random numbers, which belong to all threads; left open, two where
+    reading one takes long enough for another thread to be worth its trouble.
+    """
+    with closing(feed(data, size, seed)) as rows:
+        first, start = next(rows), perf_counter()
+        if not isinstance(data, Stored) or isinstance(data.source, Stream) or data.source.random:
+            return first, 0
+        if prefetch is None:
+            next(rows)
+            return first, 2 * (perf_counter() - start > SLOW)
+    return first, prefetch

@@ -23,7 +23,7 @@ from ppl_gen.inference.guides import Automatic, make_guide
 from ppl_gen.inference.method import Fitted
 from ppl_gen.inference.objective import Objective
 from ppl_gen.inference.prefetch import ahead
-from ppl_gen.inference.stored import feed, waits, whole_or_stored
+from ppl_gen.inference.stored import feed, look, whole_or_stored
 from ppl_gen.inputs import Data
 
 
@@ -54,8 +54,8 @@ class SVI:
         tolerance: stop when the mean ELBO of ``window`` steps is, up to two standard errors, less than this
             many nats above that of the window before; ``posterior.note`` then says so. None does all steps.
         window: steps; see tolerance.
-        prefetch: batches of a file that are read in advance, while a step runs; 0 reads between the steps.
-            No number depends on it.
+        prefetch: how many batches of a file a thread reads in advance, while steps run; 0 reads between the
+            steps, None decides by how long reading takes. No number of the fit depends on it.
         compile: True compiles the step (some twenty seconds, once), "auto" only where the work ahead is
             longer than that, False never. The numbers are the same up to rounding. Where it cannot be done,
             the fit goes on without, and says why.
@@ -82,21 +82,15 @@ class SVI:
     tolerance: float | None = None
     window: int = 200
     compile: bool | str = "auto"
-    prefetch: int = 2
+    prefetch: int | None = None
     seed: int = 0
     progress: bool | None = None
 
     def __post_init__(self) -> None:
-        for name, least in (
-            ("steps", 1),
-            ("batch_size", 0),
-            ("particles", 1),
-            ("seed", 0),
-            ("window", 20),
-            ("prefetch", 0),
-        ):
+        least = {"steps": 1, "batch_size": 0, "particles": 1, "seed": 0, "window": 20, "prefetch": 0}
+        for name, smallest in least.items():
             if getattr(self, name) is not None:
-                object.__setattr__(self, name, whole(name, getattr(self, name), least))
+                object.__setattr__(self, name, whole(name, getattr(self, name), smallest))
         for name in ("learning_rate", "clip", "tolerance"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, positive(name, getattr(self, name)))
@@ -154,11 +148,10 @@ class SVI:
         objective = Objective(p, guide, prior, self.particles, self.beta, self.free_bits)
         objective.modules.train()
         _refuse_rows_of_their_own(guide, data, size)
-        with closing(feed(data, size, self.seed)) as rows:
-            first = next(rows)
+        first, depth = look(data, size, self.seed, self.prefetch)
         objective.check(first.batch)
         optimiser = self.optimiser(p, objective.parameters)
-        with closing(ahead(feed(data, size, self.seed), self.prefetch if waits(data) else 0)) as rows:
+        with closing(ahead(feed(data, size, self.seed), depth)) as rows:
             result = climb(self, objective, optimiser, first, rows, first.batch.n == data.n)
         objective.modules.eval()
         fitted = Fitted(p, guide, torch.tensor(result.elbo, dtype=torch.float64), None, result.note)

@@ -302,15 +302,17 @@ class Endless(IterableDataset):
 REFUSED = {
     "tuples without names": (ROWS, {}, r"names='x', 'y'|names=\('x', 'y'\)"),
     "a name for one part": (Batches(ROWS, names=("x",)), {}, "names: expected one for each of 2 parts"),
-    "a loader's tuples": (DataLoader(ROWS, batch_size=5), {}, r"expected mappings such as .*got list; name its parts"),
+    "a loader's tuples": (DataLoader(ROWS, batch_size=5), {}, r"expected mappings .*got list; name its parts"),
     "no length": (DataLoader(Endless(), batch_size=10), {}, r"Endless has no len\(\): Batches\(…, rows=…\)"),
     "a wrong length": (
-        Batches(DataLoader(Endless(), batch_size=10), rows=90), {}, "expected 90 rows an epoch.*got 100.*rows=100",
+        Batches(DataLoader(Endless(), batch_size=10), rows=90), {}, r"expected 90 rows an.*got 100.*rows=100",
     ),
     "single rows": (Endless(), {}, r"DataLoader\(dataset, batch_size=…\)"),
     "read once": ((part for part in [{"x": X}]), {}, "can be read once"),
     "weights": (
-        Batches(DataLoader(ROWS, sampler=WeightedRandomSampler([1.0] * 150, 150)), NAMES), {}, "takes rows in its own way",
+        Batches(DataLoader(ROWS, sampler=WeightedRandomSampler([1.0] * 150, 150)), NAMES),
+        {},
+        "takes rows in its own way",
     ),
     "other data": (Rows(), {"x": X}, "expected no other data beside them"),
     "a number": (3, {}, "batches: expected a DataLoader, a Dataset or Parquet"),

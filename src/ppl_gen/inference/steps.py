@@ -139,6 +139,8 @@ class Steps:
         arrays = tensors_of(batch)
         rows = () if whole else arrays
         try:
+            if self.parameters[0].device.type != "cpu":
+                raise Untraceable("on another device than the CPU the step runs as it is written")
             if callable(self.objective.beta):
                 raise Untraceable("beta is another number at every step")
             inputs, function = (*self._inputs(), *rows), self._function(batch, scale)

@@ -18,6 +18,7 @@ from ppl_gen.checks import positive, whole
 from ppl_gen.core import ProbabilisticModel, Program, initialize
 from ppl_gen.errors import DataError
 from ppl_gen.inference.climb import climb
+from ppl_gen.inference.devices import checked, computing, fed, moved, ready
 from ppl_gen.inference.elbo import elbo
 from ppl_gen.inference.guides import Automatic, make_guide
 from ppl_gen.inference.method import Fitted
@@ -59,6 +60,9 @@ class SVI:
         compile: True compiles the step (some twenty seconds, once), "auto" only where the work ahead is
             longer than that, False never. The numbers are the same up to rounding. Where it cannot be done,
             the fit goes on without, and says why.
+        device: where to compute, such as "cuda" [the CPU]. The posterior comes back to the CPU.
+        precision: "bfloat16" lets the networks' layers multiply with 16 bits, which GPUs do faster [the
+            model's own type everywhere: float64 for conjugate models, float32 for networks].
         seed: decides the start, the draws and the order of the rows.
         progress: whether to show a progress bar; None shows it in terminals and notebooks.
 
@@ -83,6 +87,8 @@ class SVI:
     window: int = 200
     compile: bool | str = "auto"
     prefetch: int | None = None
+    device: Any = None
+    precision: str | None = None
     seed: int = 0
     progress: bool | None = None
 
@@ -112,6 +118,10 @@ class SVI:
             if not ((number and 0 <= value < math.inf) or (name == "beta" and callable(value))):
                 what = "a number from 0 up" + (", or a function" if name == "beta" else "")
                 raise DataError(f"{name}: expected {what}, got {value!r}")
+        if self.device is not None:
+            object.__setattr__(self, "device", checked(self.device))
+        if self.precision not in (None, "bfloat16"):
+            raise DataError(f'precision: expected None or "bfloat16", got {self.precision!r}')
         if callable(self.beta) and self.tolerance:
             raise DataError("tolerance: a beta that changes moves the goal, so no step tells that it is near")
 
@@ -149,9 +159,12 @@ class SVI:
         objective.modules.train()
         _refuse_rows_of_their_own(guide, data, size)
         first, depth = look(data, size, self.seed, self.prefetch)
-        objective.check(first.batch)
-        optimiser = self.optimiser(p, objective.parameters)
-        with closing(ahead(feed(data, size, self.seed), depth)) as rows:
+        device, batches = ready(self.device), ahead(feed(data, size, self.seed), depth)
+        with closing(batches), computing((objective.modules, prior), device, self.precision):
+            first = first._replace(batch=moved(first.batch, device))
+            objective.check(first.batch)
+            optimiser = self.optimiser(p, objective.parameters)
+            rows = fed(batches, device) if device.type != "cpu" else batches
             result = climb(self, objective, optimiser, first, rows, first.batch.n == data.n)
         objective.modules.eval()
         fitted = Fitted(p, guide, torch.tensor(result.elbo, dtype=torch.float64), None, result.note)

@@ -302,7 +302,7 @@ class Endless(IterableDataset):
 REFUSED = {
     "tuples without names": (ROWS, {}, r"names='x', 'y'|names=\('x', 'y'\)"),
     "a name for one part": (Batches(ROWS, names=("x",)), {}, "names: expected one for each of 2 parts"),
-    "a loader's tuples": (DataLoader(ROWS, batch_size=5), {}, r"expected mappings .*got list; name its parts"),
+    "a loader's tuples": (DataLoader(ROWS, batch_size=5), {}, r"got list; name its parts"),
     "no length": (DataLoader(Endless(), batch_size=10), {}, r"Endless has no len\(\): Batches\(…, rows=…\)"),
     "a wrong length": (
         Batches(DataLoader(Endless(), batch_size=10), rows=90), {}, r"expected 90 rows an.*got 100.*rows=100",

@@ -61,11 +61,11 @@ def ready(device: str | None) -> torch.device:
 
 def moved(data: Data, device: torch.device) -> Data:
     """The same rows there."""
-    parts = {
+    there = {
         part: {name: v.to(device) for name, v in getattr(data, part).items()}
         for part in ("inputs", "observed", "seen")
     }
-    return replace(data, **parts)
+    return replace(data, inputs=there["inputs"], observed=there["observed"], seen=there["seen"])
 
 
 def fed(rows: Iterator[Rows], device: torch.device) -> Generator[Rows]:
@@ -78,7 +78,7 @@ def fed(rows: Iterator[Rows], device: torch.device) -> Generator[Rows]:
 
 @contextmanager
 def computing(programs: Iterable[Any], device: torch.device, precision: str | None) -> Iterator[None]:
-    """The modules behind ``programs`` on the device, and all new tensors too; afterwards, also after an error, on the CPU.
+    """The modules behind ``programs`` on the device, and all new tensors too; on the CPU again at the end.
 
     With precision "bfloat16" matrix products and convolutions take numbers of 16 bits (8 of them in the
     mantissa) and add up in 32 (Micikevicius et al. 2018, Mixed precision training; Kalamkar et al. 2019).

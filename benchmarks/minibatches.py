@@ -1,9 +1,9 @@
 """SVI by minibatches and exact counting of a memory map: ``python -m benchmarks.minibatches --rows 1e5 1e7``.
 
 Writes rows into a temporary folder (33 bytes each: four numbers of eight bytes and a class) and fits each
-number of them in a process of its own. The memory is what the process holds for itself, at its largest;
-pages of the file do not count, since the system takes them back at will. Seconds are of the processor, so that
-other work on the machine tells little.
+number of them in a process of its own. The memory is what the process holds for itself, at its largest; pages
+of the file do not count, since the system takes them back at will. Seconds are the processor's, so that other
+work on the machine tells little.
 """
 
 import os

@@ -155,7 +155,7 @@ def test_different_fits_in_threads_equal_their_sequential_results():
     """Exact, SVI with and without minibatches, and a chain, which share nothing but the process."""
     model, _, data = FITS["logistic"]
     calls = [lambda name=name: bits(fit(FITS[name][0], FITS[name][1], **FITS[name][2])) for name in FITS]
-    calls.append(lambda: bits(fit(model, NUTS(draws=3, warmup=3, chains=1), **data)))
+    calls.append(lambda: bits(fit(model, NUTS(draws=5, warmup=5, chains=1), **data)))
     exact = FITS["naive Bayes, exact"][0]
     calls.append(lambda: {"p(y | x)": ask(fit(exact, **data), "p(y | x)", x=DATA.x[:3]).probs})
     expected, before = [call() for call in calls], state_of_the_world()

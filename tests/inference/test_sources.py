@@ -213,6 +213,7 @@ def test_an_epoch_of_ragged_batches_adds_up_to_the_whole():
     "make",
     [
         lambda: Rows(),
+        lambda: Rows(lambda: torch.randn(())),
         lambda: Batches(DataLoader(ROWS, batch_size=40, shuffle=True), names=NAMES),
         lambda: [{"x": X[i::4], "y": Y[i::4]} for i in range(4)],
     ],

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ppl_gen.checks import whole
 from ppl_gen.core import ProbabilisticModel, Program
-from ppl_gen.errors import Unreliable
+from ppl_gen.errors import Interrupted, Unreliable
 from ppl_gen.inference.devices import checked, computing, moved, ready
 from ppl_gen.inference.guides import point
 from ppl_gen.inference.method import Fitted
@@ -106,15 +106,21 @@ class NUTS:
         target = Unconstrained(start, guide, data, prior, "NUTS")
         mode = climbed(target, 200)
         found, divergent, device = [], 0, ready(self.device)
-        for chain in track(range(self.chains), "NUTS", self.progress, dict):
-            pyro.set_rng_seed((self.seed * 1_000_003 + chain) % 2**32)
-            begin = (mode + 0.1 * torch.randn_like(mode)).to(device)
-            with computing((target.p, prior), device, None):
-                target.data = moved(data, device)
-                drawn, bad = self._chain(target, begin)
-            found.append([target.values(u) for u in drawn.cpu()])
-            divergent += bad
-        note = f"{self.chains} chains of {self.draws:,} draws; {divergent} divergent"
+        try:
+            for chain in track(range(self.chains), "NUTS", self.progress, dict):
+                pyro.set_rng_seed((self.seed * 1_000_003 + chain) % 2**32)
+                begin = (mode + 0.1 * torch.randn_like(mode)).to(device)
+                with computing((target.p, prior), device, None):
+                    target.data = moved(data, device)
+                    drawn, bad = self._chain(target, begin)
+                divergent += bad
+                found.append([target.values(u) for u in drawn.cpu()])
+        except KeyboardInterrupt:  # a chain is whole or nothing
+            if not found:
+                raise
+            stopped = f"stopped by hand after {len(found)} of {self.chains} chains"
+            warnings.warn(f"NUTS {stopped}, which are returned", Interrupted, stacklevel=4)
+        note = f"{len(found)} chains of {self.draws:,} draws; {divergent} divergent"
         if divergent:
             warnings.warn(
                 f"NUTS: {note}: the draws may miss a part of the posterior", Unreliable, stacklevel=4

@@ -6,9 +6,11 @@ variational Bayes; Broderick et al. 2013, Streaming variational Bayes (yesterday
 
 import copy
 import math
+import os
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,10 +19,12 @@ from torch import Tensor
 from ppl_gen.checks import positive, whole
 from ppl_gen.core import ProbabilisticModel, Program, initialize
 from ppl_gen.errors import DataError
+from ppl_gen.inference.checkpoints import Checkpoint, checkpoint
 from ppl_gen.inference.climb import climb
 from ppl_gen.inference.devices import checked, computing, fed, moved, ready
 from ppl_gen.inference.elbo import elbo
 from ppl_gen.inference.guides import Automatic, make_guide
+from ppl_gen.inference.identity import identity_of_fit
 from ppl_gen.inference.method import Fitted
 from ppl_gen.inference.objective import Objective
 from ppl_gen.inference.prefetch import ahead
@@ -43,7 +47,7 @@ class SVI:
             AutoGuide class, or any Pyro guide: a module, or a function that may use pyro.param.
         particles: draws of the guide averaged in one step.
         optimizer: called as ``optimizer(parameters, lr=learning_rate)``: any class of torch.optim or a
-            functools.partial of one [torch.optim.Adam].
+            functools.partial of one [torch.optim.Adam, fused].
         schedule: the factor on the learning rate: "cosine" (from 1 down to 0), "constant", or a function of
             the fraction of the steps that are done.
         beta: weight of the KL terms of the rows' latents in what is climbed: a number, or a function of the
@@ -65,6 +69,8 @@ class SVI:
             model's own type everywhere: float64 for conjugate models, float32 for networks].
         seed: decides the start, the draws and the order of the rows.
         progress: whether to show a progress bar; None shows it in terminals and notebooks.
+        checkpoint: a folder to keep checkpoints in, or a `Checkpoint`, which has more to say: the same fit
+            again goes on from the newest.
 
     >>> from ppl_gen import fit
     >>> from ppl_gen.models import GaussianMixture
@@ -91,8 +97,10 @@ class SVI:
     precision: str | None = None
     seed: int = 0
     progress: bool | None = None
+    checkpoint: str | os.PathLike[str] | Checkpoint | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "checkpoint", checkpoint(self.checkpoint))
         least = {"steps": 1, "batch_size": 0, "particles": 1, "seed": 0, "window": 20, "prefetch": 0}
         for name, smallest in least.items():
             if getattr(self, name) is not None:
@@ -148,6 +156,7 @@ class SVI:
             data: the rows and inputs.
             prior: yesterday's guide, if it is the prior of these data.
         """
+        about = partial(identity_of_fit, self, start, guide, data)
         data, size = whole_or_stored(data, self.setting(start, "batch_size", 0))
         if guide is None:
             p, some = copy.deepcopy(start), data.example
@@ -165,7 +174,7 @@ class SVI:
             objective.check(first.batch)
             optimiser = self.optimiser(p, objective.parameters)
             rows = fed(batches, device) if device.type != "cpu" else batches
-            result = climb(self, objective, optimiser, first, rows, first.batch.n == data.n)
+            result = climb(self, objective, optimiser, first, rows, first.batch.n == data.n, about)
         objective.modules.eval()
         fitted = Fitted(p, guide, torch.tensor(result.elbo, dtype=torch.float64), None, result.note)
         if result.trouble is not None:
@@ -174,9 +183,8 @@ class SVI:
         return fitted
 
     def optimiser(self, p: Any, parameters: list[Tensor]) -> torch.optim.Optimizer:
-        made = self.setting(p, "optimizer", torch.optim.Adam)(
-            parameters, lr=self.setting(p, "learning_rate", 0.02)
-        )
+        make = self.setting(p, "optimizer", partial(torch.optim.Adam, fused=True))
+        made = make(parameters, lr=self.setting(p, "learning_rate", 0.02))
         if not isinstance(made, torch.optim.Optimizer):
             raise DataError(
                 f"optimizer: expected a class of torch.optim, such as torch.optim.AdamW, got {made!r}"

@@ -10,7 +10,19 @@ import pytest
 import torch
 from pyro import distributions as dist
 
-from ppl_gen import SVI, Exact, LowerBound, ProbabilisticModel, ask, check_model, fit, load, save, to_arviz
+from ppl_gen import (
+    NUTS,
+    SVI,
+    Exact,
+    LowerBound,
+    ProbabilisticModel,
+    ask,
+    check_model,
+    fit,
+    load,
+    save,
+    to_arviz,
+)
 from ppl_gen.data import gaussian_mixture, iris
 from ppl_gen.distributions import Bernoulli
 from ppl_gen.errors import (
@@ -119,6 +131,85 @@ def test_threads_equal_their_sequential_results():
         thread.join()
     assert len(found) == 4
     assert all(same(expected, other) for other in found)
+
+
+def in_threads(*calls):
+    """What each call gives, or raises, all at once."""
+    found = [None] * len(calls)
+
+    def run(i):
+        try:
+            found[i] = calls[i]()
+        except Exception as error:
+            found[i] = error
+
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(len(calls))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return found
+
+
+def test_different_fits_in_threads_equal_their_sequential_results():
+    """Exact, SVI with and without minibatches, and a chain, which share nothing but the process."""
+    model, _, data = FITS["logistic"]
+    calls = [lambda name=name: bits(fit(FITS[name][0], FITS[name][1], **FITS[name][2])) for name in FITS]
+    calls.append(lambda: bits(fit(model, NUTS(draws=5, warmup=5, chains=1), **data)))
+    exact = FITS["naive Bayes, exact"][0]
+    calls.append(lambda: {"p(y | x)": ask(fit(exact, **data), "p(y | x)", x=DATA.x[:3]).probs})
+    expected, before = [call() for call in calls], state_of_the_world()
+    for one, other in zip(in_threads(*calls), expected, strict=True):
+        assert same(one, other)
+    assert state_of_the_world() == before
+
+
+def test_a_fit_that_fails_in_a_thread_disturbs_no_other():
+    model, method, data = FITS["mixture"]
+    expected, before = bits(fit(model, method, **data)), state_of_the_world()
+    bad, failing = torch.full((4,), 5.0), SVI(steps=50, learning_rate=0.03, schedule="constant")
+    pair = [lambda: bits(fit(model, method, **data)), lambda: fit(Explodes(), failing, x=bad)]
+    found = in_threads(*pair * 3)
+    assert all(same(one, expected) for one in found[::2])
+    assert all(isinstance(one, NonFinite) for one in found[1::2])
+    assert state_of_the_world() == before
+
+
+class Fails(ProbabilisticModel):
+    """Its guide raises at the ``last`` run, inside Pyro's handlers, having changed what is global."""
+
+    joint = "p(mu) p(x | mu)"
+
+    def __init__(self, last, error):
+        super().__init__()
+        self.last, self.error, self.runs = last, error, 0
+        self.at = torch.nn.Parameter(torch.tensor(0.0))
+
+    def model(self, n):
+        mu = pyro.sample("mu", dist.Normal(torch.tensor(0.0), 10.0))
+        with pyro.plate("data", n):
+            pyro.sample("x", dist.Normal(mu, 1.0))
+
+    def guide(self):
+        self.runs += 1
+        pyro.sample("mu", dist.Normal(self.at, 1.0))
+        if self.runs == self.last:
+            torch.set_default_dtype(torch.float64)
+            np.random.seed(0)
+            random.seed(0)
+            pyro.enable_validation(not torch.distributions.Distribution._validate_args)
+            raise self.error
+
+
+@pytest.mark.parametrize("error", [ValueError("half-way"), SystemExit(3)])
+@pytest.mark.parametrize("last", [1, 3, 6])
+def test_a_fit_that_fails_half_way_leaves_the_world_as_it_was(last, error):
+    before = state_of_the_world()
+    with pytest.raises(type(error)):
+        fit(Fails(last, error), SVI(steps=20, batch_size=2, compile=False), x=[1.0, 2.0, 3.0])
+    assert state_of_the_world() == before
+    model, method, data = FITS["mixture"]
+    assert len(fit(model, method, **data).elbo) == 20  # Pyro's stack of handlers is empty again
 
 
 @pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])

@@ -4,17 +4,20 @@ import copy
 import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 
 from ppl_gen.checks import called
-from ppl_gen.core import ProbabilisticModel
+from ppl_gen.core import ProbabilisticModel, Site
 from ppl_gen.errors import DataError, NonFinite, Unanswerable
 from ppl_gen.inference import EM, SVI, CrossValidation, Exact, MaximumLikelihood, VariationalBayes
 from ppl_gen.inference.guides import Point
 from ppl_gen.inference.method import Fitted
 from ppl_gen.inference.nuts import Draws
+from ppl_gen.inference.sources import Arrays, Stream, in_a_file, opened
+from ppl_gen.inference.stored import Stored, stored
 from ppl_gen.inputs import Data, admit, may_repeat
 from ppl_gen.isolation import isolated
 from ppl_gen.notation import Factorization
@@ -24,7 +27,7 @@ from ppl_gen.posterior import Posterior
 def fit(
     model: ProbabilisticModel | Posterior,
     method: Any = None,
-    batches: Iterable[Mapping[str, Any]] | None = None,
+    batches: Any = None,
     /,
     *unnamed: Any,
     **data: Any,
@@ -40,12 +43,15 @@ def fit(
         method: `Exact`, `MaximumLikelihood`, `EM`, `VariationalBayes`, `CrossValidation`, `MAP`, `SVI`,
             `Laplace` or `NUTS`; by default exact where there is a closed form, cross-validation where a
             model keeps its rows, else SVI.
-        batches: for a method that counts (the first two), the data in parts, each a mapping such as
-            ``{"x": rows, "y": labels}``: one is looked at, and held, at a time.
-        data: by name, rows first, such as x (n, features) and y (n,): NumPy arrays (memory maps too: they
-            are read in chunks), tensors, data frames or lists; classes as codes 0, 1, …. A missing cell
-            (NaN, None, NA) of a variable that no other depends on is summed out, and so is a missing class:
-            labels that only some rows have make the fit semi-supervised.
+        batches: data that memory does not hold, in the place of named ones. For a method that counts (the
+            first two), anything that gives mappings such as ``{"x": rows, "y": labels}``: one is looked at,
+            and held, at a time. For those and for SVI: `Parquet`, a torch Dataset or DataLoader, with names
+            by `Batches`.
+        data: by name, rows first, such as x (n, features) and y (n,): NumPy arrays (memory maps too: methods
+            that count read them in chunks, SVI with a batch_size by batches), tensors, data frames or lists;
+            classes as codes 0, 1, …. A missing cell (NaN, None, NA) of a variable that no other depends on is
+            summed out, and so is a missing class: labels that only some rows have make the fit
+            semi-supervised.
 
     Raises:
         UnknownVariable, DataError: the data do not fit the joint.
@@ -65,6 +71,7 @@ def fit(
     arrays = hasattr(method, "__array__") or hasattr(batches, "__array__")
     if unnamed or arrays or isinstance(method, list | tuple):
         raise DataError(f"data are passed by name, as in {start.joint}: fit(model, x=…)")
+    chosen = method is not None
     if method is None:
         method = before.method if before else _default(start, data)
     if isinstance(method, type) or not hasattr(method, "fit"):
@@ -79,15 +86,17 @@ def fit(
         raise DataError(f"fit needs data named like the variables of {start.joint}")
     if batches is not None and hasattr(start, "maximized"):
         raise DataError(f"batches: {type(start).__name__} is fitted to all rows at once; pass them by name")
-    if batches is not None and (data or not counts):
+    if batches is not None and (data or not (counts or isinstance(method, SVI))):
         raise DataError(
-            "batches: expected no other data beside them, and Exact() or MaximumLikelihood(). A method that "
-            "needs all rows together would not save memory: pass them by name"
+            "batches: expected no other data beside them, and Exact(), MaximumLikelihood() or SVI(). A "
+            "method that needs all rows together would not save memory: pass them by name"
         )
     with isolated(getattr(method, "seed", 0), grad=True):
-        if batches is not None:
+        if batches is not None and counts:
             return _streamed(start, before, method, batches)
-        admitted = _admitted(start, method, data)
+        admitted = (
+            _admitted(start, method, data) if batches is None else _stored(start, method, batches, chosen)
+        )
         if counts or isinstance(method, CrossValidation):
             return _counted(start, before, method, admitted)
         method = method.resolved(start) if isinstance(method, SVI) else method
@@ -102,8 +111,25 @@ def _default(start: ProbabilisticModel, data: Mapping[str, Any]) -> Any:
     return next((method() for name, method in closed if hasattr(start, name)), SVI())
 
 
-def _admitted(start: ProbabilisticModel, method: Any, data: Mapping[str, Any]) -> Data:
-    admitted = admit(start, data, missing=True)
+def _stored(start: ProbabilisticModel, method: Any, batches: Any, chosen: bool) -> Stored:
+    source = opened(batches)
+    if isinstance(source, Stream) and chosen and method.batch_size is not None:
+        raise DataError("batch_size: these batches have a size of their own; leave it open")
+    return stored(source, partial(_admitted, start, method))
+
+
+def _reads_parts(start: ProbabilisticModel, method: Any) -> bool:
+    if isinstance(method, SVI):
+        return method.setting(start, "batch_size", 0) > 0
+    return isinstance(method, Exact | MaximumLikelihood) and not hasattr(start, "maximized")
+
+
+def _admitted(
+    start: ProbabilisticModel, method: Any, data: Mapping[str, Any], found: Mapping[str, Site] | None = None
+) -> Data:
+    if found is None and _reads_parts(start, method) and in_a_file(data):
+        return stored(Arrays(data), partial(_admitted, start, method))
+    admitted = admit(start, data, missing=True, found=found)
     if admitted.n == 0:
         raise DataError(f"{', '.join(data)}: expected at least one row, got none")
     if not admitted.observed:
@@ -227,11 +253,7 @@ def _posterior(
 ) -> Posterior:
     seen = before.fingerprints if before else ()
     values = {**data.inputs, **data.observed}
-    blank = [
-        f"{int((~there).sum()):,} of {data.n:,} rows without {name}"
-        for name, there in data.seen.items()
-        if there.dim() == 1
-    ]
+    blank = [f"{rows:,} of {data.n:,} rows without {name}" for name, (rows, _) in data.blank.items()]
     fitted = fitted._replace(note="; ".join(filter(None, [fitted.note, *blank])))
     return Posterior(
         model=fitted.model,
@@ -246,6 +268,6 @@ def _posterior(
         fingerprints=seen if seen[-1:] == (fingerprint,) else (*seen, fingerprint),
         evidence=fitted.log_evidence,
         yesterday=yesterday,
-        data=data,
+        data=None if isinstance(data, Stored) else data,
         note=fitted.note,
     )

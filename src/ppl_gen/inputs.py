@@ -56,6 +56,17 @@ class Data:
             name: torch.where(seen, self.observed[name], torch.nan) for name, seen in self.seen.items()
         }
 
+    @property
+    def example(self) -> "Data":
+        """Rows that stand for all where a fit starts."""
+        return self
+
+    @property
+    def blank(self) -> dict[str, tuple[int, int]]:
+        """A variable of one number a row -> how many rows lack it, and the first of them."""
+        gone = {name: torch.nonzero(~seen).flatten() for name, seen in self.seen.items() if seen.dim() == 1}
+        return {name: (len(rows), int(rows[0])) for name, rows in gone.items() if len(rows)}
+
     def take(self, index: Tensor | slice) -> "Data":
         """The rows of ``index``; a slice copies nothing."""
         part = {name: v[index] for name, v in self.rows.items()}
@@ -221,6 +232,8 @@ def _from_array(name: str, value: Any) -> Tensor:
     single = array.dtype.kind == "f" and array.dtype.itemsize <= 4
     kind: Any = np.float32 if single else np.float64 if array.dtype.kind == "f" else np.int64
     array = np.ascontiguousarray(array, dtype=kind).reshape(array.shape)  # native, positive strides, 0-d kept
+    if array.flags.writeable:  # the filters of warnings belong to all threads
+        return torch.from_numpy(array)
     with warnings.catch_warnings():  # of read-only memory, such as a file's: nothing here writes to it
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.from_numpy(array)

@@ -10,6 +10,8 @@ from ppl_gen.inference.laplace import Laplace
 from ppl_gen.inference.map import MAP
 from ppl_gen.inference.maximum_likelihood import MaximumLikelihood
 from ppl_gen.inference.nuts import NUTS
+from ppl_gen.inference.parquet import Parquet
+from ppl_gen.inference.sources import Batches
 from ppl_gen.inference.svi import SVI
 from ppl_gen.inference.variational_bayes import VariationalBayes
 
@@ -18,11 +20,13 @@ __all__ = [
     "MAP",
     "NUTS",
     "SVI",
+    "Batches",
     "Checkpoint",
     "CrossValidation",
     "Exact",
     "Laplace",
     "MaximumLikelihood",
+    "Parquet",
     "PyroFit",
     "VariationalBayes",
     "elbo",

@@ -131,6 +131,8 @@ def fit_pyro(
         raise DataError("fit_pyro: beta and free_bits weigh the KL of each row, and a bare pair has no rows")
     if method.guide is not None or method.batch_size:
         raise DataError("fit_pyro: the guide is its own argument, and batch_size has no rows to choose from")
+    if method.device not in (None, "cpu") or method.precision:
+        raise DataError("fit_pyro: the arguments say where to compute; device and precision must be open")
     for name, program in (("model", model), ("guide", guide)):
         if not callable(program) or isinstance(program, type):
             raise DataError(f"{name}: expected a Pyro program, got {called(program)}")

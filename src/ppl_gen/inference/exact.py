@@ -74,12 +74,11 @@ def refuse_hidden(method: Any, p: ProbabilisticModel, data: Data) -> None:
             f"{type(method).__name__} needs every row's {', '.join(hidden)}: {type(p).__name__} is "
             f"{p.joint}. Pass {hidden[0]}=…{svi}"
         )
-    for name, seen in data.seen.items():
+    for name, (rows, first) in data.blank.items():
         if data.sites[name].levels:
-            blank = torch.nonzero(~seen).flatten().tolist()
             raise DataError(
-                f"{name}: expected a class for every row, got none (NaN) for row {blank[0]}"
-                f"{f' and {len(blank) - 1} more' if len(blank) > 1 else ''}: drop such rows"
+                f"{name}: expected a class for every row, got none (NaN) for row {first}"
+                f"{f' and {rows - 1} more' if rows > 1 else ''}: drop such rows"
             )
 
 

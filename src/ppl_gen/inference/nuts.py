@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ppl_gen.checks import whole
 from ppl_gen.core import ProbabilisticModel, Program
 from ppl_gen.errors import Interrupted, Unreliable
+from ppl_gen.inference.devices import checked, computing, moved, ready
 from ppl_gen.inference.guides import point
 from ppl_gen.inference.method import Fitted
 from ppl_gen.inference.mode import climbed
@@ -75,6 +76,7 @@ class NUTS:
     Args:
         draws, warmup: of each chain.
         chains: how many.
+        device: where to compute, such as "cuda" [the CPU]; the draws come back to the CPU.
         seed: decides starts and draws.
         relabel: whether the components of a mixture are renamed alike in all draws, where no density tells
             them apart (see `relabelled`); the note says so.
@@ -91,6 +93,7 @@ class NUTS:
     draws: int = 500
     warmup: int = 500
     chains: int = 4
+    device: Any = None
     seed: int = 0
     relabel: bool = True
     progress: bool | None = None
@@ -99,18 +102,23 @@ class NUTS:
         for name in ("draws", "warmup", "chains"):
             whole(name, getattr(self, name))
         whole("seed", self.seed, least=0)
+        if self.device is not None:
+            object.__setattr__(self, "device", checked(self.device))
 
     def fit(self, start: ProbabilisticModel, guide: Any, data: Data, prior: Program | None = None) -> Fitted:
         """Draws in the place of a guide. Arguments are as in `SVI.fit`; a fit is never continued."""
         target = Unconstrained(start, guide, data, prior, "NUTS")
         mode = climbed(target, 200)
-        found, divergent = [], 0
+        found, divergent, device = [], 0, ready(self.device)
         try:
             for chain in track(range(self.chains), "NUTS", self.progress, dict):
                 pyro.set_rng_seed((self.seed * 1_000_003 + chain) % 2**32)
-                drawn, bad = self._chain(target, mode + 0.1 * torch.randn_like(mode))
+                begin = (mode + 0.1 * torch.randn_like(mode)).to(device)
+                with computing((target.p, prior), device, None):
+                    target.data = moved(data, device)
+                    drawn, bad = self._chain(target, begin)
                 divergent += bad
-                found.append([target.values(u) for u in drawn])
+                found.append([target.values(u) for u in drawn.cpu()])
         except KeyboardInterrupt:  # a chain is whole or nothing
             if not found:
                 raise

@@ -153,6 +153,8 @@ class Steps:
         if whole and arrays:
             batch = with_tensors(batch, [by_columns(a) for a in arrays])
         try:
+            if self.parameters[0].device.type != "cpu":
+                raise Untraceable("on another device than the CPU the step runs as it is written")
             if callable(self.objective.beta):
                 raise Untraceable("beta is another number at every step")
             inputs, function = (*self._inputs(), *rows), self._function(batch, scale, None)

@@ -7,7 +7,8 @@ variational Bayes; Broderick et al. 2013, Streaming variational Bayes (yesterday
 import copy
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any
@@ -19,12 +20,15 @@ from ppl_gen.checks import positive, whole
 from ppl_gen.core import ProbabilisticModel, Program, initialize
 from ppl_gen.errors import DataError
 from ppl_gen.inference.checkpoints import Checkpoint, checkpoint
-from ppl_gen.inference.climb import Rows, climb
+from ppl_gen.inference.climb import climb
+from ppl_gen.inference.devices import checked, computing, fed, moved, ready
 from ppl_gen.inference.elbo import elbo
 from ppl_gen.inference.guides import Automatic, make_guide
 from ppl_gen.inference.identity import identity_of_fit
 from ppl_gen.inference.method import Fitted
 from ppl_gen.inference.objective import Objective
+from ppl_gen.inference.prefetch import ahead
+from ppl_gen.inference.stored import feed, look, whole_or_stored
 from ppl_gen.inputs import Data
 
 
@@ -37,7 +41,8 @@ class SVI:
     Args:
         steps: gradient steps, at most [2000].
         learning_rate: of the optimiser, at its highest [0.02].
-        batch_size: rows of a minibatch; 0 takes all rows at every step [0].
+        batch_size: rows of a minibatch; 0 takes all rows at every step [0]. Their order is that of `Order`;
+            the last batch of an epoch may be smaller, and its rows weigh more.
         guide: None for the model's own, "mean_field", "full_rank", "flow" (autoregressive layers), an
             AutoGuide class, or any Pyro guide: a module, or a function that may use pyro.param.
         particles: draws of the guide averaged in one step.
@@ -54,9 +59,14 @@ class SVI:
         tolerance: stop when the mean ELBO of ``window`` steps is, up to two standard errors, less than this
             many nats above that of the window before; ``posterior.note`` then says so. None does all steps.
         window: steps; see tolerance.
+        prefetch: how many batches of a file a thread reads in advance, while steps run; 0 reads between the
+            steps, None decides by how long reading takes. No number of the fit depends on it.
         compile: True compiles the step (some twenty seconds, once), "auto" only where the work ahead is
             longer than that, False never. The numbers are the same up to rounding. Where it cannot be done,
             the fit goes on without, and says why.
+        device: where to compute, such as "cuda" [the CPU]. The posterior comes back to the CPU.
+        precision: "bfloat16" lets the networks' layers multiply with 16 bits, which GPUs do faster [the
+            model's own type everywhere: float64 for conjugate models, float32 for networks].
         seed: decides the start, the draws and the order of the rows.
         progress: whether to show a progress bar; None shows it in terminals and notebooks.
         checkpoint: a folder to keep checkpoints in, or a `Checkpoint`, which has more to say: the same fit
@@ -82,15 +92,19 @@ class SVI:
     tolerance: float | None = None
     window: int = 200
     compile: bool | str = "auto"
+    prefetch: int | None = None
+    device: Any = None
+    precision: str | None = None
     seed: int = 0
     progress: bool | None = None
     checkpoint: str | os.PathLike[str] | Checkpoint | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "checkpoint", checkpoint(self.checkpoint))
-        for name, least in (("steps", 1), ("batch_size", 0), ("particles", 1), ("seed", 0), ("window", 20)):
+        least = {"steps": 1, "batch_size": 0, "particles": 1, "seed": 0, "window": 20, "prefetch": 0}
+        for name, smallest in least.items():
             if getattr(self, name) is not None:
-                object.__setattr__(self, name, whole(name, getattr(self, name), least))
+                object.__setattr__(self, name, whole(name, getattr(self, name), smallest))
         for name in ("learning_rate", "clip", "tolerance"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, positive(name, getattr(self, name)))
@@ -112,6 +126,10 @@ class SVI:
             if not ((number and 0 <= value < math.inf) or (name == "beta" and callable(value))):
                 what = "a number from 0 up" + (", or a function" if name == "beta" else "")
                 raise DataError(f"{name}: expected {what}, got {value!r}")
+        if self.device is not None:
+            object.__setattr__(self, "device", checked(self.device))
+        if self.precision not in (None, "bfloat16"):
+            raise DataError(f'precision: expected None or "bfloat16", got {self.precision!r}')
         if callable(self.beta) and self.tolerance:
             raise DataError("tolerance: a beta that changes moves the goal, so no step tells that it is near")
 
@@ -139,26 +157,24 @@ class SVI:
             prior: yesterday's guide, if it is the prior of these data.
         """
         about = partial(identity_of_fit, self, start, guide, data)
+        data, size = whole_or_stored(data, self.setting(start, "batch_size", 0))
         if guide is None:
-            p = copy.deepcopy(start)
-            initialize(p, data.gaps)
-            guide = copy.deepcopy(make_guide(self.guide, p, data.values, data.observed), {id(p): p})
+            p, some = copy.deepcopy(start), data.example
+            initialize(p, some.gaps)
+            guide = copy.deepcopy(make_guide(self.guide, p, some.values, some.observed), {id(p): p})
         else:
             p, guide = copy.deepcopy((start, guide))
         objective = Objective(p, guide, prior, self.particles, self.beta, self.free_bits)
         objective.modules.train()
-        batches = self._batches(p, guide, data)
-
-        def rows() -> Iterator[Rows]:
-            for index in batches:
-                batch = data.take(index) if len(index) < data.n else data
-                yield Rows(batch, index, data.n / max(batch.n, 1))
-
-        first = next(drawn := rows())
-        objective.check(first.batch)
-        size = self.setting(p, "batch_size", 0) or data.n
-        optimiser = self.optimiser(p, objective.parameters)
-        result = climb(self, objective, optimiser, first, drawn, size >= data.n, about)
+        _refuse_rows_of_their_own(guide, data, size)
+        first, depth = look(data, size, self.seed, self.prefetch)
+        device, batches = ready(self.device), ahead(feed(data, size, self.seed), depth)
+        with closing(batches), computing((objective.modules, prior), device, self.precision):
+            first = first._replace(batch=moved(first.batch, device))
+            objective.check(first.batch)
+            optimiser = self.optimiser(p, objective.parameters)
+            rows = fed(batches, device) if device.type != "cpu" else batches
+            result = climb(self, objective, optimiser, first, rows, first.batch.n == data.n, about)
         objective.modules.eval()
         fitted = Fitted(p, guide, torch.tensor(result.elbo, dtype=torch.float64), None, result.note)
         if result.trouble is not None:
@@ -181,28 +197,15 @@ class SVI:
             return float(self.schedule(fraction))
         return 0.5 * (1 + math.cos(math.pi * fraction)) if self.schedule == "cosine" else 1.0
 
-    def _batches(self, p: ProbabilisticModel, guide: Any, data: Data) -> Iterator[Tensor]:
-        """Row indices for ever: epoch by epoch, in an order that (seed, epoch) decides."""
-        size = self.setting(p, "batch_size", 0) or data.n
-        if size < data.n:
-            local = {name for name, site in data.sites.items() if site.local and not site.levels}
-            hidden = local - data.observed.keys()
-            if isinstance(guide, Automatic) and hidden:
-                raise DataError(
-                    f"batch_size: this guide has one factor for each row's {', '.join(sorted(hidden))}, so "
-                    f"it needs all rows at every step: batch_size=0, or an amortized guide q(z | x)"
-                )
-        return self._epochs(size, data.n)
 
-    def _epochs(self, size: int, n: int) -> Iterator[Tensor]:
-        epoch, everything = 0, torch.arange(n)
-        while True:
-            if size >= n:
-                yield everything
-                continue
-            order = torch.Generator().manual_seed((self.seed * 1_000_003 + epoch) % 2**63)
-            yield from torch.randperm(n, generator=order).split(size)
-            epoch += 1
+def _refuse_rows_of_their_own(guide: Any, data: Data, size: int) -> None:
+    local = {name for name, site in data.sites.items() if site.local and not site.levels}
+    hidden = local - data.observed.keys()
+    if size < data.n and isinstance(guide, Automatic) and hidden:
+        raise DataError(
+            f"batch_size: this guide has one factor for each row's {', '.join(sorted(hidden))}, so "
+            f"it needs all rows at every step: batch_size=0, or an amortized guide q(z | x)"
+        )
 
 
 def _short(value: Any) -> str:

@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ppl_gen import ranks
 from ppl_gen.errors import Interrupted, NonFinite, NotCompiled
 from ppl_gen.inference.convergence import Gain, gain
+from ppl_gen.inference.shared_steps import SharedSteps, blamed
 from ppl_gen.inference.steps import Steps
 from ppl_gen.progress import track
 
@@ -47,7 +49,8 @@ def climb(
         whole: whether every step sees the same rows.
     """
     total = method.setting(objective.p, "steps", 2000)
-    steps = Steps(objective, optimiser, method.clip)
+    kind = SharedSteps if ranks.count() > 1 else Steps
+    steps = kind(objective, optimiser, method.clip, method.seed)
     notes = [steps.speed_up(first.batch, first.scale, whole, total, method.compile)]
     if notes[0] and method.compile is True:
         warnings.warn(f"SVI {notes[0]}; it goes on without a compiler", NotCompiled, stacklevel=4)
@@ -81,6 +84,8 @@ def climb(
                 trouble = _explain(steps, before, len(history), math.nan, random)
                 steps.back()
     except KeyboardInterrupt:
+        if ranks.count() > 1:  # they were not all stopped at one step
+            raise
         notes.append(f"stopped by hand after {len(history)} of {total} steps")
         warnings.warn(f"SVI {notes[-1]}; what it had is returned", Interrupted, stacklevel=4)
     steps.store()
@@ -90,14 +95,16 @@ def climb(
 
 def _finite(objective: Any, rows: Rows) -> bool:
     with torch.no_grad():
-        return all(math.isfinite(v.item()) for v in objective.climbed(rows.batch, rows.scale))
+        return ranks.every(
+            all(math.isfinite(v.item()) for v in objective.climbed(rows.batch, rows.scale))
+        )
 
 
 def _explain(steps: Steps, rows: Rows, step: int, value: float, random: Tensor) -> NonFinite:
     steps.store()
     torch.set_rng_state(random)
     error: NonFinite = steps.objective.explain(rows.batch, rows.places, step, value, steps.gradients)
-    return error
+    return blamed(error)
 
 
 def _beside(beside: list[float]) -> str:

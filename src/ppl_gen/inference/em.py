@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ppl_gen import ranks
 from ppl_gen.checks import whole
 from ppl_gen.core import ProbabilisticModel, is_local, run, variables
 from ppl_gen.errors import DataError, NonFinite, Unanswerable, Unreliable
+from ppl_gen.inference.exact import together
 from ppl_gen.inference.guides import Point
 from ppl_gen.inference.hidden import HiddenLabels
 from ppl_gen.inference.method import Fitted
@@ -77,7 +79,8 @@ class EM:
                 best, spread = climb.up(counted, self.steps), ""
             else:
                 best, spread = self._best(climb)
-            climb.warn(best)
+            if ranks.main():
+                climb.warn(best)
         note = f"{best.reason}{spread}"
         history = torch.tensor(best.history, dtype=torch.float64)
         return Fitted(start, Point(best.counted, best.values), history, None, note)
@@ -124,7 +127,7 @@ class _Climb:
         after = self.base
         for rows, w in zip(self.labels.rows, weights, strict=True):
             after = after.updated(**rows, **{self.labels.name: w})
-        return after
+        return together(after, self.base)
 
     def point(self, counted: Any, smoothing: float | None = None) -> dict[str, Tensor]:
         """The M step: where the density of the counted rows peaks."""
@@ -151,7 +154,8 @@ class _Climb:
             total += float(evidence.sum())
             rows = rows + weights.sum(1)
             after = after.updated(**cells, **{self.labels.name: weights.mT})
-        return total + self.log_prior(values), after, rows
+        total, rows = ranks.total(total), ranks.total(rows)
+        return total + self.log_prior(values), together(after, self.base), rows
 
     def log_prior(self, values: dict[str, Tensor]) -> float:
         """log p(parameters), as the model's program has it; 0 for the maximum of the likelihood."""

@@ -5,6 +5,7 @@ variational Bayes; Broderick et al. 2013, Streaming variational Bayes (yesterday
 """
 
 import copy
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
@@ -13,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ppl_gen import ranks
 from ppl_gen.checks import positive, whole
 from ppl_gen.core import ProbabilisticModel, Program, initialize
 from ppl_gen.errors import DataError
@@ -138,15 +140,16 @@ class SVI:
             p, guide = copy.deepcopy((start, guide))
         objective = Objective(p, guide, prior, self.particles, self.beta, self.free_bits)
         objective.modules.train()
-        batches = self._batches(p, guide, data)
 
-        def rows() -> Iterator[Rows]:
-            for index in batches:
-                batch = data.take(index) if len(index) < data.n else data
-                yield Rows(batch, index, data.n / max(batch.n, 1))
+        def rows(who: ranks.World) -> Iterator[Rows]:
+            for index in self._batches(p, guide, data):
+                own, weight = ranks.part(index, who)
+                batch = data.take(own) if len(own) < data.n else data
+                here = Rows(batch, own, weight * data.n / max(len(index), 1))
+                yield from itertools.repeat(here) if len(index) == data.n else (here,)
 
-        first = next(drawn := rows())
-        objective.check(first.batch)
+        objective.check(next(rows(ranks.World(0, 1))).batch)  # by every process: the draws are those of one
+        first = next(drawn := rows(ranks.world()))
         size = self.setting(p, "batch_size", 0) or data.n
         result = climb(self, objective, self.optimiser(p, objective.parameters), first, drawn, size >= data.n)
         objective.modules.eval()
@@ -175,13 +178,14 @@ class SVI:
     def _batches(self, p: ProbabilisticModel, guide: Any, data: Data) -> Iterator[Tensor]:
         """Row indices for ever: epoch by epoch, in an order that (seed, epoch) decides."""
         size = self.setting(p, "batch_size", 0) or data.n
-        if size < data.n:
+        if size < data.n or ranks.count() > 1:
             local = {name for name, site in data.sites.items() if site.local and not site.levels}
             hidden = local - data.observed.keys()
             if isinstance(guide, Automatic) and hidden:
                 raise DataError(
                     f"batch_size: this guide has one factor for each row's {', '.join(sorted(hidden))}, so "
-                    f"it needs all rows at every step: batch_size=0, or an amortized guide q(z | x)"
+                    f"it needs all rows at every step: batch_size=0 in one process, or an amortized guide "
+                    f"q(z | x)"
                 )
         return self._epochs(size, data.n)
 

@@ -8,9 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ppl_gen import ranks
 from ppl_gen.checks import positive, whole
 from ppl_gen.core import ProbabilisticModel
 from ppl_gen.errors import DataError, NonFinite
+from ppl_gen.inference.exact import together
 from ppl_gen.inference.hidden import HiddenLabels
 from ppl_gen.inference.method import Fitted
 from ppl_gen.inputs import Data
@@ -87,8 +89,9 @@ class VariationalBayes:
             after = start
             for rows, w in zip(labels.rows, weights, strict=True):
                 after = after.updated(**rows, **{labels.name: w})
+            after = together(after, start)
             values, constants = after.expected()
-            elbo, renewed = float(after.log_normalizer() - zero), []
+            elbo, renewed = 0.0, []
             for part, w in zip(labels.parts, weights, strict=True):
                 prior, scores = labels.scores(start, values, part, constants[1:])
                 prior = prior + constants[0][:, None]
@@ -97,6 +100,7 @@ class VariationalBayes:
                 evidence, soft = labels.weigh(prior, scores)
                 elbo += float(evidence.sum())
                 renewed.append(soft.mT)
+            elbo = float(after.log_normalizer() - zero) + ranks.total(elbo)
             if not math.isfinite(elbo):
                 raise NonFinite(
                     f"VariationalBayes met an ELBO of {elbo}: rescale the data",

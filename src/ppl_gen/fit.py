@@ -13,7 +13,7 @@ from ppl_gen import ranks
 from ppl_gen.checks import called
 from ppl_gen.core import ProbabilisticModel
 from ppl_gen.errors import DataError, NonFinite, Repeated, Unanswerable
-from ppl_gen.inference import EM, SVI, CrossValidation, Exact, MaximumLikelihood, VariationalBayes
+from ppl_gen.inference import EM, NUTS, SVI, CrossValidation, Exact, MaximumLikelihood, VariationalBayes
 from ppl_gen.inference.guides import Point
 from ppl_gen.inference.method import Fitted
 from ppl_gen.inference.nuts import Draws
@@ -110,7 +110,7 @@ def _agree(start: ProbabilisticModel, method: Any, fingerprint: str) -> None:
     kind = type(method).__name__
     known = [f"{buffer.double().sum():.9g}" for buffer in start.buffers()]
     ranks.agree(f"{kind} {start.joint} {known}", fingerprint)
-    shared = isinstance(method, EM | SVI | Exact | MaximumLikelihood | VariationalBayes)
+    shared = isinstance(method, EM | NUTS | SVI | Exact | MaximumLikelihood | VariationalBayes)
     if not shared or (isinstance(method, MaximumLikelihood) and hasattr(start, "maximized")):
         warnings.warn(
             f"{kind} has no part for each of {ranks.count()} processes: every one does the same whole work",

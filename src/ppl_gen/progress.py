@@ -17,8 +17,8 @@ def track(
 ) -> Iterator[T]:
     """Iterate over ``work`` behind a progress bar with live ``figures``.
 
-    ``show`` None decides by itself: a bar on terminals and in notebooks, nothing elsewhere. Of several processes
-    the first alone shows one.
+    ``show`` None decides by itself: a bar on terminals and in notebooks, nothing elsewhere. Of several
+    processes the first alone shows one.
     """
     if show is None:
         show = sys.stderr.isatty() or "ipykernel" in sys.modules

@@ -32,7 +32,9 @@ from torch import Tensor
 
 from ppl_gen.errors import OutOfStep
 
-TIMEOUT = timedelta(minutes=10)  # for one that is late, or gone without a word; a killed one is missed at once
+TIMEOUT = timedelta(
+    minutes=10
+)  # for one that is late, or gone without a word; a killed one is missed at once
 _TOLD = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 _ALONE: ContextVar[bool] = ContextVar("alone", default=False)
 _STORE: list[Any] = []  # where the processes of a group made here leave word for one another
@@ -85,8 +87,8 @@ def _join() -> None:
     lacking = [name for name in _TOLD if name not in os.environ]
     if lacking:
         raise OutOfStep(
-            f"WORLD_SIZE is {os.environ['WORLD_SIZE']}, but {', '.join(lacking)} is not set, so the processes "
-            f"cannot meet: start them with torchrun, or unset WORLD_SIZE"
+            f"WORLD_SIZE is {os.environ['WORLD_SIZE']}, but {', '.join(lacking)} is not set, so the "
+            f"processes cannot meet: start them with torchrun, or unset WORLD_SIZE"
         )
     with _meeting():
         store, rank, size = next(dist.rendezvous("env://", timeout=TIMEOUT))
@@ -108,9 +110,9 @@ def _meeting() -> Iterator[None]:
         yield
     except RuntimeError as error:
         raise OutOfStep(
-            f"process {os.environ.get('RANK', '?')} of {os.environ.get('WORLD_SIZE', '?')} lost the others: one "
-            f"has ended, or did not come here within {TIMEOUT.seconds // 60} minutes. Every process must call "
-            f"fit alike; work of one alone belongs inside `with ppl_gen.ranks.alone():`"
+            f"process {os.environ.get('RANK', '?')} of {os.environ.get('WORLD_SIZE', '?')} lost the others: "
+            f"one has ended, or did not come here within {TIMEOUT.seconds // 60} minutes. Every process must "
+            f"call fit alike; work of one alone belongs inside `with ppl_gen.ranks.alone():`"
         ) from error
 
 
@@ -199,7 +201,7 @@ def start_alike(module: torch.nn.Module) -> None:
 
 def every(flag: bool) -> bool:
     """Whether it is so in all processes."""
-    return world().size == 1 or bool(torch.stack(gathered(torch.tensor(int(flag)))).all())
+    return all(int(each) for each in gathered(torch.tensor(int(flag))))
 
 
 def texts(text: str) -> list[str]:

@@ -95,9 +95,7 @@ def climb(
 
 def _finite(objective: Any, rows: Rows) -> bool:
     with torch.no_grad():
-        return ranks.every(
-            all(math.isfinite(v.item()) for v in objective.climbed(rows.batch, rows.scale))
-        )
+        return ranks.every(all(math.isfinite(v.item()) for v in objective.climbed(rows.batch, rows.scale)))
 
 
 def _explain(steps: Steps, rows: Rows, step: int, value: float, random: Tensor) -> NonFinite:

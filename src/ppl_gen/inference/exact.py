@@ -88,7 +88,10 @@ def refuse_hidden(method: Any, p: ProbabilisticModel, data: Data) -> None:
 
 
 def chunks(data: Data, size: int) -> Iterator[dict[str, Tensor]]:
-    """Aligned slices of at most ``size`` of this process's rows. A missing cell comes as NaN, and an update leaves it out."""
+    """Aligned slices of at most ``size`` rows, of those that are this process's.
+
+    A missing cell comes as NaN, and an update leaves it out.
+    """
     own = ranks.own(data.n)
     for first in range(own.start, own.stop, size):
         yield data.take(slice(first, min(first + size, own.stop))).gaps
@@ -102,13 +105,18 @@ def together(after: Any, before: Any) -> Any:
     """
     if ranks.count() == 1:
         return after
-    names = [(name, buffer) for name, (_, buffers) in after.families.items() for buffer in buffers]
-    mine = [attrgetter(buffer)(after) for _, buffer in names]
+    own = {
+        name: [attrgetter(buffer)(after) for buffer in buffers]
+        for name, (_, buffers) in after.families.items()
+    }
+    mine = [value for values in own.values() for value in values if isinstance(value, Tensor)]
     sizes = [value.numel() for value in mine]
     found = []
     for flat in ranks.gathered(torch.cat([value.reshape(-1) for value in mine])):
-        values: dict[str, list[Tensor]] = {name: [] for name in after.families}
-        for (name, _), value, own in zip(names, flat.split(sizes), mine, strict=True):
-            values[name].append(value.reshape(own.shape))
+        left = iter(flat.split(sizes))
+        values = {
+            name: [next(left).reshape(v.shape) if isinstance(v, Tensor) else v for v in values]
+            for name, values in own.items()
+        }
         found.append(after.having(**values))
     return functools.reduce(lambda one, other: one.merged(other, before), found)

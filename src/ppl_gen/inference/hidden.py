@@ -18,7 +18,7 @@ SEEDING = 10_000  # rows among which k-means++ looks for its seeds
 
 
 class HiddenLabels:
-    """The one discrete variable of the rows that is hidden, in whole or in part, and this process's rows in chunks.
+    """The one discrete variable of the rows that is hidden, in whole or in part; and own rows in chunks.
 
     Raises:
         Unanswerable: the model is not conjugate, or more than one variable of a row is hidden, or none.

@@ -11,6 +11,7 @@ from pyro.infer.mcmc import MCMC
 from pyro.infer.mcmc import NUTS as Kernel
 from torch import Tensor, nn
 
+from ppl_gen import ranks
 from ppl_gen.checks import whole
 from ppl_gen.core import ProbabilisticModel, Program
 from ppl_gen.errors import Unreliable
@@ -100,12 +101,14 @@ class NUTS:
         """Draws in the place of a guide. Arguments are as in `SVI.fit`; a fit is never continued."""
         target = Unconstrained(start, guide, data, prior, "NUTS")
         mode = climbed(target, 200)
-        found, divergent = [], 0
-        for chain in track(range(self.chains), "NUTS", self.progress, dict):
+        drawn, divergent = mode.new_zeros(self.chains, self.draws, len(mode)), 0
+        rank, size = ranks.world()  # several processes deal out the chains
+        for chain in track(range(rank, self.chains, size), "NUTS", self.progress, dict):
             pyro.set_rng_seed((self.seed * 1_000_003 + chain) % 2**32)
-            drawn, bad = self._chain(target, mode + 0.1 * torch.randn_like(mode))
-            found.append([target.values(u) for u in drawn])
+            drawn[chain], bad = self._chain(target, mode + 0.1 * torch.randn_like(mode))
             divergent += bad
+        divergent = int(ranks.total(divergent))
+        found = [[target.values(u) for u in chain] for chain in ranks.total(drawn).to(mode)]
         note = f"{self.chains} chains of {self.draws:,} draws; {divergent} divergent"
         if divergent:
             warnings.warn(

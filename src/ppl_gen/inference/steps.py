@@ -24,7 +24,9 @@ class Steps:
     modules' own parameters. ``store`` makes modules and optimiser know what was reached, either way.
     """
 
-    def __init__(self, objective: Objective, optimiser: torch.optim.Optimizer, clip: float | None, seed: int = 0):
+    def __init__(
+        self, objective: Objective, optimiser: torch.optim.Optimizer, clip: float | None, seed: int = 0
+    ):
         self.objective, self.optimiser, self.clip, self.seed = objective, optimiser, clip, seed
         self.update: Update | None = None  # the one inside the compiled step
         self.done = 0

@@ -11,15 +11,9 @@ import torch
 from torch import Tensor
 
 from ppl_gen.checks import called, whole
-from ppl_gen.core import (
-    ProbabilisticModel,
-)
+from ppl_gen.core import ProbabilisticModel
 from ppl_gen.engine import Engine, Importance
-from ppl_gen.errors import (
-    DataError,
-    NoDensity,
-    Unanswerable,
-)
+from ppl_gen.errors import DataError, NoDensity, Unanswerable
 from ppl_gen.inputs import Data, admit
 from ppl_gen.isolation import isolated
 from ppl_gen.notation import read_question

@@ -38,6 +38,7 @@ class GaussianNaiveBayes(Conjugate):
         "features": (NormalGamma, ("loc", "strength", "shape", "rate")),
     }
     svi = {"steps": 2000, "learning_rate": 0.05}
+    precisions: tuple[int, ...] = (0, 1)  # the sizes, of classes and features, that tau has: both
 
     def __init__(
         self,
@@ -51,19 +52,20 @@ class GaussianNaiveBayes(Conjugate):
         rate: Any = 0.01,
     ):
         super().__init__()
-        self.classes, self.features = cells = whole("classes", classes), whole("features", features)
+        cells = self.classes, self.features = whole("classes", classes), whole("features", features)
+        precisions = tuple(cells[size] for size in self.precisions)
         self.register_buffer("concentration", hyperparameter("concentration", concentration, cells[:1]))
         self.register_buffer("loc", hyperparameter("loc", loc, cells, above_zero=False))
         self.register_buffer("strength", hyperparameter("strength", strength, cells))
-        self.register_buffer("shape", hyperparameter("shape", shape, cells))
-        self.register_buffer("rate", hyperparameter("rate", rate, cells))
+        self.register_buffer("shape", hyperparameter("shape", shape, precisions))
+        self.register_buffer("rate", hyperparameter("rate", rate, precisions))
         # The guide counts in units of the data: initialize() sets centre and spread.
         self.register_buffer("centre", torch.zeros(features, dtype=torch.float64))
         self.register_buffer("spread", torch.ones(features, dtype=torch.float64))
         one = torch.ones(cells, dtype=torch.float64)
         self.q_concentration = PyroParam(one[:, 0].clone(), constraints.positive)
-        self.q_shape = PyroParam(one.clone(), constraints.positive)
-        self.q_rate = PyroParam(one.clone(), constraints.positive)
+        self.q_shape = PyroParam(torch.ones_like(self.shape), constraints.positive)
+        self.q_rate = PyroParam(torch.ones_like(self.rate), constraints.positive)
         self.q_loc = nn.Parameter(torch.zeros_like(one))
         self.q_scale = PyroParam(0.1 * one, constraints.positive)
 

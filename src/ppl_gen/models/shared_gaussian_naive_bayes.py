@@ -1,72 +1,28 @@
 """Gaussian naive Bayes with one variance for each feature: the twin of logistic regression."""
 
-from typing import Any, Self
-
 import pyro
 import pyro.distributions as dist
-import torch
-from pyro.nn import PyroParam
-from torch import Tensor, nn
-from torch.distributions import constraints
+from torch import Tensor
 
-from ppl_gen.checks import hyperparameter, whole
-from ppl_gen.core import Conjugate
-from ppl_gen.distributions import Dirichlet, SharedNormalGamma, centre_and_spread, memberships
+from ppl_gen.distributions import Dirichlet, SharedNormalGamma
+from ppl_gen.models.gaussian_naive_bayes import GaussianNaiveBayes
 
 
-class SharedGaussianNaiveBayes(Conjugate):
+class SharedGaussianNaiveBayes(GaussianNaiveBayes):
     """Gaussian naive Bayes whose classes share the precision of each feature (Ng and Jordan 2002).
 
-    ``pi`` (classes,) are the class probabilities, ``tau`` (features,) the precisions, ``mu`` (classes,
-    features) the means, ``y`` (n,) the class and ``x`` (n, features) the features of a row. The squares of x
-    cancel between classes: p(y | x, pi, tau, mu) is a softmax regression, see `logistic_equivalent`.
+    ``tau`` (features,) are the precisions; all else is as in `GaussianNaiveBayes`. The squares of x cancel
+    between classes: p(y | x, pi, tau, mu) is a softmax regression, see `logistic_equivalent`.
 
-    Args:
-        classes, features: sizes.
-        concentration: prior rows of each class.
-        loc: prior mean of mu. strength: prior rows that loc is worth.
-        shape, rate: of the Gamma prior of tau; the defaults suit standardised features.
-
-    >>> print(SharedGaussianNaiveBayes(classes=3, features=13))
-    p(pi) p(tau) p(mu | tau) p(y | pi) p(x | y, mu, tau)
+    >>> SharedGaussianNaiveBayes(classes=3, features=13).rate.shape
+    torch.Size([13])
     """
 
-    joint = "p(pi) p(tau) p(mu | tau) p(y | pi) p(x | y, mu, tau)"
-    approximation = "q(pi) q(tau) q(mu)"
-    marginal = "p(y) p(x | y)"
     families = {
         "classes": (Dirichlet, ("concentration",)),
         "features": (SharedNormalGamma, ("loc", "strength", "shape", "rate")),
     }
-    svi = {"steps": 2000, "learning_rate": 0.05}
-
-    def __init__(
-        self,
-        classes: int,
-        features: int,
-        *,
-        concentration: Any = 1.0,
-        loc: Any = 0.0,
-        strength: Any = 0.01,
-        shape: Any = 1.0,
-        rate: Any = 0.01,
-    ):
-        super().__init__()
-        self.classes, self.features = cells = whole("classes", classes), whole("features", features)
-        self.register_buffer("concentration", hyperparameter("concentration", concentration, cells[:1]))
-        self.register_buffer("loc", hyperparameter("loc", loc, cells, above_zero=False))
-        self.register_buffer("strength", hyperparameter("strength", strength, cells))
-        self.register_buffer("shape", hyperparameter("shape", shape, cells[1:]))
-        self.register_buffer("rate", hyperparameter("rate", rate, cells[1:]))
-        # The guide counts in units of the data: initialize() sets centre and spread.
-        self.register_buffer("centre", torch.zeros(features, dtype=torch.float64))
-        self.register_buffer("spread", torch.ones(features, dtype=torch.float64))
-        one = torch.ones(cells, dtype=torch.float64)
-        self.q_concentration = PyroParam(one[:, 0].clone(), constraints.positive)
-        self.q_shape = PyroParam(one[0].clone(), constraints.positive)
-        self.q_rate = PyroParam(one[0].clone(), constraints.positive)
-        self.q_loc = nn.Parameter(torch.zeros_like(one))
-        self.q_scale = PyroParam(0.1 * one, constraints.positive)
+    precisions = (1,)  # a precision for each feature
 
     def model(self, n: int) -> Tensor:
         pi = pyro.sample("pi", dist.Dirichlet(self.concentration))
@@ -83,24 +39,3 @@ class SharedGaussianNaiveBayes(Conjugate):
         with pyro.plate("classes", self.classes):
             loc, scale = self.centre + self.spread * self.q_loc, self.spread * self.q_scale
             pyro.sample("mu", dist.Normal(loc, scale).to_event(1))
-
-    def initialize(self, x: Tensor, **_: Tensor) -> None:
-        self.centre, self.spread = centre_and_spread(x)
-
-    def updated(self, x: Tensor, y: Tensor) -> Self:
-        """The same model with the posterior's hyperparameters: moments of each class, squares pooled."""
-        weights = memberships(y, self.classes).to(x.dtype)
-        classes = self.family("classes").updated(weights.sum(0))
-        return self.having(classes=classes, features=self.family("features").updated(weights, x))
-
-    def point(self, smoothing: float = 1e-9) -> dict[str, Tensor]:
-        """The parameters of largest likelihood; the widest variance times ``smoothing`` is added to all."""
-        mu, tau = self.family("features").point(smoothing)
-        return {"pi": self.family("classes").point(), "tau": tau, "mu": mu}
-
-    def predictive(self, n: int, pi: Tensor | None = None) -> Tensor:
-        """One row with the parameters integrated out: a Student-t naive Bayes. ``pi`` may be given."""
-        t = self.family("features").predictive()
-        with pyro.plate("data", n):
-            y = pyro.sample("y", self.family("classes").predictive(pi))
-            return pyro.sample("x", dist.StudentT(t.df[y], t.loc[y], t.scale[y]).to_event(1))

@@ -30,4 +30,5 @@ class SphericalGaussianMixture(Mixture, SphericalNaiveBayes):
     def _start(self, after: Self) -> dict[str, Tensor]:
         scale = (after.rate[:, None] / (after.shape[:, None] * after.strength)).sqrt() / self.spread
         loc = (after.loc - self.centre) / self.spread
-        return super()._start(after) | {"rate": after.rate / self.spread**2, "loc": loc, "scale": scale}
+        rate = after.rate / self.spread.square().mean()
+        return super()._start(after) | {"rate": rate, "loc": loc, "scale": scale}

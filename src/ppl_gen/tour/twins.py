@@ -6,7 +6,7 @@ import torch
 
 from ppl_gen.data import Dataset, breast_cancer
 from ppl_gen.fit import fit
-from ppl_gen.inference import SVI
+from ppl_gen.inference import MAP, SVI
 from ppl_gen.laboratory import learning_curves
 from ppl_gen.models import GaussianNaiveBayes, LogisticRegression
 from ppl_gen.report import Section, Table
@@ -19,10 +19,9 @@ NB, LR = "naive Bayes", "logistic regression"
 def twins(w: Workshop) -> Section:
     """Generative against discriminative, from few to many rows."""
     data, sizes = breast_cancer(), w.budget.sizes
-    method = SVI(steps=w.budget.regression_steps, learning_rate=0.1, seed=w.seed, progress=False)
     regression = LogisticRegression(classes=2, features=30)
     curves = learning_curves(
-        {NB: GaussianNaiveBayes(classes=2, features=30), LR: (regression, method)},
+        {NB: GaussianNaiveBayes(classes=2, features=30), LR: (regression, MAP())},
         data,
         sizes,
         w.budget.repeats,
@@ -77,6 +76,7 @@ def twins(w: Workshop) -> Section:
         )
     )
     train = data.split(test=0.5, seed=w.seed)[0].standardized()
+    method = SVI(steps=w.budget.regression_steps, learning_rate=0.1, seed=w.seed, progress=False)
     lr = fit(regression, method, x=train.x, y=train.y)
     coords = {"feature": data.features, "class": data.classes}
     return Section(

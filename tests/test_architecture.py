@@ -30,7 +30,7 @@ LEVELS = {
     "report": 8, "laboratory": 8,
     "diagnostics": 9,
     "tour": 10, "comparison": 10,
-    "__init__": 11,
+    "fitting": 11, "__init__": 11,
     "__main__": 12,
 }  # fmt: skip
 STRANGERS = [("inference", "models"), ("models", "inference"), ("plot", "core"), ("models", "inputs")]

@@ -23,13 +23,15 @@ from tests.test_streaming import CONJUGATE, DATA
 HERE = os.path.dirname(__file__)
 
 
-def torchrun(*arguments, options=(), timeout=300) -> subprocess.CompletedProcess:
+def torchrun(
+    *arguments, options=(), program=(f"{HERE}/processes.py",), timeout=300
+) -> subprocess.CompletedProcess:
     """Two processes on this machine; ``--standalone`` finds a free port."""
-    program = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
     environment["PYTHONPATH"] = os.pathsep.join([os.path.dirname(HERE), *sys.path])
     return subprocess.run(
-        [*program, *options, f"{HERE}/processes.py", *map(str, arguments)],
+        [*launcher, *options, *program, *map(str, arguments)],
         capture_output=True, text=True, timeout=timeout, env=environment,
     )  # fmt: skip
 

@@ -10,7 +10,6 @@ Reference: Li et al. 2020, PyTorch distributed: experiences on accelerating data
 
 from typing import Any
 
-import pyro
 import torch
 
 from ppl_gen import ranks
@@ -32,9 +31,11 @@ class SharedSteps(Steps):
     the whole batch, however unevenly its rows are dealt out.
 
     Where the guide draws nothing of a row's own, all draw the same: the fit is that of one process but for
-    the order of sums. Where it does, each has a stream of its own: the gradient is as unbiased as in one
-    process, and no noisier, and the fit is equal in distribution.
+    the order of sums. Where it does, each has a stream of its own, a function of seed, rank and step: the
+    gradient is as unbiased as in one process, and no noisier, and the fit is equal in distribution.
     """
+
+    own_noise = False
 
     def __init__(self, objective: Objective, optimiser: Any, clip: float | None, seed: int = 0):
         ranks.start_alike(objective.modules)
@@ -48,8 +49,8 @@ class SharedSteps(Steps):
 
     def speed_up(self, batch: Any, scale: float, whole: bool, steps: int, choice: bool | str) -> str:
         """As `Steps.speed_up`; the update stays outside, after the others were heard."""
-        if self._draws_rows(batch):
-            pyro.set_rng_seed((self.seed * 7_368_787 + 104_729 * (1 + ranks.world().rank)) % 2**32)
+        self.own_noise = self._draws_rows(batch)
+        self._draw_anew(self.done)
         return super().speed_up(batch, scale, whole, steps, choice)
 
     def _draws_rows(self, batch: Any) -> bool:
@@ -65,7 +66,12 @@ class SharedSteps(Steps):
             )
         return any(is_local(site) and not enumerates(site) and not delta(site) for site in t.q.values())
 
+    def _draw_anew(self, step: int) -> None:
+        if self.own_noise:
+            torch.manual_seed(((self.seed * 1_000_003 + ranks.world().rank) * 1_000_003 + step) % 2**63)
+
     def told(self, found: Tensors) -> Tensors:
+        self._draw_anew(self.done + 1)
         report, *gradients = ranks.averaged(found)
         if self.longest is not None:
             gradients = clipped(gradients, self.longest)

@@ -51,8 +51,8 @@ def test_every_row_has_one_process(n, size):
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
 def test_the_mean_over_processes_is_the_batch(n, size):
     index, values = torch.randperm(200)[:n], torch.randn(200).double()
-    parts = [ranks.part(index, World(rank, size)) for rank in range(size)]
-    mean = sum(weight * values[rows].sum() for rows, weight in parts) / size
+    parts = [ranks.part(n, World(rank, size)) for rank in range(size)]
+    mean = sum(weight * values[index[rows]].sum() for rows, weight in parts) / size
     torch.testing.assert_close(mean, values[index].sum())
 
 

@@ -140,19 +140,19 @@ def share(n: int, who: World) -> slice:
     return slice(first, first + each + (who.rank < more))
 
 
-def part(index: Tensor, who: World) -> tuple[Tensor, float]:
-    """One process's rows of a batch, and what each counts so that the mean of all is that of the batch.
+def part(n: int, who: World) -> tuple[slice, float]:
+    """One process's rows of a batch of ``n``, and what each of them counts.
 
     The mean over the processes of (what the rows share + size × own rows) is (what they share + all rows),
-    however many rows each has. One that has none takes a row that counts nothing.
+    however many rows each process has. One that has none takes a row that counts nothing.
 
-    >>> part(torch.tensor([7, 3, 5]), World(1, 2))
-    (tensor([5]), 2.0)
-    >>> part(torch.tensor([7]), World(1, 2))
-    (tensor([7]), 0.0)
+    >>> part(3, World(1, 2))
+    (slice(2, 3, None), 2.0)
+    >>> part(1, World(1, 2))
+    (slice(0, 1, None), 0.0)
     """
-    mine = index[share(len(index), who)]
-    return (mine, float(who.size)) if len(mine) else (index[:1], 0.0)
+    mine = share(n, who)
+    return (mine, float(who.size)) if mine.stop > mine.start else (slice(0, 1), 0.0)
 
 
 # What they tell each other ----------------------------------------------------------------------------------

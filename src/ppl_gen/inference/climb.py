@@ -24,6 +24,14 @@ class Rows(NamedTuple):
     scale: float
 
 
+def dealt(rows: Rows) -> Rows:
+    """This process's part of them; a bare pair has no rows to part."""
+    if rows.batch is None:
+        return rows
+    mine, weight = ranks.part(rows.batch.n, ranks.world())
+    return Rows(rows.batch.take(mine), rows.places[mine], weight * rows.scale)
+
+
 class Climb(NamedTuple):
     """The ELBO before each step in nats, what happened on the way, and the error that ended it, if any."""
 
@@ -49,7 +57,9 @@ def climb(
         whole: whether every step sees the same rows.
     """
     total = method.setting(objective.p, "steps", 2000)
-    kind = SharedSteps if ranks.count() > 1 else Steps
+    kind: type[Steps] = Steps
+    if ranks.count() > 1:
+        first, rows, kind = dealt(first), map(dealt, rows), SharedSteps
     steps = kind(objective, optimiser, method.clip, method.seed)
     notes = [steps.speed_up(first.batch, first.scale, whole, total, method.compile)]
     if notes[0] and method.compile is True:

@@ -5,7 +5,6 @@ variational Bayes; Broderick et al. 2013, Streaming variational Bayes (yesterday
 """
 
 import copy
-import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
@@ -140,16 +139,15 @@ class SVI:
             p, guide = copy.deepcopy((start, guide))
         objective = Objective(p, guide, prior, self.particles, self.beta, self.free_bits)
         objective.modules.train()
+        batches = self._batches(p, guide, data)
 
-        def rows(who: ranks.World) -> Iterator[Rows]:
-            for index in self._batches(p, guide, data):
-                own, weight = ranks.part(index, who)
-                batch = data.take(own) if len(own) < data.n else data
-                here = Rows(batch, own, weight * data.n / max(len(index), 1))
-                yield from itertools.repeat(here) if len(index) == data.n else (here,)
+        def rows() -> Iterator[Rows]:
+            for index in batches:
+                batch = data.take(index) if len(index) < data.n else data
+                yield Rows(batch, index, data.n / max(batch.n, 1))
 
-        objective.check(next(rows(ranks.World(0, 1))).batch)  # by every process: the draws are those of one
-        first = next(drawn := rows(ranks.world()))
+        first = next(drawn := rows())
+        objective.check(first.batch)
         size = self.setting(p, "batch_size", 0) or data.n
         result = climb(self, objective, self.optimiser(p, objective.parameters), first, drawn, size >= data.n)
         objective.modules.eval()

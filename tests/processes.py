@@ -92,7 +92,7 @@ class Codes(ProbabilisticModel):
         loc, log_scale = self.encoder(x).unbind(-1)
         q = self.noise(loc, log_scale.exp(), *[x[:, 0]] * issubclass(self.noise, NormalOfRow))
         with pyro.plate("data", n):
-            self.drawn.append(pyro.sample("z", q).detach())
+            self.drawn.append(((pyro.sample("z", q) - loc) / log_scale.exp()).detach())
 
 
 def codes(noise=NormalOfRow) -> Codes:

@@ -180,7 +180,7 @@ def total(value: Any) -> Any:
 def averaged(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
     """The means over all processes: one message for all tensors of a type."""
     size, found = world().size, dict[int, Tensor]()
-    for kind in {(t.dtype, t.device) for t in tensors}:
+    for kind in dict.fromkeys((t.dtype, t.device) for t in tensors):  # in the same order everywhere
         chosen = [i for i, t in enumerate(tensors) if (t.dtype, t.device) == kind]
         flat = torch.cat([tensors[i].detach().reshape(-1) for i in chosen])
         with _meeting():

@@ -16,7 +16,8 @@ import ppl_gen.models
 SOURCE = Path(ppl_gen.__file__).parent
 # Each part may import parts of a lower level, and itself.
 LEVELS = {
-    "errors": -1, "notation": 0, "graph": 0, "checks": 0, "files": 0, "progress": 0, "isolation": 0,
+    "errors": -2, "ranks": -1,
+    "notation": 0, "graph": 0, "checks": 0, "files": 0, "progress": 0, "isolation": 0,
     "missing": 0, "sealed": 0,
     "networks": 1, "distributions": 1, "core": 1, "data": 1, "plot": 2,
     "calibration": 1,
@@ -29,7 +30,7 @@ LEVELS = {
     "report": 8, "laboratory": 8,
     "diagnostics": 9,
     "tour": 10, "comparison": 10,
-    "__init__": 11,
+    "fitting": 11, "__init__": 11,
     "__main__": 12,
 }  # fmt: skip
 STRANGERS = [("inference", "models"), ("models", "inference"), ("plot", "core"), ("models", "inputs")]

@@ -1,5 +1,6 @@
 """ppl-gen: a probabilistic model is one joint distribution, and every use of it a question to that joint."""
 
+from ppl_gen import ranks
 from ppl_gen.ask import Answer, ask
 from ppl_gen.calibration import CalibrationCurve, calibration_curve
 from ppl_gen.clusters import Assignments, assignments, relabelled, together
@@ -57,6 +58,8 @@ __all__ = [
     "check_model",
     "save",
     "load",
+    # several processes
+    "ranks",
     # nouns
     "ProbabilisticModel",
     "Batches",

@@ -5,14 +5,15 @@ import errno
 import os
 import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ppl_gen import __version__
-from ppl_gen.errors import DataError, Interrupted
+from ppl_gen import __version__, ranks
+from ppl_gen.errors import Interrupted, OutOfStep, PplGenError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,11 +27,17 @@ Probabilistic models as joint distributions: generative against discriminative.
   ppl-gen tour --quick    the same with fits cut short (seconds)
   ppl-gen compare FILE.csv --target COLUMN
                           naive Bayes or logistic regression for a table of yours?
+  ppl-gen fit FILE --model NAME
+                          a model of the library, fitted to a table or an array
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code: 0, 2 for a user's mistake, 130 after Ctrl-C."""
+    """Run the command line; returns the exit code.
+
+    It is 0, 2 for a user's mistake, 1 for a fit that went wrong, 130 after Ctrl-C. Several processes
+    (torchrun) share a fit; of all else the first does all.
+    """
     options = _parser().parse_args(argv)
     if options.command is None:
         _parser().print_help()
@@ -38,13 +45,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Interrupted)  # Ctrl-C ends the tour, not only the fit at hand
-            return _tour(options) if options.command == "tour" else _compare(options)
+            if options.command == "fit":
+                return _fit(options)
+            if not ranks.main():
+                return 0
+            with ranks.alone():
+                return _tour(options) if options.command == "tour" else _compare(options)
     except (KeyboardInterrupt, Interrupted):
         print("ppl-gen: stopped by Ctrl-C", file=sys.stderr)
         return 130
-    except DataError as error:
-        print(f"ppl-gen: {error}", file=sys.stderr)
-        return 2
+    except PplGenError as error:
+        if isinstance(error, OutOfStep) or ranks.main():
+            print(f"ppl-gen: {error}", file=sys.stderr)
+        else:
+            time.sleep(1)  # when one process ends, torchrun ends the others: let the first speak
+        return 2 if isinstance(error, ValueError) else 1  # what was asked was wrong, or it went wrong
     except OSError as error:
         print(f"ppl-gen: cannot write to {options.out}: {error.strerror or error}", file=sys.stderr)
         return 2
@@ -82,6 +97,27 @@ def _compare(options: argparse.Namespace) -> int:
             seed=options.seed,
             quick=options.quick,
         )
+    return 0
+
+
+def _fit(options: argparse.Namespace) -> int:
+    out = Path(options.out)
+    if out.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    with tempfile.TemporaryFile(dir=out.parent):
+        pass
+    from ppl_gen.fitting import fit_file
+
+    fit_file(
+        Path(options.file),
+        options.model,
+        out,
+        method=options.method,
+        column=options.column,
+        drop=[name for names in options.drop for name in names.split(",")],
+        settings=dict(options.settings),
+        options={name: getattr(options, name) for name in ("steps", "batch_size", "learning_rate", "seed")},
+    )
     return 0
 
 
@@ -134,6 +170,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     tour.add_argument("--quick", action="store_true", help="cut every fit short: seconds instead of a minute")
     _add_compare(commands)
+    _add_fit(commands)
     return parser
 
 
@@ -177,6 +214,66 @@ def _add_compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     compare.add_argument(
         "--quick", action="store_true", help="few repeats and sizes: wide intervals in seconds"
     )
+
+
+def _add_fit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    fit = commands.add_parser(
+        "fit",
+        help="a model of the library, fitted to a table or an array",
+        description="Fit one of the models to the rows of a file, say what was found, and save the "
+        "posterior for ppl_gen.load. Under torchrun several processes share the work: torchrun "
+        "--standalone --nproc-per-node 2 -m ppl_gen fit ...",
+    )
+    fit.add_argument("file", metavar="FILE", help="a CSV or Parquet table, or a NumPy array (.npy)")
+    fit.add_argument("--model", metavar="NAME", required=True, help="such as GaussianNaiveBayes or PPCA")
+    fit.add_argument(
+        "--method",
+        metavar="NAME",
+        help="exact, ml, em, vb, svi, map, laplace, nuts or cv (default: the model's own)",
+    )
+    fit.add_argument(
+        "--class",
+        dest="column",
+        metavar="COLUMN",
+        help="of y, the class or target, which x leaves out: its name, or in an array its number from 0",
+    )
+    fit.add_argument("--drop", metavar="COLUMN,…", action="append", default=[], help="columns to leave out")
+    fit.add_argument(
+        "--set",
+        dest="settings",
+        metavar="NAME=VALUE,…",
+        type=_settings,
+        action="extend",
+        default=[],
+        help="arguments of the model, such as components=3",
+    )
+    fit.add_argument("--steps", type=_count, metavar="N", help="at most, of a method that takes steps")
+    fit.add_argument("--batch-size", type=_count, metavar="N", help="rows of a minibatch of svi")
+    fit.add_argument("--learning-rate", type=float, metavar="R", help="of svi")
+    fit.add_argument("--seed", type=_seed, metavar="N", help="a whole number that decides every draw")
+    fit.add_argument(
+        "--out", metavar="FILE", default="ppl-gen-fit.pplgen", help="the posterior (default: %(default)s)"
+    )
+
+
+def _settings(text: str) -> list[tuple[str, int | float | str]]:
+    """Pairs (name, value) from "components=3,noise=0.5"; what is no number is text."""
+    found: list[tuple[str, int | float | str]] = []
+    for pair in text.split(","):
+        name, _, value = pair.partition("=")
+        if not name.isidentifier() or not value:
+            raise argparse.ArgumentTypeError(f"expected NAME=VALUE, such as components=3, got {text!r}")
+        for kind in (int, float, str):
+            with suppress(ValueError):
+                found.append((name, kind(value)))
+                break
+    return found
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) < 2**31:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 up, got {text!r}")
+    return int(text)
 
 
 def _kinds(text: str) -> list[tuple[str, str]]:

@@ -12,6 +12,7 @@
     │   └── Unexplained                a latent is neither observed, guided nor enumerable
     ├── NotationError (ValueError)     a line or question that cannot be read; says where
     ├── DataError (ValueError)         input that does not fit; names argument, expectation and what came
+    ├── OutOfStep (RuntimeError)       the processes that share a fit lost each other, or differ
     ├── Untraceable (RuntimeError)     a program is no fixed graph of operations; `SVI` then goes on without
     ├── BrokenModel (AssertionError)   check_model found a mistake; names it
     ├── NonFinite (ArithmeticError)    a fit met inf or nan; names step, site and rows; keeps the state before
@@ -22,6 +23,7 @@
 
     Unreliable (UserWarning)           an answer was given, but its own diagnostic says not to trust it
     NotCompiled (UserWarning)          the step of a fit could not be compiled; the fit went on without
+    Repeated (UserWarning)         every process did all of a fit, whose method has no part for each
     Interrupted (UserWarning)          a fit was stopped by hand; what it had is returned
     NotSaved (UserWarning)             a checkpoint could not be written, or is damaged; an older one stands
 """
@@ -69,6 +71,10 @@ class DataError(PplGenError, ValueError):
     """Input that does not fit: the message names the argument, what was expected and what came."""
 
 
+class OutOfStep(PplGenError, RuntimeError):
+    """The processes that share a fit lost each other, or came with different data."""
+
+
 class Untraceable(PplGenError, RuntimeError):
     """A program cannot be captured as a graph, or not be compiled; `SVI` catches it and goes on without."""
 
@@ -108,6 +114,10 @@ class Unreliable(UserWarning):
 
 class NotCompiled(UserWarning):
     """The step of a fit could not be compiled; the fit went on without, and slower."""
+
+
+class Repeated(UserWarning):
+    """Every process did the whole work of a fit: its method has no part for each."""
 
 
 class Interrupted(UserWarning):

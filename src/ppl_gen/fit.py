@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -9,10 +10,11 @@ from typing import Any
 
 import torch
 
+from ppl_gen import ranks
 from ppl_gen.checks import called
 from ppl_gen.core import ProbabilisticModel, Site
-from ppl_gen.errors import DataError, NonFinite, Unanswerable
-from ppl_gen.inference import EM, SVI, CrossValidation, Exact, MaximumLikelihood, VariationalBayes
+from ppl_gen.errors import DataError, NonFinite, Repeated, Unanswerable
+from ppl_gen.inference import EM, NUTS, SVI, CrossValidation, Exact, MaximumLikelihood, VariationalBayes
 from ppl_gen.inference.guides import Point
 from ppl_gen.inference.method import Fitted
 from ppl_gen.inference.nuts import Draws
@@ -53,10 +55,14 @@ def fit(
             summed out, and so is a missing class: labels that only some rows have make the fit
             semi-supervised.
 
+    Under ``torchrun`` all processes call it with the same data, each takes its part of the rows, and all get
+    the same posterior: see `ppl_gen.ranks`.
+
     Raises:
         UnknownVariable, DataError: the data do not fit the joint.
         Unexplained: a latent is neither observed, guided nor enumerable.
         NonFinite: the fit met inf or nan; ``error.posterior`` is the last good state.
+        OutOfStep: one of several processes is gone, or came with other data.
 
     >>> from ppl_gen import fit
     >>> from ppl_gen.models import GaussianNaiveBayes
@@ -92,6 +98,7 @@ def fit(
             "method that needs all rows together would not save memory: pass them by name"
         )
     with isolated(getattr(method, "seed", 0), grad=True):
+        ranks.hush()
         if batches is not None and counts:
             return _streamed(start, before, method, batches)
         admitted = (
@@ -100,7 +107,25 @@ def fit(
         if counts or isinstance(method, CrossValidation):
             return _counted(start, before, method, admitted)
         method = method.resolved(start) if isinstance(method, SVI) else method
-        return _approximate(start, before, method, admitted, admitted.fingerprint())
+        fingerprint = admitted.fingerprint()
+        _agree(start, method, fingerprint)
+        return _approximate(start, before, method, admitted, fingerprint)
+
+
+def _agree(start: ProbabilisticModel, method: Any, fingerprint: str) -> None:
+    """Of several processes: that all have the same data, and that each will have a part of the work."""
+    if ranks.count() == 1:
+        return
+    kind = type(method).__name__
+    known = [f"{buffer.double().sum():.9g}" for buffer in start.buffers()]
+    ranks.agree(f"{kind} {start.joint} {known}", fingerprint)
+    shared = isinstance(method, EM | NUTS | SVI | Exact | MaximumLikelihood | VariationalBayes)
+    if not shared or (isinstance(method, MaximumLikelihood) and hasattr(start, "maximized")):
+        warnings.warn(
+            f"{kind} has no part for each of {ranks.count()} processes: every one does the same whole work",
+            Repeated,
+            stacklevel=4,
+        )
 
 
 def _default(start: ProbabilisticModel, data: Mapping[str, Any]) -> Any:
@@ -176,6 +201,7 @@ def _counted(start: ProbabilisticModel, before: Posterior | None, method: Any, d
     unique = not may_repeat(data.sites, data.observed)
     if before and unique and fingerprint in before.fingerprints:
         raise DataError("these very rows are in this posterior already; they would be counted twice")
+    _agree(start, method, fingerprint)
     fitted = method.fit(start, guide, data)
     evidence = fitted.log_evidence
     if before and evidence is not None:

@@ -4,6 +4,8 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import TypeVar
 
+from ppl_gen import ranks
+
 T = TypeVar("T")
 
 
@@ -15,11 +17,12 @@ def track(
 ) -> Iterator[T]:
     """Iterate over ``work`` behind a progress bar with live ``figures``.
 
-    ``show`` None decides by itself: a bar on terminals and in notebooks, nothing elsewhere.
+    ``show`` None decides by itself: a bar on terminals and in notebooks, nothing elsewhere. Of several
+    processes the first alone shows one.
     """
     if show is None:
         show = sys.stderr.isatty() or "ipykernel" in sys.modules
-    if not show:
+    if not (show and ranks.main()):
         yield from work
         return
     from rich.console import Console

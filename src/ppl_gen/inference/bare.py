@@ -21,6 +21,7 @@ from pyro.poutine.messenger import Messenger
 from torch import Tensor, nn
 from torch.distributions import transform_to
 
+from ppl_gen import ranks
 from ppl_gen.checks import called, whole
 from ppl_gen.core import own_parameters, variables
 from ppl_gen.errors import DataError
@@ -101,7 +102,9 @@ def fit_pyro(
     The pair is written as for ``pyro.infer.SVI(model, guide, …).step(*args, **kwargs)``, with ``obs=`` inside
     the model; the bound is Pyro's TraceEnum_ELBO, which sums out sites marked with
     ``infer={"enumerate": "parallel"}`` and is Trace_ELBO's where there are none. Copies are trained, from the
-    programs' own starting values: neither the arguments nor Pyro's global store change.
+    programs' own starting values: neither the arguments nor Pyro's global store change. Of a pair nobody
+    knows what its rows are, so under ``torchrun`` each process has all of them: every step is the mean of
+    as many draws (and of as many subsamples) as there are processes.
 
     Args:
         model, guide: functions, modules or their methods; a guide may be an instance of an AutoGuide.
@@ -139,6 +142,8 @@ def fit_pyro(
     about = partial(identity_of_pair, method, model, guide, args, kwargs)
     model, guide = _copied(model, guide)
     with isolated(method.seed, grad=True):
+        ranks.hush()
+        ranks.agree("fit_pyro", "")
         p, q = _Program(model), _Program(guide)
         objective = _PairObjective(p, q, method.particles, args, kwargs)
         objective.modules.train()

@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ppl_gen import ranks
 from ppl_gen.errors import Interrupted, NonFinite, NotCompiled
 from ppl_gen.inference.convergence import Gain, gain
 from ppl_gen.inference.keeper import Keeper
+from ppl_gen.inference.shared_steps import SharedSteps, blamed
 from ppl_gen.inference.signals import Signals, users_line
 from ppl_gen.inference.steps import Steps
 from ppl_gen.progress import track
@@ -22,6 +24,14 @@ class Rows(NamedTuple):
     batch: Any
     places: Tensor
     scale: float
+
+
+def dealt(rows: Rows) -> Rows:
+    """This process's part of them; a bare pair has no rows to part."""
+    if rows.batch is None:
+        return rows
+    mine, weight = ranks.part(rows.batch.n, ranks.world())
+    return Rows(rows.batch.take(mine), rows.places[mine], weight * rows.scale)
 
 
 class Climb(NamedTuple):
@@ -51,7 +61,10 @@ def climb(
         about: what this is a climb of, in words, for its checkpoints.
     """
     total = method.setting(objective.p, "steps", 2000)
-    steps = Steps(objective, optimiser, method.clip)
+    kind: type[Steps] = Steps
+    if ranks.count() > 1:
+        first, rows, kind = dealt(first), map(dealt, rows), SharedSteps
+    steps = kind(objective, optimiser, method.clip, method.seed)
     (group,) = optimiser.param_groups
     peak, history = group["lr"], list[float]()
     beside = list[float]()  # what more was climbed
@@ -97,6 +110,8 @@ def climb(
                 trouble = _explain(steps, before, len(history), math.nan, random)
                 steps.back()
     except KeyboardInterrupt:
+        if ranks.count() > 1:  # they were not all stopped at one step
+            raise
         stopped = True
         notes.append(f"stopped by hand after {len(history)} of {total} steps")
         there = f"; {keeper.where}" if keeper.where else ""
@@ -115,7 +130,7 @@ def climb(
 
 def _finite(objective: Any, rows: Rows) -> bool:
     with torch.no_grad():
-        return all(math.isfinite(v.item()) for v in objective.climbed(rows.batch, rows.scale))
+        return ranks.every(all(math.isfinite(v.item()) for v in objective.climbed(rows.batch, rows.scale)))
 
 
 def _explain(steps: Steps, rows: Rows, step: int, value: float, random: Tensor) -> NonFinite:
@@ -124,7 +139,7 @@ def _explain(steps: Steps, rows: Rows, step: int, value: float, random: Tensor) 
     gradients = steps.gradients(rows.batch, rows.scale) if math.isfinite(value) else ()
     torch.set_rng_state(random)
     error: NonFinite = steps.objective.explain(rows.batch, rows.places, step, value, gradients)
-    return error
+    return blamed(error)
 
 
 def _beside(beside: list[float]) -> str:

@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ppl_gen import ranks
 from ppl_gen.checks import whole
 from ppl_gen.core import ProbabilisticModel, is_local, run, variables
 from ppl_gen.errors import DataError, Interrupted, NonFinite, Unanswerable, Unreliable
+from ppl_gen.inference.exact import together
 from ppl_gen.inference.guides import Point
 from ppl_gen.inference.hidden import HiddenLabels, expects
 from ppl_gen.inference.method import Fitted
@@ -80,7 +82,8 @@ class EM:
                 best, spread = climb.up(counted, self.steps), ""
             else:
                 best, spread = self._best(climb)
-            climb.warn(best)
+            if ranks.main():
+                climb.warn(best)
         if climb.signals.pressed:
             best = best._replace(reason=f"stopped by hand after {len(best.history)} of {self.steps} steps")
             warnings.warn(f"EM {best.reason}; what it had is returned", Interrupted, stacklevel=4)
@@ -138,7 +141,7 @@ class _Climb:
         after = self.base
         for rows, w in zip(self.labels.rows, weights, strict=True):
             after, _ = after.completed({}, **rows, **{self.labels.name: w})
-        return after
+        return together(after, self.base)
 
     def point(self, counted: Any, smoothing: float | None = None) -> dict[str, Tensor]:
         """The M step: where the density of the counted rows peaks."""
@@ -165,7 +168,8 @@ class _Climb:
             total += float(evidence.sum())
             rows = rows + weights.sum(1)
             after, _ = after.completed(values, **cells, **{self.labels.name: weights.mT})
-        return total + self.log_prior(values), after, rows
+        total, rows = ranks.total(total), ranks.total(rows)
+        return total + self.log_prior(values), together(after, self.base), rows
 
     def log_prior(self, values: dict[str, Tensor]) -> float:
         """log p(parameters), as the model's program has it; 0 for the maximum of the likelihood."""

@@ -1,14 +1,17 @@
 """Exact inference: the conjugate update, one pass over chunks of rows in constant memory."""
 
+import functools
 import inspect
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ppl_gen import ranks
 from ppl_gen.checks import whole
 from ppl_gen.core import ProbabilisticModel
 from ppl_gen.errors import DataError, NonFinite, Unanswerable
@@ -45,6 +48,7 @@ class Exact:
         with torch.no_grad():
             for part in chunks(data, self.chunk):
                 after = after.updated(**part)
+            after = together(after, before)
             evidence = float(after.log_normalizer() - before.log_normalizer())
         if not math.isfinite(evidence):
             raise NonFinite(
@@ -83,6 +87,35 @@ def refuse_hidden(method: Any, p: ProbabilisticModel, data: Data) -> None:
 
 
 def chunks(data: Data, size: int) -> Iterator[dict[str, Tensor]]:
-    """Aligned slices of at most ``size`` rows. A missing cell comes as NaN, and an update leaves it out."""
-    for first in range(0, data.n, size):
-        yield data.take(slice(first, first + size)).gaps
+    """Aligned slices of at most ``size`` rows, of those that are this process's.
+
+    A missing cell comes as NaN, and an update leaves it out.
+    """
+    own = ranks.own(data.n)
+    for first in range(own.start, own.stop, size):
+        yield data.take(slice(first, min(first + size, own.stop))).gaps
+
+
+def together(after: Any, before: Any) -> Any:
+    """What all processes have counted, each from rows of its own on top of ``before``.
+
+    They tell each other hyperparameters, which are as many as those of one; where those are no plain sums
+    (moments about a mean) they are merged as such.
+    """
+    if ranks.count() == 1:
+        return after
+    own = {
+        name: [attrgetter(buffer)(after) for buffer in buffers]
+        for name, (_, buffers) in after.families.items()
+    }
+    mine = [value for values in own.values() for value in values if isinstance(value, Tensor)]
+    sizes = [value.numel() for value in mine]
+    found = []
+    for flat in ranks.gathered(torch.cat([value.reshape(-1) for value in mine])):
+        left = iter(flat.split(sizes))
+        values = {
+            name: [next(left).reshape(v.shape) if isinstance(v, Tensor) else v for v in values]
+            for name, values in own.items()
+        }
+        found.append(after.having(**values))
+    return functools.reduce(lambda one, other: one.merged(other, before), found)

@@ -9,6 +9,7 @@ import torch
 from pyro import poutine
 from torch import Tensor
 
+from ppl_gen import ranks
 from ppl_gen.core import Conjugate, ProbabilisticModel, score, variables
 from ppl_gen.distributions import centre_and_spread, filled, kmeans_plus_plus, score_rows
 from ppl_gen.errors import Unanswerable
@@ -19,7 +20,7 @@ SEEDING = 10_000  # rows among which k-means++ looks for its seeds
 
 
 class HiddenLabels:
-    """The one discrete variable of the rows that is hidden, in whole or in part, and the rows in chunks.
+    """The one discrete variable of the rows that is hidden, in whole or in part; and own rows in chunks.
 
     Raises:
         Unanswerable: the model is not conjugate, or more than one variable of a row is hidden, or none.
@@ -53,7 +54,11 @@ class HiddenLabels:
         values = data.sites[self.name].values
         assert values is not None
         self.values = values
-        self.parts = [data.take(slice(first, first + chunk)) for first in range(0, data.n, chunk)]
+        own = ranks.own(data.n)
+        self.parts = [
+            data.take(slice(first, min(first + chunk, own.stop)))
+            for first in range(own.start, own.stop, chunk)
+        ]
         others = [{k: v for k, v in part.gaps.items() if k != self.name} for part in self.parts]
         self.rows = others  # of each chunk, with NaN where a cell is missing
 
@@ -117,7 +122,7 @@ class HiddenLabels:
             for level in known[data.seen.get(self.name, all_)].unique():
                 own = data.seen.get(self.name, all_) & (known == level)
                 seeds[self.values == level] = ((x[own] - centre) / spread).mean(0)
-        first = 0
+        first = ranks.own(data.n).start
         for part in self.parts:
             u = (x[first : first + part.n] - centre) / spread
             place = torch.cdist(u, seeds).argmin(1)

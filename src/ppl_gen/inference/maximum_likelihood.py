@@ -7,7 +7,7 @@ import torch
 
 from ppl_gen.core import ProbabilisticModel, run, score, variables
 from ppl_gen.errors import DataError, Unanswerable
-from ppl_gen.inference.exact import chunks, refuse_hidden
+from ppl_gen.inference.exact import chunks, refuse_hidden, together
 from ppl_gen.inference.guides import Point
 from ppl_gen.inference.method import Fitted
 from ppl_gen.inputs import Data
@@ -47,9 +47,11 @@ class MaximumLikelihood:
             )
         refuse_hidden(self, start, data)
         with torch.no_grad():
-            counted: Any = start.flat() if guide is None else guide.counted
+            before: Any = start.flat() if guide is None else guide.counted
+            counted = before
             for part in chunks(data, self.chunk):
                 counted = counted.updated(**part)
+            counted = together(counted, before)
             return Fitted(model=start, guide=self.point(counted), elbo=torch.zeros(0, dtype=torch.float64))
 
     def point(self, counted: Any) -> Point:

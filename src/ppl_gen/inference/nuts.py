@@ -11,6 +11,7 @@ from pyro.infer.mcmc import MCMC
 from pyro.infer.mcmc import NUTS as Kernel
 from torch import Tensor, nn
 
+from ppl_gen import ranks
 from ppl_gen.checks import whole
 from ppl_gen.core import ProbabilisticModel, Program
 from ppl_gen.errors import Interrupted, Unreliable
@@ -109,21 +110,24 @@ class NUTS:
         """Draws in the place of a guide. Arguments are as in `SVI.fit`; a fit is never continued."""
         target = Unconstrained(start, guide, data, prior, "NUTS")
         mode = climbed(target, 200)
-        found, divergent, device = [], 0, ready(self.device)
+        rank, size = ranks.world()  # several processes deal out the chains
+        drawn, divergent, done = mode.new_zeros(self.chains, self.draws, len(mode)), 0, 0
+        device, stopped = ready(self.device), ""
         try:
-            for chain in track(range(self.chains), "NUTS", self.progress, dict):
+            for chain in track(range(rank, self.chains, size), "NUTS", self.progress, dict):
                 pyro.set_rng_seed((self.seed * 1_000_003 + chain) % 2**32)
                 begin = (mode + 0.1 * torch.randn_like(mode)).to(device)
                 with computing((target.p, prior), device, None):
                     target.data = moved(data, device)
-                    drawn, bad = self._chain(target, begin)
-                divergent += bad
-                found.append([target.values(u) for u in drawn.cpu()])
+                    here, bad = self._chain(target, begin)
+                drawn[chain], divergent, done = here.cpu(), divergent + bad, done + 1
         except KeyboardInterrupt:  # a chain is whole or nothing
-            if not found:
+            if not done or size > 1:
                 raise
-            stopped = f"stopped by hand after {len(found)} of {self.chains} chains"
+            stopped = f"stopped by hand after {done} of {self.chains} chains"
             warnings.warn(f"NUTS {stopped}, which are returned", Interrupted, stacklevel=4)
+        divergent, drawn = int(ranks.total(divergent)), ranks.total(drawn).to(mode)
+        found = [[target.values(u) for u in chain] for chain in (drawn[:done] if stopped else drawn)]
         note = f"{len(found)} chains of {self.draws:,} draws; {divergent} divergent"
         if divergent:
             warnings.warn(

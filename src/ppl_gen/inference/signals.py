@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any, Self, TypeVar
 
+from ppl_gen import ranks
+
 T = TypeVar("T")
 
 
@@ -14,8 +16,9 @@ class Signals:
     """While it is entered, the first Ctrl-C only sets ``pressed``; a second one interrupts at once.
 
     With ``save`` SIGTERM is put off likewise; `obey` then calls it and exits with code 143. Handlers are set
-    in the main thread alone, where Python's own stand (a SIGTERM handler of the program's is called after
-    ours), and are as before afterwards.
+    in the main thread of a single process alone (several would stop at different steps, and wait for one
+    another for ever), where Python's own stand (a SIGTERM handler of the program's is called after ours),
+    and are as before afterwards.
 
     Args:
         title: who is stopped, for the message.
@@ -28,7 +31,7 @@ class Signals:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
+        if threading.current_thread() is threading.main_thread() and ranks.count() == 1:
             if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
                 self._set(signal.SIGINT, self._press)
             if self.save and signal.getsignal(signal.SIGTERM) not in (None, signal.SIG_IGN):

@@ -25,8 +25,10 @@ class Steps:
     modules' own parameters. ``store`` makes modules and optimiser know what was reached, either way.
     """
 
-    def __init__(self, objective: Objective, optimiser: torch.optim.Optimizer, clip: float | None):
-        self.objective, self.optimiser, self.clip = objective, optimiser, clip
+    def __init__(
+        self, objective: Objective, optimiser: torch.optim.Optimizer, clip: float | None, seed: int = 0
+    ):
+        self.objective, self.optimiser, self.clip, self.seed = objective, optimiser, clip, seed
         self.update: Update | None = None  # the one inside the compiled step
         self.done = 0
         self.parameters: Tensors = tuple(w.detach() for w in objective.parameters)
@@ -48,12 +50,17 @@ class Steps:
         else:
             with torch.enable_grad():
                 found = self._function(batch, scale, self.update)(*inputs, *arrays)
+        found = self.told(found)
         value, more, gradients = found[0].tolist()
         if not all(map(math.isfinite, (value, more, gradients))):
             return value, more, False
         self._move(found[1:])
         self.done += 1
         return value, more, True
+
+    def told(self, found: Tensors) -> Tensors:
+        """What the step found, (ELBO and more, *gradients, …); `SharedSteps` asks the other processes."""
+        return found
 
     def _inputs(self) -> Tensors:
         (group,) = self.optimiser.param_groups

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ppl_gen import ranks
+from ppl_gen.inference.exact import together
 from ppl_gen.inference.hidden import HiddenLabels, expects
 
 
@@ -32,10 +34,12 @@ def largest_first(
     expected = bool(labels.data.seen) and expects(start)
     if start.exchangeable or labels.name in labels.data.observed or expected:
         return after, weights
-    order = sum(w.sum(0) for w in weights).argsort(descending=True, stable=True)  # type: ignore[union-attr]
+    sizes: Any = ranks.total(sum(w.sum(0) for w in weights))
+    order = sizes.argsort(descending=True, stable=True)
     if torch.equal(order, torch.arange(len(order))):
         return after, weights
     ordered, other = [w[:, order] for w in weights], start
     for rows, w in zip(labels.rows, ordered, strict=True):
         other = other.updated(**rows, **{labels.name: w})
+    other = together(other, start)
     return (other, ordered) if other.log_normalizer() > after.log_normalizer() else (after, weights)

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ppl_gen import ranks
 from ppl_gen.checks import positive, whole
 from ppl_gen.core import ProbabilisticModel, Program, initialize
 from ppl_gen.errors import DataError
@@ -201,10 +202,10 @@ class SVI:
 def _refuse_rows_of_their_own(guide: Any, data: Data, size: int) -> None:
     local = {name for name, site in data.sites.items() if site.local and not site.levels}
     hidden = local - data.observed.keys()
-    if size < data.n and isinstance(guide, Automatic) and hidden:
+    if (size < data.n or ranks.count() > 1) and isinstance(guide, Automatic) and hidden:
         raise DataError(
             f"batch_size: this guide has one factor for each row's {', '.join(sorted(hidden))}, so "
-            f"it needs all rows at every step: batch_size=0, or an amortized guide q(z | x)"
+            f"it needs all rows at every step: batch_size=0 in one process, or an amortized guide q(z | x)"
         )
 
 

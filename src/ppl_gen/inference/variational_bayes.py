@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ppl_gen import ranks
 from ppl_gen.checks import positive, whole
 from ppl_gen.core import ProbabilisticModel
 from ppl_gen.errors import DataError, Interrupted, NonFinite
+from ppl_gen.inference.exact import together
 from ppl_gen.inference.hidden import HiddenLabels
 from ppl_gen.inference.method import Fitted
 from ppl_gen.inference.signals import Signals
@@ -96,12 +98,12 @@ class VariationalBayes:
         model, weights, values, history = here
         history, zero = list(history), float(start.log_normalizer())
         for _ in signals.until_pressed(range(steps)):
-            model, elbo = start, -zero
+            model, elbo = start, 0.0
             for rows, w in zip(labels.rows, weights, strict=True):
                 model, entropy = model.completed(values, **rows, **{labels.name: w})
                 elbo += float(entropy + torch.special.entr(w).sum())
-            model, weights = largest_first(start, labels, model, weights)
-            elbo += float(model.log_normalizer())
+            model, weights = largest_first(start, labels, together(model, start), weights)
+            elbo = float(model.log_normalizer()) - zero + ranks.total(elbo)
             if not math.isfinite(elbo):
                 raise NonFinite(
                     f"VariationalBayes met an ELBO of {elbo}: rescale the data",

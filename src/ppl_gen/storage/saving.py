@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ppl_gen import ranks
 from ppl_gen.errors import DataError
 from ppl_gen.files import replace_file
 from ppl_gen.posterior import Posterior
@@ -23,6 +24,8 @@ def save(posterior: Posterior, path: str | os.PathLike[str]) -> None:
     The file holds the model, its prior, the guide, the history and what is known of the data: names, shapes
     and fingerprints, not the data themselves. Plain attributes of a model that change after it was made
     are not saved; keep in parameters and buffers what must be.
+
+    Of several processes (`ppl_gen.ranks`) the first writes, and the others wait until it has.
 
     Args:
         posterior: what `fit` returned.
@@ -49,6 +52,8 @@ def save(posterior: Posterior, path: str | os.PathLike[str]) -> None:
         raise DataError(f"path: the folder {target.parent} does not exist; make it first")
     if target.is_dir():
         raise DataError(f"path: expected the name of a file, got the folder {target}")
+    if not ranks.wait_for(str(target)):
+        return
     content = _content(posterior)
     try:
         replace_file(target, content)
@@ -60,6 +65,7 @@ def save(posterior: Posterior, path: str | os.PathLike[str]) -> None:
             f"where {free:,} are free; nothing was changed",
             str(target),
         ) from error
+    ranks.written(str(target))
 
 
 def _content(posterior: Posterior) -> bytes:

@@ -1,0 +1,215 @@
+"""``ppl-gen fit``: a file of rows, a model of this library and a method, made into a posterior in a file."""
+
+import dataclasses
+import inspect
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ppl_gen import models, ranks
+from ppl_gen.checks import did_you_mean
+from ppl_gen.comparison.cells import read_cells
+from ppl_gen.comparison.reading import read_table
+from ppl_gen.core import ProbabilisticModel
+from ppl_gen.errors import DataError
+from ppl_gen.fit import fit
+from ppl_gen.inference import (
+    EM,
+    MAP,
+    NUTS,
+    SVI,
+    CrossValidation,
+    Exact,
+    Laplace,
+    MaximumLikelihood,
+    VariationalBayes,
+)
+from ppl_gen.notation import Factorization
+from ppl_gen.posterior import Posterior
+from ppl_gen.storage import save
+from ppl_gen.tables import Encoder, columns_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+METHODS: dict[str, Any] = {
+    "exact": Exact, "ml": MaximumLikelihood, "em": EM, "vb": VariationalBayes, "svi": SVI,
+    "map": MAP, "laplace": Laplace, "nuts": NUTS, "cv": CrossValidation,
+}  # fmt: skip
+MODELS = {name.lower(): name for name in models.__all__}
+
+
+class Rows(NamedTuple):
+    """What a file holds.
+
+    Attributes:
+        x: rows (n, features), NaN where a cell is missing; of an .npy file a memory map.
+        y: the class column as it stands in the file (n,), if one was named.
+        encoder: the family of every column of a table and what its codes stand for; None for an array.
+    """
+
+    x: Any
+    y: Any
+    encoder: Encoder | None
+
+
+def fit_file(
+    path: Path,
+    model: str,
+    out: Path,
+    *,
+    method: str | None = None,
+    column: str | None = None,
+    drop: Sequence[str] = (),
+    settings: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Posterior:
+    """Fit a model to the rows of a file, say what was found, and save it.
+
+    Args:
+        path: a CSV or Parquet table, or an array (rows, columns) in an .npy file.
+        model: the name of one of ppl_gen.models, in capitals or not.
+        out: where the posterior goes.
+        method: a key of METHODS; None for the model's own.
+        column: of the class or target, by name, or for an array by number, from 0; it is no part of x.
+        drop: columns of a table to leave out.
+        settings: arguments of the model that the data do not tell, such as components.
+        options: arguments of the method, such as steps; those that are None are left out.
+
+    Raises:
+        DataError: names the option, what was expected and what came.
+    """
+    if method is not None and method not in METHODS:
+        raise DataError(f"--method: expected one of {', '.join(METHODS)}, got {method!r}")
+    given = {name: value for name, value in (options or {}).items() if value is not None}
+    if method is None and given:
+        method = "svi"
+    chosen = None if method is None else _method(method, given)
+    rows = _array(path, column) if path.suffix == ".npy" else _table(path, column, drop)
+    p, y, says = _made(model, rows, column, dict(settings or {}))
+    data = {"x": rows.x} | ({} if y is None else {"y": y})
+    posterior = fit(p, chosen, **data)
+    save(posterior, out)
+    if ranks.main():
+        print(*says, posterior, f"Written to {out}.", sep="\n")
+    return posterior
+
+
+def _method(name: str, options: dict[str, Any]) -> Any:
+    kind = METHODS[name]
+    known = {field.name for field in dataclasses.fields(kind)}
+    for option in options.keys() - known:
+        raise DataError(f"--{option.replace('_', '-')}: {kind.__name__}() has none; leave it out")
+    return kind(**options)
+
+
+def _array(path: Path, column: str | None) -> Rows:
+    """A memory map: rows are read when they are looked at."""
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{path}: cannot be read as an array: {error}") from None
+    if array.ndim != 2 or not array.size:
+        raise DataError(f"{path}: expected an array (rows, columns), got shape {array.shape}")
+    if column is None:
+        return Rows(array, None, None)
+    width = array.shape[1]
+    if not column.isdecimal() or int(column) >= width or width < 2:
+        raise DataError(f"--class: expected the number of a column, from 0 to {width - 1}, got {column!r}")
+    place = int(column)
+    ends = {0: array[:, 1:], width - 1: array[:, :-1]}  # views, which copy nothing
+    return Rows(ends[place] if place in ends else np.delete(array, place, 1), array[:, place], None)
+
+
+def _table(path: Path, column: str | None, drop: Sequence[str]) -> Rows:
+    frame, _ = read_table(path)
+    names = [str(name) for name in frame.columns]
+    for option, wanted in (("--class", [column] if column else []), ("--drop", drop)):
+        for name in wanted:
+            if name not in names:
+                listed = ", ".join(names[:12])
+                raise DataError(
+                    f"{option}: no column {name!r}; there are {listed}.{did_you_mean(name, names)}"
+                )
+    separator, parts = frame.attrs.get("separator", ""), {}
+    for name in names:
+        if name != column and name not in drop:
+            parts[name] = read_cells(frame[name], None, separator).values
+    if not parts:
+        raise DataError(f"{path}: nothing is left of its columns to fit")
+    typed = _frame(parts)
+    encoder = columns_of(typed)
+    y = None if column is None else read_cells(frame[column], None, separator)
+    return Rows(encoder.encode(typed), None if y is None else y.values, encoder)
+
+
+def _frame(parts: Mapping[str, Any]) -> "pd.DataFrame":
+    import pandas as pd
+
+    return pd.DataFrame(parts)
+
+
+def _made(
+    name: str, rows: Rows, column: str | None, settings: dict[str, Any]
+) -> tuple[ProbabilisticModel, Any, list[str]]:
+    """The model of the data's sizes, y as it takes it, and a word on the data."""
+    if name.lower() not in MODELS:
+        hint = did_you_mean(name, list(MODELS.values()))
+        raise DataError(f"--model: no model {name!r}; there are {', '.join(MODELS.values())}.{hint}")
+    kind: Any = getattr(models, MODELS[name.lower()])
+    asked, line = inspect.signature(kind).parameters, Factorization(kind.joint)
+    says = [f"{len(rows.x):,} rows, {rows.x.shape[1]} columns of x"]
+    y = None
+    if "y" in line and column is None:
+        raise DataError(f"--class: {kind.__name__} is {kind.joint}; name the column of y")
+    if "y" in line and column is not None:
+        y = rows.y
+        if "classes" in asked:
+            y, classes = _codes(rows.y)
+            settings.setdefault("classes", len(classes))
+            listed = ", ".join(f"{code} {value}" for code, value in enumerate(classes[:12]))
+            says.append(f"y is {column}: {listed}{', …' * (len(classes) > 12)}")
+        elif not np.issubdtype(np.asarray(y).dtype, np.number):
+            raise DataError(f"--class: {kind.__name__} wants numbers; {column!r} holds text")
+    elif column is not None:
+        says.append(f"{column} is left out: {kind.__name__} is {kind.joint}, without y")
+    if "columns" in asked and "columns" not in settings:
+        columns = rows.encoder.columns if rows.encoder else ["gaussian"] * rows.x.shape[1]
+        settings["columns"] = columns
+    elif rows.encoder and "levels" not in asked and (text := sorted(rows.encoder.categories)):
+        mixed = "MixedNaiveBayes" if "y" in line else "MixedMixture"
+        raise DataError(
+            f"--model: {kind.__name__} wants numbers; {', '.join(map(repr, text[:5]))} hold"
+            f"{'s' * (len(text) == 1)} text. Take {mixed}, or leave out by --drop"
+        )
+    if "levels" in asked and "levels" not in settings:
+        settings["levels"] = [int(np.nanmax(np.asarray(c))) + 1 for c in np.asarray(rows.x).T]
+    if "features" in asked:
+        settings.setdefault("features", rows.x.shape[1])
+    for setting in settings.keys() - asked.keys():
+        if not any(p.kind is p.VAR_KEYWORD for p in asked.values()):
+            raise DataError(
+                f"--set {setting}: {kind.__name__} has {', '.join(asked)}.{did_you_mean(setting, asked)}"
+            )
+    for parameter in asked.values():
+        required = parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
+        required |= parameter.name == "components"  # which has a default that means none
+        if required and parameter.name not in settings:
+            raise DataError(f"--set: {kind.__name__} needs {parameter.name}: --set {parameter.name}=2, say")
+    try:
+        return kind(**settings), y, says
+    except TypeError as error:  # no such argument, or text where a number belongs
+        raise DataError(f"--set: {kind.__name__} cannot be made: {error}") from None
+
+
+def _codes(y: Any) -> tuple[Any, list[Any]]:
+    """Classes as codes 0, 1, … in order, NaN where a row has none; and what they stand for."""
+    import pandas as pd
+
+    codes, classes = pd.factorize(np.asarray(y), sort=True)
+    values = [int(v) if isinstance(v, float) and v.is_integer() else v for v in classes.tolist()]
+    return (np.where(codes < 0, np.nan, codes) if (codes < 0).any() else codes), values

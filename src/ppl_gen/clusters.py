@@ -111,12 +111,19 @@ def relabelled(posterior: Posterior) -> Posterior:
     they were.
 
     Raises:
-        Unanswerable: the posterior holds no draws, such as those of `NUTS`, or its model no hidden labels.
+        Unanswerable: the posterior holds no draws, such as those of `NUTS`, or its model no hidden labels, or
+            their prior is not alike for all (sticks).
     """
     p: Any = posterior.model
     if not isinstance(posterior.guide, Draws) or not getattr(p, "hidden", ""):
         raise Unanswerable(
             "relabelled: expected draws of NUTS from a mixture; other methods name components once"
+        )
+    if not p.exchangeable:
+        raise Unanswerable(
+            f"relabelled: {type(p).__name__} is {p.joint}: earlier components are larger a priori, so draws "
+            f"whose components change names are no draws of this posterior. together(posterior), p(x) and "
+            f"p(x, …) do not depend on names"
         )
     labels = HiddenLabels(relabelled, p, posterior.fitted_data(), posterior.n)
     values = {name: v.flatten(0, 1).clone() for name, v in posterior.guide.values.items()}

@@ -1,6 +1,8 @@
 """What is known about a posterior: ArviZ's view of it, and how far to trust it."""
 
 from ppl_gen.diagnostics.arviz_bridge import summary, to_arviz
+from ppl_gen.diagnostics.choice import Choice, Criterion
+from ppl_gen.diagnostics.choosing import choose_k
 from ppl_gen.diagnostics.codes import (
     ELBOTerms,
     amortization_gap,
@@ -13,10 +15,13 @@ from ppl_gen.diagnostics.codes import (
 from ppl_gen.diagnostics.ladder import Ladder, Rung, ladder
 
 __all__ = [
+    "Choice",
+    "Criterion",
     "ELBOTerms",
     "Ladder",
     "Rung",
     "amortization_gap",
+    "choose_k",
     "elbo_terms",
     "gradient_variance",
     "importance_bounds",

@@ -6,6 +6,7 @@ variational Bayes; Broderick et al. 2013, Streaming variational Bayes (yesterday
 
 import copy
 import math
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from functools import partial
@@ -17,9 +18,11 @@ from torch import Tensor
 from ppl_gen.checks import positive, whole
 from ppl_gen.core import ProbabilisticModel, Program, initialize
 from ppl_gen.errors import DataError
+from ppl_gen.inference.checkpoints import Checkpoint, checkpoint
 from ppl_gen.inference.climb import Rows, climb
 from ppl_gen.inference.elbo import elbo
 from ppl_gen.inference.guides import Automatic, make_guide
+from ppl_gen.inference.identity import identity_of_fit
 from ppl_gen.inference.method import Fitted
 from ppl_gen.inference.objective import Objective
 from ppl_gen.inputs import Data
@@ -56,6 +59,8 @@ class SVI:
             the fit goes on without, and says why.
         seed: decides the start, the draws and the order of the rows.
         progress: whether to show a progress bar; None shows it in terminals and notebooks.
+        checkpoint: a folder to keep checkpoints in, or a `Checkpoint`, which has more to say: the same fit
+            again goes on from the newest.
 
     >>> from ppl_gen import fit
     >>> from ppl_gen.models import GaussianMixture
@@ -79,8 +84,10 @@ class SVI:
     compile: bool | str = "auto"
     seed: int = 0
     progress: bool | None = None
+    checkpoint: str | os.PathLike[str] | Checkpoint | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "checkpoint", checkpoint(self.checkpoint))
         for name, least in (("steps", 1), ("batch_size", 0), ("particles", 1), ("seed", 0), ("window", 20)):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, whole(name, getattr(self, name), least))
@@ -131,6 +138,7 @@ class SVI:
             data: the rows and inputs.
             prior: yesterday's guide, if it is the prior of these data.
         """
+        about = partial(identity_of_fit, self, start, guide, data)
         if guide is None:
             p = copy.deepcopy(start)
             initialize(p, data.gaps)
@@ -149,7 +157,8 @@ class SVI:
         first = next(drawn := rows())
         objective.check(first.batch)
         size = self.setting(p, "batch_size", 0) or data.n
-        result = climb(self, objective, self.optimiser(p, objective.parameters), first, drawn, size >= data.n)
+        optimiser = self.optimiser(p, objective.parameters)
+        result = climb(self, objective, optimiser, first, drawn, size >= data.n, about)
         objective.modules.eval()
         fitted = Fitted(p, guide, torch.tensor(result.elbo, dtype=torch.float64), None, result.note)
         if result.trouble is not None:

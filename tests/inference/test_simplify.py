@@ -46,7 +46,20 @@ def twice_the_same_zeros(x, s):
     return torch.zeros(2, dtype=x.dtype) - s, torch.zeros(2, dtype=x.dtype) * s
 
 
-PROGRAMS = [spread, through_scalars, repeated, with_gradient, of_two_kinds, twice_the_same_zeros]
+def by_constants(x, s):
+    """Constants that begin with what would change nothing, and orders that matter."""
+    return x * torch.tensor([1.0, 2.0], dtype=x.dtype) + torch.tensor([0.0, 3.0], dtype=x.dtype), 1 / s, 0 - s
+
+
+PROGRAMS = [
+    spread,
+    by_constants,
+    through_scalars,
+    repeated,
+    with_gradient,
+    of_two_kinds,
+    twice_the_same_zeros,
+]
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda f: f.__name__)

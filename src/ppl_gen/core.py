@@ -151,6 +151,18 @@ class Conjugate(ProbabilisticModel):
                 setattr(after.get_submodule(owner), own, value)
         return after
 
+    def completed(self, values: Mapping[str, Tensor], **rows: Tensor) -> tuple[Self, Tensor]:
+        """``updated(**rows)`` for EM and variational Bayes, which know parameters of the rows.
+
+        Missing cells are left out if they are independent given the class; a model whose cells are not
+        expects them at these ``values`` of the parameters, of which there are none yet at the start.
+
+        Returns:
+            The same model with other hyperparameters, and the missing cells' expected entropy in nats.
+        """
+        after: Self = self.updated(**rows)
+        return after, torch.zeros((), dtype=torch.float64)
+
     def mode(self) -> dict[str, Tensor]:
         """The parameters at the peak of their density, by name."""
         return self.named(self.family(name).mode() for name in self.families)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ppl_gen.inference.hidden import HiddenLabels
+from ppl_gen.inference.hidden import HiddenLabels, expects
 
 
 def starts(labels: HiddenLabels, restarts: int) -> Iterator[list[Tensor]]:
@@ -27,9 +27,10 @@ def largest_first(
 
     Renaming hidden labels leaves the rest of the ELBO as it is, so it rises by what log Z gains (Kurihara,
     Welling and Teh 2007, Collapsed variational Dirichlet process mixture models). Where some labels are
-    known, or the prior is alike for all, names stay.
+    known, where missing cells are expected under each name, or where the prior is alike for all, names stay.
     """
-    if start.exchangeable or labels.name in labels.data.observed:
+    expected = bool(labels.data.seen) and expects(start)
+    if start.exchangeable or labels.name in labels.data.observed or expected:
         return after, weights
     order = sum(w.sum(0) for w in weights).argsort(descending=True, stable=True)  # type: ignore[union-attr]
     if torch.equal(order, torch.arange(len(order))):

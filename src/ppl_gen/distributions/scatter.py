@@ -59,7 +59,7 @@ def _products(
             torch.mul(away[:-1], w, out=each)
         else:
             torch.sub(away[:-1], centres[..., None], out=each).mul_(w)
-        sums.addmm_(away, each.view(-1, n).mT)
+        sums.addmm_(away, each.view(classes * d, n).mT)
     *products, total = sums.view(d + 1, classes, d)
     return total, torch.stack(products, 1)
 

@@ -15,7 +15,7 @@ WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help tour test test-all test-latest lint types bench readme venv clean
+.PHONY: help tour test test-all test-latest lint types bench bench-quick readme venv clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-19s %s\n", $$1, $$2 }'
@@ -50,9 +50,11 @@ lint: .venv/.installed ## ruff
 types: .venv/.installed ## mypy
 	.venv/bin/python -m mypy
 
-bench: .venv/.installed ## the benchmarks
-	@test -d benchmarks || { echo "bench: there is no benchmarks folder yet." >&2; exit 1; }
-	.venv/bin/python -m benchmarks
+bench: .venv/.installed .venv-bench/.installed ## the benchmarks against their peers, some 15 minutes
+	.venv/bin/python -m benchmarks --peers .venv-bench/bin/python
+
+bench-quick: .venv/.installed .venv-bench/.installed ## the same on small tables, only to see that they run
+	.venv/bin/python -m benchmarks --peers .venv-bench/bin/python --quick
 
 readme: .venv/.installed ## write the table of models into README.md
 	.venv/bin/python -m tests.readme
@@ -60,7 +62,7 @@ readme: .venv/.installed ## write the table of models into README.md
 venv: .venv/.installed ## make .venv and install into it
 
 clean: ## remove the environments, caches and builds
-	rm -rf .venv .venv-latest dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis docs/_build ppl-gen-tour
+	rm -rf .venv .venv-latest .venv-bench dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis docs/_build ppl-gen-tour
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is written last, so a failed install leaves none. An environment that works is installed into, not remade.
@@ -81,4 +83,15 @@ clean: ## remove the environments, caches and builds
 	@echo "Installing into .venv-latest (several minutes, several GB)"
 	@.venv-latest/bin/python -m pip install --quiet $(TORCH)
 	@.venv-latest/bin/python -m pip install --quiet $(TORCH) -e '.[test]'
+	@touch $@
+
+# The peers of the benchmarks. One that cannot be installed is left out, and why is kept for the report.
+.venv-bench/.installed: constraints.txt
+	@rm -f $@
+	@$(PYTHON) -m venv --clear .venv-bench
+	@echo "Installing the peers of the benchmarks into .venv-bench (some minutes)"
+	@for peers in 'numpyro funsor jax' '$(TORCH) pomegranate'; do \
+	  .venv-bench/bin/python -m pip install --quiet $$peers 2>.venv-bench/log || \
+	    for peer in $$peers; do echo "$$peer: $$(grep ^ERROR .venv-bench/log | tail -1)"; done >>.venv-bench/why-not.txt; \
+	done
 	@touch $@

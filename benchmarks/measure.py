@@ -1,5 +1,6 @@
 """Paired timing: two programs take turns, so that a busy machine is as unfair to one as to the other."""
 
+import os
 import platform
 import statistics
 import time
@@ -17,6 +18,7 @@ class Comparison(NamedTuple):
     ratio: float
     interval: tuple[float, float]
     target: float | None = None
+    rows: int | None = None  # of the table, where cost is measured against them
 
 
 def seconds(program: Callable[[], Any]) -> float:
@@ -31,6 +33,7 @@ def compare(
     theirs: Callable[[], Any],
     repeats: int = 9,
     target: float | None = None,
+    rows: int | None = None,
 ) -> Comparison:
     """Time both ``repeats`` times in turns, after one run of each that is not counted."""
     ours(), theirs()
@@ -48,6 +51,7 @@ def compare(
         statistics.median(ratios),
         (ratios[low], ratios[-1 - low]),
         target,
+        rows,
     )
 
 
@@ -75,14 +79,40 @@ def _time(value: float) -> str:
 
 
 def machine() -> str:
-    """The machine and the libraries, in words."""
+    """The machine and the libraries, in words; no name of a host and no path."""
     info = Path("/proc/cpuinfo")
     names = info.read_text().splitlines() if info.exists() else []
     cpu = next((line.split(":")[1].strip() for line in names if line.startswith("model name")), "")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     libraries = ", ".join(
         f"{name} {version(name)}" for name in ("torch", "pyro-ppl", "numpy", "scikit-learn")
     )
     return (
-        f"One thread of {cpu or platform.processor() or platform.machine()}, {platform.system()}; "
+        f"One thread of {cpu or platform.processor() or platform.machine()} ({os.cpu_count()} cores, "
+        f"{memory:.0f} GiB of memory), {platform.system()}; "
         f"Python {platform.python_version()}, {libraries}.\n"
     )
+
+
+def figure(rows: Iterable[Comparison], path: Path, peer: str = "scikit-learn") -> None:
+    """Seconds against rows of a table, both on logarithmic scales, one panel for each kind of work."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    kinds: dict[str, list[Comparison]] = {}
+    for row in rows:
+        kinds.setdefault(row.work.split(", ")[0].replace("\\|", "|"), []).append(row)
+    drawn, axes = plt.subplots(1, len(kinds), figsize=(4.2 * len(kinds), 3.6), sharey=True, squeeze=False)
+    for axis, (kind, points) in zip(axes[0], kinds.items(), strict=True):
+        at = [point.rows for point in points]
+        axis.loglog(at, [point.theirs for point in points], "s--", color="tab:gray", label=peer)
+        axis.loglog(at, [point.ours for point in points], "o-", color="tab:blue", label="ppl-gen")
+        axis.set(title=kind, xlabel="rows")
+        axis.grid(alpha=0.3)
+    axes[0][0].set_ylabel("seconds")
+    axes[0][0].legend(frameon=False)
+    drawn.tight_layout()
+    drawn.savefig(path, dpi=120, metadata={"Software": ""})
+    plt.close(drawn)

@@ -2,12 +2,15 @@
 
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 
 from benchmarks.measure import Comparison, compare
+from benchmarks.peers import worker
 from ppl_gen import EM, fit
 from ppl_gen.models import GaussianMixture
 
@@ -58,3 +61,40 @@ def _theirs(covariance: str, point: dict[str, np.ndarray]) -> SklearnGaussianMix
         tol=0.0,
         reg_covar=1e-9,
     )
+
+
+POMEGRANATE = """
+import numpy as np, torch
+from pomegranate.distributions import Normal
+from pomegranate.gmm import GeneralMixtureModel
+given = np.load(PATH)
+x, pi, mu, sigma = (torch.tensor(given[k], dtype=torch.float32) for k in ("x", "pi", "mu", "sigma"))
+
+def run():
+    parts = [Normal(m, c, covariance_type=KIND) for m, c in zip(mu, sigma)]
+    GeneralMixtureModel(parts, priors=pi, max_iter=STEPS, tol=-1e30).fit(x)
+"""
+
+
+def pomegranate(python: str, repeats: int, n: int = 100_000) -> Iterator[Comparison]:
+    """The same steps in pomegranate, which counts in float32; ``python`` has it."""
+    x = rows(n)
+    for covariance, theirs in (("full", "full"), ("diagonal", "diag")):
+        start = fit(
+            GaussianMixture(COMPONENTS, FEATURES, covariance=covariance), EM(steps=1, restarts=1), x=x
+        )
+        point = {name: value.numpy() for name, value in start.point.items()}
+        covariances = (
+            point["sigma"] @ np.swapaxes(point["sigma"], -1, -2) if "sigma" in point else 1 / point["tau"]
+        )
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "start.npz"
+            np.savez(path, x=x, pi=point["pi"], mu=point["mu"], sigma=covariances)
+            program = POMEGRANATE.replace("STEPS", str(STEPS)).replace("PATH", repr(str(path)))
+            with worker(python, program.replace("KIND", repr(theirs))) as peer:
+                yield compare(
+                    f"{STEPS} steps of EM, {covariance} (pomegranate: float32)",
+                    lambda: fit(start, EM(steps=STEPS, tolerance=0.0), x=x),  # noqa: B023
+                    peer,
+                    repeats,
+                )

@@ -58,11 +58,14 @@ def growth(largest: int, repeats: int) -> Iterator[Comparison]:
 def _at(n: int, repeats: int) -> Iterator[Comparison]:
     x, y = rows(n)
     nb = GaussianNaiveBayes(CLASSES, FEATURES)
-    yield compare(f"fit, {n:,} rows", lambda: fit(nb, x=x, y=y), lambda: GaussianNB().fit(x, y), repeats)
     ours, theirs = fit(nb, MaximumLikelihood(), x=x, y=y), GaussianNB().fit(x, y)
+    yield compare(
+        f"fit, {n:,} rows", lambda: fit(nb, x=x, y=y), lambda: GaussianNB().fit(x, y), repeats, rows=n
+    )
     yield compare(
         f"p(y \\| x), {n:,} rows",
         lambda: ask(ours, "p(y | x)", x=x).probs,
         lambda: theirs.predict_proba(x),
         repeats,
+        rows=n,
     )

@@ -1,9 +1,6 @@
 """A step of SVI against Pyro's and against plain torch; a whole fit from a cold process against NumPyro's."""
 
-import os
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -15,7 +12,8 @@ from torch import nn
 from torch.nn import functional
 
 from benchmarks.measure import Comparison, compare
-from ppl_gen import SVI
+from benchmarks.peers import cold, worker
+from ppl_gen import SVI, fit
 from ppl_gen.core import ProbabilisticModel
 from ppl_gen.inference.climb import Rows
 from ppl_gen.inference.objective import Objective
@@ -117,20 +115,20 @@ def steps(repeats: int) -> Iterator[Comparison]:
             )  # fmt: skip
 
 
-OURS = f"""
+OURS = """
 from benchmarks.svi import blobs
 from ppl_gen import SVI, fit
 from ppl_gen.models import GaussianMixture
-fit(GaussianMixture(3, 2), SVI(steps={STEPS}, learning_rate=0.05, progress=False), x=blobs())
+fit(GaussianMixture(3, 2), SVI(steps={steps}, learning_rate=0.05, progress=False), x=blobs())
 """
-NUMPYRO = f"""
+NUMPYRO = """
 import jax, numpy as np, numpyro, numpyro.distributions as dist
 from jax import numpy as jnp
 from numpyro.distributions import constraints
 from numpyro.infer import SVI, TraceEnum_ELBO
 jax.config.update("jax_enable_x64", True)
 rng = np.random.default_rng(0)
-x = rng.standard_normal(({ROWS}, 2)) + np.array([[0.0, 0], [4, 4], [-4, 4]])[rng.integers(0, 3, {ROWS})]
+x = rng.standard_normal((1000, 2)) + np.array([[0.0, 0], [4, 4], [-4, 4]])[rng.integers(0, 3, 1000)]
 
 def model(x):
     pi = numpyro.sample("pi", dist.Dirichlet(jnp.ones(3)))
@@ -138,7 +136,7 @@ def model(x):
         tau = numpyro.sample("tau", dist.Gamma(jnp.ones(2), 0.01 * jnp.ones(2)).to_event(1))
         mu = numpyro.sample("mu", dist.Normal(0.0, (0.01 * tau) ** -0.5).to_event(1))
     with numpyro.plate("data", len(x)):
-        z = numpyro.sample("z", dist.Categorical(pi), infer={{"enumerate": "parallel"}})
+        z = numpyro.sample("z", dist.Categorical(pi), infer={"enumerate": "parallel"})
         numpyro.sample("x", dist.Normal(mu[z], tau[z] ** -0.5).to_event(1), obs=x)
 
 def guide(x):
@@ -151,37 +149,27 @@ def guide(x):
         numpyro.sample("mu", dist.Normal(loc, above("q_scale", 0.1 * jnp.ones((3, 2)))).to_event(1))
 
 svi = SVI(model, guide, numpyro.optim.Adam(0.05), TraceEnum_ELBO())
-result = svi.run(jax.random.PRNGKey(0), {STEPS}, x, progress_bar=False)
-result.losses.block_until_ready()
+
+def run():
+    svi.run(jax.random.PRNGKey(0), STEPS, x, progress_bar=False).losses.block_until_ready()
 """
 
 
-def cold(python: str | None, repeats: int) -> Iterator[Comparison]:
-    """Whole processes, imports and compilers included; ``python`` is one that has NumPyro and funsor."""
-    if python:
-        yield compare(
-            f"{STEPS:,} steps from a cold process / NumPyro",
-            lambda: _process(sys.executable, OURS),
-            lambda: _process(python, NUMPYRO),
-            repeats,
-            1.0,
-        )
-
-
-def _process(python: str, program: str) -> None:
-    subprocess.run(
-        [python, "-c", program], check=True, env={**os.environ, "TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1"}
+def whole_fits(python: str, repeats: int, count: int = STEPS) -> Iterator[Comparison]:
+    """From nothing, imports and compilers included, and again in the same process; ``python`` has NumPyro."""
+    theirs = NUMPYRO.replace("STEPS", str(count))
+    yield compare(
+        f"{count:,} steps of the mixture from a cold process",
+        lambda: cold(sys.executable, OURS.format(steps=count)),
+        lambda: cold(python, f"{theirs}\nrun()"),
+        repeats,
+        1.0,
     )
-
-
-def main() -> None:
-    from benchmarks.measure import table
-
-    start = time.perf_counter()
-    print(table(steps(9), peer="peer"))
-    print(table(cold(os.environ.get("NUMPYRO_PYTHON"), 3), peer="NumPyro"))
-    print(f"{time.perf_counter() - start:.0f} s")
-
-
-if __name__ == "__main__":
-    main()
+    x, method = blobs(), SVI(steps=count, learning_rate=0.05, progress=False)
+    with worker(python, theirs) as again:
+        yield compare(
+            f"{count:,} steps of the mixture in a process that has done them before",
+            lambda: fit(GaussianMixture(3, 2), method, x=x),
+            again,
+            repeats,
+        )

@@ -15,13 +15,14 @@ SIZES = {
     "classes": 2, "components": 2, "features": 2, "latent": 2,
     "levels": 2, "bins": 3, "columns": ["gaussian", "bernoulli"],
 }  # fmt: skip
+VARIANTS = {"GaussianMixture": {"weights": "dirichlet process"}}  # options that change the joint
 PATTERN = re.compile(r"(<!-- models: .*? -->\n).*?(<!-- end of models -->)", re.DOTALL)
 
 
-def example(cls: type[ProbabilisticModel]) -> ProbabilisticModel:
+def example(cls: type[ProbabilisticModel], **options: str) -> ProbabilisticModel:
     """A small instance of a model."""
     named = inspect.signature(cls).parameters
-    return cls(**{name: size for name, size in SIZES.items() if name in named})
+    return cls(**{name: size for name, size in SIZES.items() if name in named}, **options)
 
 
 def questions(model: ProbabilisticModel) -> list[str]:
@@ -53,8 +54,15 @@ def code(text: str) -> str:
 def table() -> str:
     """The table in Markdown."""
     lines = ["| model | joint | guide | answers |", "|---|---|---|---|"]
-    for name in sorted(models.__all__):
-        model = example(getattr(models, name))
+    rows = [
+        (name, options)
+        for name in sorted(models.__all__)
+        for options in ({}, VARIANTS.get(name))
+        if options is not None
+    ]
+    for name, options in rows:
+        model = example(getattr(models, name), **options)
+        name += "".join(f'({option}="{value}")' for option, value in options.items())
         answers = ", ".join(code(question) for question in questions(model))
         hidden = "automatic" if len(Factorization(model.joint)) > 1 else "nothing is hidden"
         hidden = "none" if hasattr(model, "cross_validated") else hidden

@@ -2,12 +2,32 @@
 
 import difflib
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ppl_gen.errors import DataError
+
+_VISIBLE = ContextVar("visible", default=True)
+
+
+@contextmanager
+def unseen() -> Iterator[None]:
+    """While a graph is captured: a program that looks at numbers would decide for all numbers to come."""
+    token = _VISIBLE.set(False)
+    try:
+        yield
+    finally:
+        _VISIBLE.reset(token)
+
+
+def visible() -> bool:
+    """Whether a check may look at the numbers in a tensor now."""
+    return _VISIBLE.get()
 
 
 def whole(name: str, value: Any, least: int = 1) -> int:

@@ -138,12 +138,20 @@ def relabelled(posterior: Posterior) -> Posterior:
     prior or rows whose label is known tell components apart, nothing is renamed. `NUTS` does all this itself.
 
     Raises:
-        Unanswerable: the posterior holds no draws, such as those of `NUTS`, or its model no hidden labels.
+        Unanswerable: the posterior holds no draws, such as those of `NUTS`, or its model no hidden labels, or
+            their prior is not alike for all (sticks).
     """
     if not isinstance(posterior.guide, Draws) or posterior.data is None:
         raise Unanswerable(
             "relabelled: expected draws of NUTS from a mixture, and its data; other methods name components "
             "once"
+        )
+    p: Any = posterior.model
+    if not getattr(p, "exchangeable", True):
+        raise Unanswerable(
+            f"relabelled: {type(p).__name__} is {p.joint}: earlier components are larger a priori, so draws "
+            f"whose components change names are no draws of this posterior. together(posterior), p(x) and "
+            f"p(x, …) do not depend on names"
         )
     Components("relabelled", posterior.model, posterior.fitted_data())
     if posterior.yesterday is not None:  # whose components have names

@@ -135,6 +135,7 @@ class Conjugate(ProbabilisticModel):
 
     families: Mapping[str, tuple[Callable[..., Any], tuple[str, ...]]] = {}
     hidden: str = ""  # the variable of a row that data rarely bring, if there is one
+    exchangeable: bool = True  # whether its values may change names: the prior is alike for all
 
     def family(self, name: str) -> Any:
         """The family with its hyperparameters as they are."""
@@ -149,6 +150,18 @@ class Conjugate(ProbabilisticModel):
                 owner, _, own = buffer.rpartition(".")
                 setattr(after.get_submodule(owner), own, value)
         return after
+
+    def completed(self, values: Mapping[str, Tensor], **rows: Tensor) -> tuple[Self, Tensor]:
+        """``updated(**rows)`` for EM and variational Bayes, which know parameters of the rows.
+
+        Missing cells are left out if they are independent given the class; a model whose cells are not
+        expects them at these ``values`` of the parameters, of which there are none yet at the start.
+
+        Returns:
+            The same model with other hyperparameters, and the missing cells' expected entropy in nats.
+        """
+        after: Self = self.updated(**rows)
+        return after, torch.zeros((), dtype=torch.float64)
 
     def mode(self) -> dict[str, Tensor]:
         """The parameters at the peak of their density, by name."""

@@ -15,14 +15,15 @@
     ├── Untraceable (RuntimeError)     a program is no fixed graph of operations; `SVI` then goes on without
     ├── BrokenModel (AssertionError)   check_model found a mistake; names it
     ├── NonFinite (ArithmeticError)    a fit met inf or nan; names step, site and rows; keeps the state before
-    └── FileRefused (ValueError)       a file that load will not read
+    └── FileRefused (ValueError)       a file that load, or a fit that would resume, will not read
         ├── DamagedFile                truncated or altered
-        ├── ForeignFile                not a ppl-gen file, or of another model
+        ├── ForeignFile                not a ppl-gen file, or of another model or fit
         └── NewerFile                  written by a later version
 
     Unreliable (UserWarning)           an answer was given, but its own diagnostic says not to trust it
     NotCompiled (UserWarning)          the step of a fit could not be compiled; the fit went on without
     Interrupted (UserWarning)          a fit was stopped by hand; what it had is returned
+    NotSaved (UserWarning)             a checkpoint could not be written, or is damaged; an older one stands
 """
 
 from typing import Any
@@ -86,7 +87,7 @@ class NonFinite(PplGenError, ArithmeticError):
 
 
 class FileRefused(PplGenError, ValueError):
-    """A file that `load` will not read."""
+    """A file that `load`, or a fit that would resume, will not read."""
 
 
 class DamagedFile(FileRefused):
@@ -94,7 +95,7 @@ class DamagedFile(FileRefused):
 
 
 class ForeignFile(FileRefused):
-    """The file was not written by `save`, or belongs to another model."""
+    """The file was not written by `save`, nor is it a checkpoint, or it belongs to another model or fit."""
 
 
 class NewerFile(FileRefused):
@@ -111,3 +112,7 @@ class NotCompiled(UserWarning):
 
 class Interrupted(UserWarning):
     """A fit was stopped by hand; the posterior returned is as good as the steps it had."""
+
+
+class NotSaved(UserWarning):
+    """A checkpoint could not be written, or is damaged; the fit goes on, and what was there before stands."""

@@ -1,10 +1,13 @@
 """Files are written whole: whoever reads one sees the old one or the new one, never a part."""
 
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+PART = re.compile(r"\.[0-9a-f]{16}\.part")  # the name of a file that is being written
 
 
 @contextmanager

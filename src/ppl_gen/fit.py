@@ -237,7 +237,7 @@ def _posterior(
         model=fitted.model,
         prior=start,
         guide=fitted.guide,
-        method=method,
+        method=replace(method, checkpoint=None) if isinstance(method, SVI) else method,  # how, not where
         elbo=fitted.elbo,
         n=data.n,
         shapes={name: tuple(v.shape) for name, v in values.items()},

@@ -8,7 +8,7 @@ from pyro import poutine
 from torch import Tensor
 
 from ppl_gen.core import mean_of, score, variables
-from ppl_gen.distributions import score_rows
+from ppl_gen.distributions import expected_rows, score_rows
 from ppl_gen.errors import Unanswerable
 from ppl_gen.inputs import admit
 from ppl_gen.isolation import isolated
@@ -78,15 +78,4 @@ def _means(fn: Any, value: Tensor, seen: Tensor) -> Tensor:
         mean = mean_of(fn)
         assert mean is not None
         return mean.expand(-1, len(value), -1)
-    loc, spread = fn.loc[:, 0], (root @ root.mT)[:, 0]
-    means = loc[:, None].repeat(1, len(value), 1)
-    for pattern in seen.unique(dim=0):
-        rows = (seen == pattern).all(-1)
-        if bool(pattern.any()) and not bool(pattern.all()):
-            known = spread[:, pattern][:, :, pattern]
-            away = value[rows][:, pattern] - loc[:, None, pattern]  # (levels, rows, seen)
-            slopes = torch.linalg.solve(known, spread[:, pattern][:, :, ~pattern])
-            filled = means[:, rows]
-            filled[..., ~pattern] = loc[:, None, ~pattern] + away @ slopes
-            means[:, rows] = filled
-    return means
+    return expected_rows(value, seen, fn.loc[:, 0], root[:, 0])

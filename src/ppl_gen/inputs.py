@@ -174,8 +174,14 @@ def may_repeat(found: Mapping[str, Site], observed: Iterable[str]) -> bool:
 def describe(p: ProbabilisticModel, inputs: Mapping[str, Any]) -> dict[str, Site]:
     """The sites of the model, from one run on two rows."""
     n = max((len(v) for v in inputs.values() if v.dim()), default=2)
-    with torch.no_grad(), pyro.validation_enabled(False):
-        return sites(p.model, {**inputs, "n": n})
+    modes = {module: module.training for module in p.modules()}
+    try:
+        p.eval()  # so that a batch norm does not remember these rows
+        with torch.no_grad(), pyro.validation_enabled(False):
+            return sites(p.model, {**inputs, "n": n})
+    finally:
+        for module, training in modes.items():
+            module.training = training
 
 
 def as_tensor(name: str, value: Any, floats: torch.dtype) -> Tensor:

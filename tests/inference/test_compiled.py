@@ -11,25 +11,41 @@ import torch
 from torch import nn
 from torch.distributions import constraints
 
-from ppl_gen import SVI, ProbabilisticModel, fit
+from ppl_gen import SVI, ProbabilisticModel, fit, models
 from ppl_gen.distributions import Gaussian
-from ppl_gen.errors import NonFinite, NotCompiled, Untraceable
+from ppl_gen.errors import NonFinite, NotCompiled, Unanswerable, Untraceable
 from ppl_gen.inference import steps
 from ppl_gen.models import (
+    PPCA,
     VAE,
+    Autoencoder,
+    BernoulliMixture,
     BernoulliNaiveBayes,
+    CategoricalMixture,
     CategoricalNaiveBayes,
+    ConditionalVAE,
+    DenoisingAutoencoder,
+    DiscretisedRegression,
+    FactorAnalysis,
+    FullGaussianMixture,
     GaussianMixture,
     GaussianNaiveBayes,
     GaussianRegression,
+    KernelNaiveBayes,
     LinearDiscriminantAnalysis,
     LinearRegression,
     LogisticRegression,
+    MixedMixture,
     MixedNaiveBayes,
     MultinomialNaiveBayes,
+    PoissonMixture,
     PoissonNaiveBayes,
     QuadraticDiscriminantAnalysis,
+    SemiSupervisedVAE,
     SharedGaussianNaiveBayes,
+    SphericalGaussianMixture,
+    SphericalNaiveBayes,
+    TiedGaussianMixture,
 )
 
 needs_a_compiler = pytest.mark.skipif(
@@ -45,6 +61,8 @@ COUNTS = torch.poisson(3.0 * torch.ones(N, 3), generator=RNG).double()
 CODES = torch.randint(0, 3, (N, 3), generator=RNG)
 GAPS = torch.where(torch.rand(N, 3, generator=RNG) < 0.3, torch.nan, X)
 MIXED = torch.stack([X[:, 0], BITS[:, 1], COUNTS[:, 2]], 1)
+COLUMNS = ["gaussian", "bernoulli", "poisson"]
+SOME = torch.where(torch.arange(N) % 4 == 0, torch.nan, Y.double())
 
 
 class Scaled(ProbabilisticModel):
@@ -88,8 +106,19 @@ CASES = {
     "multinomial naive Bayes": (NB(MultinomialNaiveBayes), {}, {"x": COUNTS, "y": Y}),
     "categorical naive Bayes": (CategoricalNaiveBayes(3, 3, levels=3), {}, {"x": CODES, "y": Y}),
     "mixed naive Bayes": (
-        MixedNaiveBayes(3, columns=["gaussian", "bernoulli", "poisson"]), {}, {"x": MIXED, "y": Y},
+        MixedNaiveBayes(3, columns=COLUMNS), {}, {"x": MIXED, "y": Y},
     ),
+    "spherical naive Bayes": (NB(SphericalNaiveBayes), {}, {"x": X, "y": Y}),
+    "spherical mixture": (SphericalGaussianMixture(2, 3), {}, {"x": X}),
+    "full mixture": (FullGaussianMixture(2, 3), {}, {"x": X}),
+    "tied mixture": (TiedGaussianMixture(2, 3), {}, {"x": X}),
+    "Bernoulli mixture": (BernoulliMixture(2, 3), {}, {"x": BITS}),
+    "Poisson mixture": (PoissonMixture(2, 3), {}, {"x": COUNTS}),
+    "categorical mixture": (CategoricalMixture(2, 3, levels=3), {}, {"x": CODES}),
+    "mixed mixture": (MixedMixture(2, columns=COLUMNS), {}, {"x": MIXED}),
+    "discretised regression": (DiscretisedRegression(3, 3), {}, {"x": X, "y": X.sum(1)}),
+    "PPCA": (PPCA(3, 2), {}, {"x": X}),
+    "factor analysis": (FactorAnalysis(3, 2), {"batch_size": 7}, {"x": X}),
     "LDA": (NB(LinearDiscriminantAnalysis), {}, {"x": X, "y": Y}),
     "QDA": (NB(QuadraticDiscriminantAnalysis), {}, {"x": X, "y": Y}),
     "logistic regression": (NB(LogisticRegression), {"batch_size": 8}, {"x": X, "y": Y}),
@@ -98,6 +127,14 @@ CASES = {
     "VAE": (VAE(features=3, latent=2, hidden=(8,)), {"batch_size": 7}, {"x": BITS}),
     "VAE, dropout": (VAE(3, 2, hidden=(8,), dropout=0.3), {"batch_size": 7}, {"x": BITS}),
     "VAE, Gaussian": (VAE(3, 2, Gaussian(), hidden=(8,)), {"batch_size": 8}, {"x": X}),
+    "conditional VAE": (NB(ConditionalVAE, latent=2, hidden=(8,)), {"batch_size": 7}, {"x": BITS, "y": Y}),
+    "semi-supervised VAE": (
+        NB(SemiSupervisedVAE, latent=2, hidden=(8,)), {"batch_size": 7}, {"x": BITS, "y": SOME},
+    ),
+    "autoencoder": (Autoencoder(3, 2, hidden=(8,)), {}, {"x": X, "noisy": X}),
+    "denoising autoencoder": (
+        DenoisingAutoencoder(3, 2, hidden=(8,)), {"batch_size": 7}, {"x": X, "noisy": X + 0.1},
+    ),
     "a parameter of the model": (Scaled(), {"clip": 50.0}, {"x": X[:, 0]}),
     "a function as guide": (Scaled(), {"guide": written}, {"x": X[:, 0]}),
     "AdamW": (Scaled(), {"optimizer": torch.optim.AdamW, "clip": 0.5}, {"x": X[:, 0]}),
@@ -135,6 +172,13 @@ def fits(case, count, **how):
     model, settings, data = CASES[case]
     method = SVI(steps=count, progress=False, seed=3, **settings, **how)
     return fit(model, method, **data)
+
+
+def test_every_model_that_svi_trains_is_among_the_cases():
+    tried = {type(model) for model, _, _ in CASES.values()}
+    assert {getattr(models, name) for name in models.__all__} - tried == {KernelNaiveBayes}
+    with pytest.raises(Unanswerable, match="use CrossValidation"):
+        fit(NB(KernelNaiveBayes), SVI(steps=1), x=X, y=Y)
 
 
 @pytest.mark.parametrize("case", CASES)

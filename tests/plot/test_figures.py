@@ -19,6 +19,7 @@ from ppl_gen.errors import DataError
 from ppl_gen.plot import (
     bounds,
     calibration,
+    choices,
     densities,
     elbo,
     images,
@@ -60,6 +61,13 @@ FIGURES: dict[str, Callable[[], Any]] = {
     "latent": lambda: latent(RNG.normal(size=(60, 5)), np.arange(60) % 10).figure,
     "log odds": lambda: log_odds(["fever", "cough", "(prior)"], torch.tensor([2.1, -0.3, 0.4])).figure,
     "ladder": lambda: ladder(["exact", "SVI", "NUTS"], [0.0, 3.2, np.nan], [0, 0.2, 0.1], [0, 0.5, 0.1]),
+    "choices": lambda: (
+        choices(
+            [1, 2, 3],
+            {"LOO": ([-900.0, -1.5, 0.0], [90.0, 0.7, 0.0], 2), "evidence": ([-9, 0, -3], [0, 0, 0], None)},
+            unsure={"evidence": [2]},
+        ).figure
+    ),
     "bounds": lambda: bounds([1, 10, 100], [-9, -8, -7.5], [0.2, 0.1, 0.1], log_evidence=-7.4).figure,
     "kl terms": lambda: kl_terms([2.0, 1.0, 0.001], active=[True, True, False]).figure,
     "reconstructions": lambda: reconstructions(torch.rand(5, 64), torch.rand(5, 64)).figure,
@@ -199,6 +207,7 @@ def test_densities_read_trees_and_choose() -> None:
         (lambda: densities(DRAWS, parameters=["pi"]), "'pi'"),
         (lambda: densities({"exact": {"w": np.zeros((9, 99))}}), "24"),
         (lambda: latent(np.zeros((3, 2)), [0, 1]), "labels"),
+        (lambda: choices([1, 2], {"LOO": ([0.0, -1.0], [0.0, 1.0], 3)}), "LOO: expected 2 differences"),
         (lambda: ladder(["a"], [1.0], [1.0, 2.0], [1.0]), "means"),
         (lambda: bounds([1, 2], [1.0]), "values"),
         (lambda: kl_terms([1.0, 2.0], active=[True]), "active"),
@@ -251,3 +260,14 @@ def test_names_from_outside_are_letters_that_the_font_has():
         "\\$a\\$ or \\$\\b\\$",
         "□□",
     ]
+
+
+def test_choices_are_ringed_and_doubtful_ones_hollow() -> None:
+    shown = {"LOO": ([-9.0, -0.5, 0.0], [3.0, 0.7, 0.0], 2), "held out": ([-5.0, 0.0, -1.0], [1, 0, 1], None)}
+    ax = choices([1, 2, 3], shown, unsure={"held out": [2]})
+    rings = [line for line in ax.lines if line.get_markersize() == 14]
+    assert [round(float(line.get_xdata()[0])) for line in rings] == [2]  # none of the second
+    hollow = [line for line in ax.lines if line.get_markerfacecolor() == "none" and line not in rings]
+    assert [len(line.get_xdata()) for line in hollow] == [0, 1]
+    assert "hollow" in ax.get_xlabel()
+    assert "hollow" not in choices([1, 2, 3], shown).get_xlabel()

@@ -1,6 +1,8 @@
 """What is known about a posterior: ArviZ's view of it, and how far to trust it."""
 
 from ppl_gen.diagnostics.arviz_bridge import to_arviz
+from ppl_gen.diagnostics.choice import Choice, Criterion
+from ppl_gen.diagnostics.choosing import choose_k
 from ppl_gen.diagnostics.codes import (
     ELBOTerms,
     amortization_gap,
@@ -15,10 +17,13 @@ from ppl_gen.diagnostics.rungs import Ladder, Rung
 from ppl_gen.diagnostics.summaries import invariants, summary
 
 __all__ = [
+    "Choice",
+    "Criterion",
     "ELBOTerms",
     "Ladder",
     "Rung",
     "amortization_gap",
+    "choose_k",
     "elbo_terms",
     "gradient_variance",
     "importance_bounds",

@@ -5,7 +5,9 @@ or the effective sample size could judge, and `summary` never shows them. The dr
 """
 
 import math
+import warnings
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyro
@@ -58,8 +60,8 @@ def to_arviz(
     observed_data and are left out of log_likelihood. The prior is what was believed before the data of the
     last fit. For rows that were not fitted, parameters have no log_p: log_p - log_q would weigh nothing.
 
-    The components of a mixture were renamed alike in all draws of `NUTS` (see `relabelled`), as the note in
-    the tree's attributes says.
+    The components of a mixture were renamed alike in all draws of `NUTS` (see `relabelled`), but those of a
+    Dirichlet process, which are not alike a priori; the note in the tree's attributes says so.
 
     ArviZ's own summary, called on the tree, prints r_hat and ess columns, which mean nothing for draws that
     are independent by construction: use `ppl_gen.summary`, which leaves them out.
@@ -90,6 +92,9 @@ def to_arviz(
     if not isinstance(posterior, Posterior):
         raise DataError(f"posterior: expected what fit returned, got {called(posterior)}")
     draws, seed = whole("draws", draws), whole("seed", seed, least=0)
+    if isinstance(posterior.guide, Draws) and not getattr(posterior.model, "exchangeable", True):
+        note = f"{posterior.note}; components as drawn: sticks are not alike a priori, so none is renamed"
+        posterior = replace(posterior, note=note, _drawn={})
     with isolated(seed):
         values = _data(posterior, data)
         _refuse_large(posterior, values, draws)
@@ -105,6 +110,31 @@ def arviz_summary(tree: Any, **options: Any) -> Any:
 
     stats: Any = arviz_stats  # some versions do not declare what they export
     return stats.summary(tree, **options)
+
+
+def leave_one_out(posterior: Posterior, /, draws: int = 500, seed: int = 0) -> tuple[Tensor, Tensor, float]:
+    """ArviZ's PSIS-LOO of the rows of the last fit: log density of each (n,), k-hat (n,), and its limit.
+
+    Draws of a guide are first weighted by log p - log q, so that a wrong guide shows in k-hat (Vehtari,
+    Gelman and Gabry 2017; Magnusson et al. 2019, Bayesian leave-one-out cross-validation for large data).
+    """
+    import arviz_stats
+
+    stats: Any = arviz_stats
+    tree = to_arviz(posterior, draws=draws, seed=seed)
+    (name,) = tree["log_likelihood"].data_vars
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they say what k-hat says
+        if posterior.evidence is None and "log_q" in tree["sample_stats"]:
+            guide = {key: tree["sample_stats"][key] for key in ("log_p", "log_q")}
+            found = stats.loo_approximate_posterior(tree, **guide, pointwise=True, var_name=name)
+        else:
+            found = stats.loo(tree, pointwise=True, var_name=name)
+    rows, k_hat = (torch.as_tensor(v.values).double() for v in (found.elpd_i, found.pareto_k))
+    return rows, k_hat, float(found.good_k)
+
+
+# The data ---------------------------------------------------------------------------------------------------
 
 
 def _data(posterior: Posterior, given: Mapping[str, Any]) -> Data:

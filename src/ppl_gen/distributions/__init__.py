@@ -8,6 +8,7 @@ from ppl_gen.distributions.columns import Columns
 from ppl_gen.distributions.conjugate import Dirichlet, NormalGamma, SharedNormalGamma
 from ppl_gen.distributions.conjugate_counts import Beta, DirichletGamma, Dirichlets, Gamma
 from ppl_gen.distributions.count_vector import CountVector
+from ppl_gen.distributions.incomplete import expected_rows
 from ppl_gen.distributions.inverse_wishart import InverseWishartCholesky
 from ppl_gen.distributions.kernel_density import KernelDensity, Values
 from ppl_gen.distributions.likelihoods import (
@@ -28,6 +29,7 @@ from ppl_gen.distributions.regression import NormalGammaRegression
 from ppl_gen.distributions.rows import score_rows
 from ppl_gen.distributions.spherical import SphericalNormalGamma
 from ppl_gen.distributions.starts import centre_and_spread, filled, kmeans_plus_plus
+from ppl_gen.distributions.sticks import StickBreaking, stick_lengths
 
 __all__ = [
     "Bernoulli",
@@ -62,11 +64,13 @@ __all__ = [
     "Prior",
     "SharedNormalGamma",
     "SphericalNormalGamma",
+    "StickBreaking",
     "UniformBin",
     "bin_of",
     "Values",
     "StandardNormal",
     "centre_and_spread",
+    "expected_rows",
     "class_counts",
     "filled",
     "kmeans_plus_plus",
@@ -74,4 +78,5 @@ __all__ = [
     "memberships",
     "score_rows",
     "select_bandwidth",
+    "stick_lengths",
 ]

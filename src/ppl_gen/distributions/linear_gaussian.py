@@ -49,6 +49,16 @@ class LinearGaussian(NamedTuple):
         loc = torch.cholesky_solve(pull[..., None], torch.linalg.cholesky(precision))[..., 0]
         return dist.MultivariateNormal(loc, precision_matrix=precision)
 
+    def free_parameters(self, noises: int) -> int:
+        """The dimension of all such densities with ``noises`` to choose: turning the codes changes none.
+
+        >>> LinearGaussian(torch.zeros(4), torch.zeros(4, 2), torch.ones(4)).free_parameters(1)
+        12
+        """
+        features, latent = self.weights.shape
+        covariance = features * latent - latent * (latent - 1) // 2 + noises
+        return features + min(covariance, features * (features + 1) // 2)
+
     def log_prob(self, x: Tensor) -> Tensor:
         """log p(x) in nats of each row; missing cells (NaN) are summed out."""
         return log_prob_seen(self.rows(), x, ~x.isnan())

@@ -8,12 +8,12 @@ import torch
 from pyro import distributions as dist
 from torch import Tensor
 
+from ppl_gen.distributions.incomplete import incomplete
 from ppl_gen.distributions.inverse_wishart import InverseWishartCholesky
+from ppl_gen.distributions.scatter import is_soft, scatter_root, soft_scatter
+from ppl_gen.distributions.starts import centre_and_spread
 from ppl_gen.errors import DataError
 from ppl_gen.missing import positive_triangle, triangle_without
-
-_CELLS = 1 << 16  # numbers looked at together: rows times classes stay in the processor's cache
-_LOSS = 1e4  # as in `moments`
 
 
 class NormalInverseWishart(NamedTuple):
@@ -54,12 +54,12 @@ class NormalInverseWishart(NamedTuple):
         """
         if bool(rows.sum().isnan()):
             raise DataError(
-                "missing cells (NaN) of rows with a full covariance have no conjugate update: fill them, "
-                "leave those rows out, use a model whose features are independent given the class, or SVI(), "
-                "which sums them out"
+                "missing cells (NaN) of rows with a full covariance have no conjugate update: use EM() or "
+                "VariationalBayes(), which expect them, or SVI(), which sums them out; or fill them, leave "
+                "those rows out, or use a model whose features are independent given the class"
             )
-        if len(rows) > 8 * rows.shape[1] and _soft(weights):
-            mean, roots = _soft_scatter(rows, weights)
+        if len(rows) > 8 * rows.shape[1] and is_soft(weights):
+            mean, roots = soft_scatter(rows, weights)
             return self.given(weights.sum(0), mean, list(roots))
         means, away = [], []
         for loc, w in zip(self.loc, weights.T, strict=True):
@@ -69,6 +69,47 @@ class NormalInverseWishart(NamedTuple):
             means.append(centre + shift)
             away.append(w.sqrt() * (x - centre - shift))
         return self.given(weights.sum(0), torch.stack(means), away)
+
+    def completed(
+        self, weights: Tensor, rows: Tensor, loc: Tensor | None = None, root: Tensor | None = None
+    ) -> tuple["NormalInverseWishart", Tensor]:
+        """Bayes' rule on rows whose missing cells (NaN) are expected under Normals with known parameters.
+
+        Missing cells count with their conditional mean and covariance given the others (Ghahramani and Jordan
+        1994); a row of which nothing is there tells nothing, and is left out.
+
+        Args:
+            weights, rows: as of `updated`.
+            loc, root: means and Cholesky factors of the covariances; by default those of independent features
+                with the moments of all rows, a start.
+
+        Returns:
+            The posterior, and the expected entropy of the missing cells, in nats.
+        """
+        seen = ~rows.isnan()
+        if loc is None or root is None:
+            centre, spread = centre_and_spread(rows)
+            loc, root = centre.expand_as(self.loc), spread.diag()
+        root = root.expand(len(loc), *root.shape[-2:])
+        weights = torch.where(seen.any(1, keepdim=True), weights, 0.0)
+        total, scatter = torch.zeros_like(root[..., :1]), torch.zeros_like(root)  # in units of the root
+        entropy = rows.new_zeros(())
+        for part in incomplete(rows.nan_to_num(), seen, loc, root):
+            w = torch.where(part.real[..., None], weights[part.rows], 0.0).mT[:, :, None]
+            count, units = w.sum(-1), part.units * w
+            turn = torch.linalg.solve_triangular(root, part.reordered(part.triangle), upper=False)
+            unknown = ~part.seen[:, None]
+            inner = units @ part.units.mT + torch.diag_embed(count * unknown)
+            total += (turn @ units.sum(-1, keepdim=True)).sum(0)
+            scatter += (turn @ inner @ turn.mT).sum(0)
+            each = part.log_spread(seen=False) + 0.5 * (1 + math.log(2 * math.pi)) * unknown.sum(
+                -1, dtype=rows.dtype
+            )
+            entropy = entropy + (count[..., 0] * each).sum()
+        count = weights.sum(0)
+        shift = total / count.clamp(min=torch.finfo(rows.dtype).tiny)[:, None, None]
+        away = scatter_root(scatter - total * shift.mT) @ root.mT
+        return self.given(count, loc + (root @ shift)[..., 0], list(away)), entropy
 
     def given(self, count: Tensor, mean: Tensor, away: Sequence[Tensor]) -> "NormalInverseWishart":
         """Bayes' rule on classes of which only these are known.
@@ -173,48 +214,3 @@ class NormalInverseWishart(NamedTuple):
         df = (self.df - self.loc.shape[-1] + 1).expand_as(self.strength)
         scale = ((self.strength + 1) / (self.strength * df)).sqrt()
         return dist.MultivariateStudentT(df, self.loc, self.factor * scale[:, None, None])
-
-
-def _soft_scatter(rows: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Means (classes, features) of the weighted rows, and square roots of their scatters about them.
-
-    One pass about the centre of all rows; where a class lies so far away that this loses digits, a second
-    about its own mean.
-    """
-    count = weights.sum(0)[:, None].clamp(min=torch.finfo(rows.dtype).tiny)
-    centre = rows.mean(0)
-    total, scatter = _products(rows, weights, centre.expand(weights.shape[1], -1))
-    lost = total[:, :, None] * total[:, None] / count[:, None]
-    mean, scatter = centre + total / count, scatter - lost
-    kept, gone = (matrix.diagonal(dim1=-2, dim2=-1) for matrix in (scatter, lost))
-    if bool((kept * _LOSS < gone).any()):
-        scatter = _products(rows, weights, mean)[1]
-    values, vectors = torch.linalg.eigh((scatter + scatter.mT) / 2)
-    return mean, values.clamp(min=0).sqrt()[..., None] * vectors.mT
-
-
-def _products(rows: Tensor, weights: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
-    """Of every class: the sum of its rows, and of their products, about its centre.
-
-    Of the two distances in a product one may be from the mean of all rows where the centre is the class's own
-    mean, so that one product of matrices serves all classes.
-    """
-    classes, d = centres.shape
-    middle, size = rows.mean(0), max(64, _CELLS // (classes * d))
-    total, scatter = rows.new_zeros(classes, d), rows.new_zeros(d, classes * d)
-    room = rows.new_empty(classes * d * min(size, len(rows)))
-    for w, x in zip(weights.split(size), rows.split(size), strict=True):
-        u = x - middle
-        away, each = u.mT.contiguous(), room[: classes * d * len(x)].view(classes, d, -1)
-        if centres.stride(0):
-            torch.sub(away, (centres - middle)[..., None], out=each).mul_(w.mT[:, None])
-        else:
-            torch.mul(away, w.mT[:, None], out=each)
-        total.addmm_(w.mT, u)
-        scatter.addmm_(away, each.view(classes * d, -1).mT)
-    return total, scatter.mT.reshape(classes, d, d)
-
-
-def _soft(weights: Tensor) -> bool:
-    few = weights[:1024]
-    return bool(((few > 0) & (few < 1)).any())

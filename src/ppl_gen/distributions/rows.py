@@ -21,8 +21,10 @@ from torch.distributions import (
     StudentT,
 )
 
+from ppl_gen.distributions.incomplete import log_prob_incomplete
+
 _ROWS = 4096  # scored together: they stay in the processor's cache
-_CELLS = 1 << 16  # numbers scored together, where each row is multiplied by the matrices of all classes
+_CELLS = 1 << 17  # numbers scored together, where each row is multiplied by the matrices of all classes
 
 
 def score_rows(fn: Any, value: Tensor, seen: Tensor | None = None) -> Tensor | None:
@@ -42,7 +44,7 @@ def score_rows(fn: Any, value: Tensor, seen: Tensor | None = None) -> Tensor | N
     if lean is None:
         return None
     if isinstance(lean, MultivariateNormal):
-        return _multivariate(lean, value) if seen is None and value.dim() == 2 else None
+        return _multivariate(lean, value, seen) if value.dim() == 2 else None
     if cells == 0 and seen is None:
         scores: Tensor = lean.log_prob(value)
         return scores
@@ -146,19 +148,23 @@ def _half_step(a: Tensor) -> Tensor:
     return torch.where(a > 50, series, (a + 0.5).lgamma() - a.lgamma())
 
 
-def _multivariate(d: MultivariateNormal, x: Tensor) -> Tensor:
-    """-|L⁻¹ (x - μ)|² / 2 + …, the factors of all classes laid end to end: one product of matrices."""
+def _multivariate(d: MultivariateNormal, x: Tensor, seen: Tensor | None) -> Tensor:
+    """-|L⁻¹ (x - μ)|² / 2 + …: one product of (x - c, 1), c near the data, with all (L⁻¹, L⁻¹ (c - μ))."""
     features = x.shape[1]
     root, loc = d.scale_tril.reshape(-1, features, features), _flat(d.loc)
-    centre = loc.mean(0)
+    if seen is not None:
+        return log_prob_incomplete(x, seen, loc, root).reshape(*d.batch_shape[:-1], len(x))
+    centre, split = loc.mean(0), (len(loc), features)
     inverse = torch.linalg.solve_triangular(root, torch.eye(features, dtype=x.dtype), upper=False)
-    shift = (inverse @ (loc - centre)[..., None]).reshape(-1, 1)
-    scores = x.new_empty(len(loc), len(x))
-    flat, size = inverse.reshape(-1, features).contiguous(), max(64, _CELLS // (len(loc) * features))
-    for first in range(0, len(x), size):
-        rows = slice(first, first + size)
-        u = torch.addmm(shift, flat, (x[rows] - centre).mT, beta=-1).square_()
-        torch.sum(u.view(len(loc), features, -1), 1, out=scores[:, rows])
+    maps = torch.cat([inverse, inverse @ (centre - loc)[..., None]], -1).reshape(-1, features + 1)
+    scores, size = x.new_empty(len(loc), len(x)), max(64, _CELLS // len(maps))
+    room, spare = x.new_ones(features + 1, size), x.new_empty(len(maps), size)
+    for rows, found in zip(x.split(size), scores.split(size, 1), strict=True):
+        n = rows.shape[0]
+        here, u = (room, spare) if n == size else (room[:, :n], spare[:, :n])
+        torch.sub(rows.mT, centre[:, None], out=here[:-1])
+        torch.mm(maps, here, out=u).square_()
+        torch.sum(u.unflatten(0, split), 1, out=found)
     constant = root.diagonal(dim1=-2, dim2=-1).log().sum(-1) + features / 2 * math.log(2 * math.pi)
     return scores.mul_(-0.5).sub_(constant[:, None]).reshape(*d.batch_shape[:-1], len(x))
 

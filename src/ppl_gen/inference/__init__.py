@@ -1,6 +1,7 @@
 """Methods of inference. Nothing here names a model."""
 
 from ppl_gen.inference.bare import PyroFit, fit_pyro
+from ppl_gen.inference.checkpoints import Checkpoint
 from ppl_gen.inference.cross_validation import CrossValidation
 from ppl_gen.inference.elbo import elbo
 from ppl_gen.inference.em import EM
@@ -17,6 +18,7 @@ __all__ = [
     "MAP",
     "NUTS",
     "SVI",
+    "Checkpoint",
     "CrossValidation",
     "Exact",
     "Laplace",

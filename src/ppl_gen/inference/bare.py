@@ -5,7 +5,8 @@ import itertools
 import math
 import weakref
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pyro
@@ -25,6 +26,7 @@ from ppl_gen.core import own_parameters, variables
 from ppl_gen.errors import DataError
 from ppl_gen.inference.climb import Rows, climb
 from ppl_gen.inference.elbo import delta, plate_depth
+from ppl_gen.inference.identity import identity_of_pair
 from ppl_gen.inference.objective import Objective
 from ppl_gen.inference.observed import enumerates
 from ppl_gen.inference.svi import SVI
@@ -132,6 +134,7 @@ def fit_pyro(
     for name, program in (("model", model), ("guide", guide)):
         if not callable(program) or isinstance(program, type):
             raise DataError(f"{name}: expected a Pyro program, got {called(program)}")
+    about = partial(identity_of_pair, method, model, guide, args, kwargs)
     model, guide = _copied(model, guide)
     with isolated(method.seed, grad=True):
         p, q = _Program(model), _Program(guide)
@@ -140,8 +143,9 @@ def fit_pyro(
         first = Rows(None, torch.empty(0, dtype=torch.long), 1.0)
         objective.check(None)
         optimiser = method.optimiser(objective.p, objective.parameters)
-        result = climb(method, objective, optimiser, first, itertools.repeat(first), True)
+        result = climb(method, objective, optimiser, first, itertools.repeat(first), True, about)
         objective.modules.eval()
+    method = replace(method, checkpoint=None)  # where it was kept is no part of how it was found
     found = PyroFit(p, q, method, torch.tensor(result.elbo, dtype=torch.float64), result.note, (args, kwargs))
     if result.trouble is not None:
         result.trouble.posterior = found

@@ -2,14 +2,16 @@
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from ppl_gen.errors import Interrupted, NonFinite, NotCompiled
+from ppl_gen.inference.checkpoints import Keeper
 from ppl_gen.inference.convergence import Gain, gain
+from ppl_gen.inference.signals import Signals, users_line
 from ppl_gen.inference.steps import Steps
 from ppl_gen.progress import track
 
@@ -37,6 +39,7 @@ def climb(
     first: Rows,
     rows: Iterator[Rows],
     whole: bool,
+    about: Callable[[], Mapping[str, str]],
 ) -> Climb:
     """Move the parameters of ``objective`` uphill.
 
@@ -45,35 +48,48 @@ def climb(
         objective: what is climbed; its parameters are moved.
         first: the rows that it was checked on. rows: those of the steps.
         whole: whether every step sees the same rows.
+        about: what this is a climb of, in words, for its checkpoints.
     """
     total = method.setting(objective.p, "steps", 2000)
     steps = Steps(objective, optimiser, method.clip)
-    notes = [steps.speed_up(first.batch, first.scale, whole, total, method.compile)]
-    if notes[0] and method.compile is True:
-        warnings.warn(f"SVI {notes[0]}; it goes on without a compiler", NotCompiled, stacklevel=4)
     (group,) = optimiser.param_groups
     peak, history = group["lr"], list[float]()
     beside = list[float]()  # what more was climbed
-    trouble, before = None, first
+    keeper = Keeper(method.checkpoint, about, steps, history, beside)
+    trouble, before = None, keeper.resume(rows, first, whole)
+    if keeper.note is not None:  # it was done
+        return Climb(history, keeper.note, None)
+    notes = [steps.speed_up(first.batch, first.scale, whole, total, method.compile)]
+    if notes[0] and method.compile is True:
+        warnings.warn(f"SVI {notes[0]}; it goes on without a compiler", NotCompiled, stacklevel=users_line())
+    stopped, title = False, f"SVI, from step {len(history):,}" if history else "SVI"
+    keeper.start(before)
+    signals = Signals("SVI", (lambda: keeper.write(before)) if method.checkpoint else None)
     try:
-        for step in track(range(total), "SVI", method.progress, lambda: {"ELBO": smooth(history)}):
-            group["lr"] = peak * method.factor(step / total)
-            objective.done, here = step / total, next(rows)
-            random = torch.get_rng_state()
-            value, more, finite = steps.step(here.batch, here.scale)
-            if not finite:
-                trouble = _explain(steps, here, step, value, random)
-                if not _finite(objective, before):  # these rows were fine: the last update was not
-                    steps.back()
-                break
-            history.append(value)
-            beside.append(more)
-            before = here
-            if method.tolerance and _at_rest(history, beside, method, notes):
-                break
-        else:
-            if method.tolerance:
-                notes.append(_restless(history, beside, method))
+        with signals:
+            ahead = range(len(history), total)
+            for step in track(ahead, title, method.progress, lambda: {"ELBO": smooth(history)}):
+                group["lr"] = peak * method.factor(step / total)
+                objective.done, here = step / total, next(rows)
+                random = torch.get_rng_state()
+                value, more, finite = steps.step(here.batch, here.scale)
+                if not finite:
+                    trouble = _explain(steps, here, step, value, random)
+                    if not _finite(objective, before):  # these rows were fine: the last update was not
+                        steps.back()
+                    break
+                history.append(value)
+                beside.append(more)
+                before = here
+                if signals.pressed:
+                    keeper.write(before)
+                signals.obey()
+                if method.tolerance and _at_rest(history, beside, method, notes):
+                    break
+                keeper.look(before)
+            else:
+                if method.tolerance:
+                    notes.append(_restless(history, beside, method))
         steps.store()
         if trouble is None and history:  # the last update has not been looked at yet
             random = torch.get_rng_state()
@@ -81,11 +97,20 @@ def climb(
                 trouble = _explain(steps, before, len(history), math.nan, random)
                 steps.back()
     except KeyboardInterrupt:
+        stopped = True
         notes.append(f"stopped by hand after {len(history)} of {total} steps")
-        warnings.warn(f"SVI {notes[-1]}; what it had is returned", Interrupted, stacklevel=4)
+        there = f"; the same fit goes on from {keeper.kept[-1]}" if keeper.kept else ""
+        warnings.warn(
+            f"SVI {notes[-1]}; what it had is returned{there}", Interrupted, stacklevel=users_line()
+        )
+        if history and not _finite(objective, before):
+            steps.back()
     steps.store()
     notes.append(_beside(beside))
-    return Climb(history, "; ".join(filter(None, notes)), trouble)
+    note = "; ".join(filter(None, notes))
+    if trouble is None and not stopped:
+        keeper.write(before, note)
+    return Climb(history, note, trouble)
 
 
 def _finite(objective: Any, rows: Rows) -> bool:
@@ -96,7 +121,9 @@ def _finite(objective: Any, rows: Rows) -> bool:
 def _explain(steps: Steps, rows: Rows, step: int, value: float, random: Tensor) -> NonFinite:
     steps.store()
     torch.set_rng_state(random)
-    error: NonFinite = steps.objective.explain(rows.batch, rows.places, step, value, steps.gradients)
+    gradients = steps.gradients(rows.batch, rows.scale) if math.isfinite(value) else ()
+    torch.set_rng_state(random)
+    error: NonFinite = steps.objective.explain(rows.batch, rows.places, step, value, gradients)
     return error
 
 

@@ -171,7 +171,8 @@ def bound(t: Terms, scale: float = 1.0, seen: Values | None = None) -> Tensor:
             whole = whole - log_q.sum()
         if not (site["fn"].has_rsample or delta(site) or enumerates(site)):
             rewards = rewards + log_q.sum()
-    value = (whole + scale * sum_plates(average(rows, q), plates)).flatten().logsumexp(0)
+    value = whole + scale * sum_plates(average(rows, q), plates)
+    value = value.flatten().logsumexp(0) if value.numel() > 1 else value.reshape(())
     if rewards.requires_grad:
         value = value + value.detach() * (rewards - rewards.detach())
     return value

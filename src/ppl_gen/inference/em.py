@@ -11,10 +11,11 @@ from torch import Tensor
 
 from ppl_gen.checks import whole
 from ppl_gen.core import ProbabilisticModel, is_local, run, variables
-from ppl_gen.errors import DataError, NonFinite, Unanswerable, Unreliable
+from ppl_gen.errors import DataError, Interrupted, NonFinite, Unanswerable, Unreliable
 from ppl_gen.inference.guides import Point
-from ppl_gen.inference.hidden import HiddenLabels
+from ppl_gen.inference.hidden import HiddenLabels, expects
 from ppl_gen.inference.method import Fitted
+from ppl_gen.inference.signals import Signals
 from ppl_gen.inputs import Data
 
 SHORT = 20  # steps of every start before the best goes on
@@ -28,8 +29,10 @@ class EM:
     The E step gives each row the exact probabilities of its labels, the M step counts the rows with these as
     weights, by the model's own conjugate update: `MaximumLikelihood` with soft labels. No step lowers the
     likelihood, or with ``prior`` the density of the parameters given the rows (Dempster, Laird and Rubin
-    1977; Bishop 2006, section 9.4). Missing cells are left out exactly, each by itself. The posterior's
-    ``elbo`` is the history of that log likelihood (log joint), to which the bound of the E step is equal.
+    1977; Bishop 2006, section 9.4). Missing cells are left out exactly, each by itself; under a full or tied
+    covariance they are expected given the others of their row (Ghahramani and Jordan 1994), also where all
+    labels are known. The posterior's ``elbo`` is the history of that log likelihood (log joint), to which the
+    bound of the E step is equal.
 
     Args:
         steps: at most, of the start that is kept.
@@ -71,28 +74,32 @@ class EM:
     def fit(self, start: ProbabilisticModel, guide: Any, data: Data, prior: Any = None) -> Fitted:
         """Climb from ``guide``, a point found before, or from starts of its own."""
         climb = _Climb(self, start, HiddenLabels(self, start, data, self.chunk))
-        with torch.no_grad():
+        with torch.no_grad(), climb.signals:
             if isinstance(guide, Point):
                 _, counted, _ = climb.step(guide.values)
                 best, spread = climb.up(counted, self.steps), ""
             else:
                 best, spread = self._best(climb)
             climb.warn(best)
+        if climb.signals.pressed:
+            best = best._replace(reason=f"stopped by hand after {len(best.history)} of {self.steps} steps")
+            warnings.warn(f"EM {best.reason}; what it had is returned", Interrupted, stacklevel=4)
         note = f"{best.reason}{spread}"
         history = torch.tensor(best.history, dtype=torch.float64)
         return Fitted(start, Point(best.counted, best.values), history, None, note)
 
     def _best(self, climb: "_Climb") -> tuple["_Ascent", str]:
         """The best of several starts, taken further; one that shrank to a point only if all did."""
-        starts = range(self.restarts)
+        starts = climb.signals.until_pressed(range(1 if climb.labels.known else self.restarts))
         tried = [climb.up(climb.counted(climb.labels.nearest()), min(SHORT, self.steps)) for _ in starts]
         tried.sort(key=lambda ascent: -ascent.history[-1])
         ends = [ascent.history[-1] for ascent in tried]
-        spread = f"; {self.restarts} starts came to {ends[-1]:,.3f} … {ends[0]:,.3f}" if len(ends) > 1 else ""
+        spread = f"; {len(ends)} starts came to {ends[-1]:,.3f} … {ends[0]:,.3f}" if len(ends) > 1 else ""
         done = []
         for ascent in tried:
             further = self.steps - len(ascent.history)
-            done.append(climb.up(ascent.after, further, ascent) if further and not ascent.ended else ascent)
+            ended = ascent.ended or climb.signals.pressed
+            done.append(climb.up(ascent.after, further, ascent) if further and not ended else ascent)
             if not climb.shrunk(done[-1]):
                 return done[-1], spread
         return max(done, key=lambda ascent: ascent.history[-1]), spread
@@ -114,16 +121,23 @@ class _Climb:
     """E and M steps on one model and data set."""
 
     def __init__(self, method: EM, p: Any, labels: HiddenLabels):
-        self.method, self.p, self.labels = method, p, labels
+        self.method, self.p, self.labels, self.signals = method, p, labels, Signals("EM")
         if not method.prior and not hasattr(p, "point"):
             raise Unanswerable(f"{type(p).__name__} declares no point of maximum likelihood: EM(prior=True)")
         self.base = p if method.prior else p.flat()
+        for name, seen in labels.data.seen.items() if expects(p) and not method.prior else ():
+            if name != labels.name and not bool(seen.any(0).all()):
+                raise DataError(
+                    f"{name}: expected at least one cell in every column, got none in column "
+                    f"{int(seen.any(0).int().argmin())}, whose mean and covariances the likelihood leaves "
+                    f"open: drop it, or use EM(prior=True) or VariationalBayes()"
+                )
 
     def counted(self, weights: Iterable[Tensor]) -> Any:
-        """The model updated by all rows, with these weights of their labels."""
+        """The model updated by all rows, with these weights of their labels, a start."""
         after = self.base
         for rows, w in zip(self.labels.rows, weights, strict=True):
-            after = after.updated(**rows, **{self.labels.name: w})
+            after, _ = after.completed({}, **rows, **{self.labels.name: w})
         return after
 
     def point(self, counted: Any, smoothing: float | None = None) -> dict[str, Tensor]:
@@ -150,7 +164,7 @@ class _Climb:
             evidence, weights = self.labels.weigh(*self.labels.scores(self.p, values, part))
             total += float(evidence.sum())
             rows = rows + weights.sum(1)
-            after = after.updated(**cells, **{self.labels.name: weights.mT})
+            after, _ = after.completed(values, **cells, **{self.labels.name: weights.mT})
         return total + self.log_prior(values), after, rows
 
     def log_prior(self, values: dict[str, Tensor]) -> float:
@@ -166,7 +180,7 @@ class _Climb:
         """At most ``steps`` M and E steps from the counts."""
         history = list(before.history) if before else []
         n, reason, ended = self.labels.data.n, "", False
-        for _ in range(steps):
+        for _ in self.signals.until_pressed(range(steps)):
             values = self.point(counted)
             objective, after, rows = self.step(values)
             if not math.isfinite(objective):

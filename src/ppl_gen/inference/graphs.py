@@ -1,4 +1,4 @@
-"""A function of tensors as a graph of ATen operations: captured once, simplified, replayed or compiled.
+"""A function of tensors as a graph of ATen operations: captured once, replayed or compiled.
 
 The handlers of Pyro cost more than the mathematics of a small model. A graph has none of them.
 """
@@ -12,13 +12,18 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from ppl_gen.checks import unseen
 from ppl_gen.errors import Untraceable
+from ppl_gen.inference.simplify import simplify
 
 Tensors = tuple[Tensor, ...]
 _OWN = {  # of the compiler, for one call
     "fallback_random": True,  # draw by torch's own kernels, so the numbers are those of the eager step
     "compile_threads": 1,  # leave no pool of processes behind
     "cpp_cache_precompile_headers": False,  # they would lie outside the user's cache directory
+    "size_asserts": False,  # `Steps` compares a run of the program with one of the graph instead
+    "alignment_asserts": False,
+    "scalar_asserts": False,
     "cpp.vec_isa_ok": True,  # trust the processor's flags instead of compiling a trial program for each
 }
 
@@ -31,7 +36,7 @@ def capture(function: Callable[..., Tensors], inputs: Tensors) -> fx.GraphModule
     Raises:
         Untraceable: the function decides by the values of its inputs, or changes a tensor for good.
     """
-    with _untouched(), torch.enable_grad():
+    with _untouched(), unseen(), torch.enable_grad():
         from torch.func import functionalize
         from torch.fx.experimental.proxy_tensor import make_fx  # its imports change the filters of warnings
 
@@ -45,70 +50,6 @@ def capture(function: Callable[..., Tensors], inputs: Tensors) -> fx.GraphModule
             raise Untraceable(_reason(error)) from error
         simplify(graph)
     return graph
-
-
-def simplify(graph: fx.GraphModule) -> None:
-    """Compute constants once, and what is computed twice once; every number stays as it was."""
-    known: dict[Any, fx.Node] = {}
-    for node in list(graph.graph.nodes):
-        if node.op != "call_function" or _random(node):
-            continue
-        if node.target is torch.ops.aten.detach.default:
-            node.replace_all_uses_with(node.args[0])
-            continue
-        key = (node.target, repr(node.args), repr(node.kwargs))
-        if key in known:
-            node.replace_all_uses_with(known[key])
-            continue
-        known[key] = node
-        if all(n.op == "get_attr" for n in node.all_input_nodes):
-            _fold(graph, node)
-    for node in list(graph.graph.nodes):
-        _straighten(graph, node)
-    graph.graph.eliminate_dead_code()
-    for name in [n for n, _ in graph.named_buffers()]:
-        if not any(node.op == "get_attr" and node.target == name for node in graph.graph.nodes):
-            delattr(graph, name)
-    graph.recompile()
-    for node in graph.graph.nodes:
-        node.meta.clear()  # what the tracer kept of this run
-
-
-def _fold(graph: fx.GraphModule, node: fx.Node) -> None:
-    """Replace a node of constants by its value."""
-    constants = {n: getattr(graph, str(n.target)) for n in node.all_input_nodes}
-    args, kwargs = fx.node.map_arg((node.args, node.kwargs), constants.__getitem__)
-    value = node.target(*args, **kwargs)  # type: ignore[operator]
-    if not isinstance(value, Tensor):
-        return
-    name = f"constant_{node.name}"
-    graph.register_buffer(name, value)
-    with graph.graph.inserting_before(node):
-        constant = graph.graph.get_attr(name)
-    constant.meta["val"] = value
-    node.replace_all_uses_with(constant)
-
-
-def _straighten(graph: fx.GraphModule, node: fx.Node) -> None:
-    """Reshape instead of look up, where the rows looked up are all rows in order: enumeration's ``mu[z]``."""
-    aten = torch.ops.aten
-    if node.target not in (aten.index.Tensor, aten.index_put.default):
-        return
-    args: Any = node.args
-    table, (index, *others) = args[:2]
-    rows = (
-        getattr(graph, str(index.target)) if isinstance(index, fx.Node) and index.op == "get_attr" else None
-    )
-    if rows is None or others or not torch.equal(rows.flatten(), torch.arange(len(table.meta["val"]))):
-        return
-    shape = list(node.meta["val"].shape)
-    if node.target is aten.index_put.default:  # the gradient of a look-up, added to zeros
-        zeros, value = table.target in (aten.new_zeros.default, aten.zeros.default), args[2]
-        if not zeros or value.meta["val"].shape != (*rows.shape, *shape[1:]):
-            return
-        table = value
-    with graph.graph.inserting_before(node):
-        node.replace_all_uses_with(graph.graph.call_function(aten.reshape.default, (table, shape)))
 
 
 def compiled(graph: fx.GraphModule, inputs: Tensors) -> Callable[..., Tensors]:
@@ -163,10 +104,6 @@ class _Counting(fx.Interpreter):
         if n.op == "call_function" and isinstance(value, Tensor):
             self.numbers += value.numel()
         return value
-
-
-def _random(node: fx.Node) -> bool:
-    return torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
 
 
 def _refuse_lasting_changes(graph: fx.GraphModule) -> None:

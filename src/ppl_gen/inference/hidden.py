@@ -1,5 +1,6 @@
 """Labels of rows of which some, or all, are hidden: their probabilities under a conjugate model."""
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from ppl_gen.distributions import centre_and_spread, filled, kmeans_plus_plus, s
 from ppl_gen.errors import Unanswerable
 from ppl_gen.inputs import Data
 
+_LEAST = -80.0  # a label whose log probability lies below moves no digit of any sum: it has none
 SEEDING = 10_000  # rows among which k-means++ looks for its seeds
 
 
@@ -30,11 +32,14 @@ class HiddenLabels:
                 f"{called} needs a conjugate model whose labels are hidden; {type(p).__name__} is {p.joint}, "
                 f"and declares no closed form of its posterior (no updated()). Use SVI()."
             )
+        local = [name for name, site in data.sites.items() if site.local]
+        labels = [name for name in local if data.sites[name].levels]
         hidden = [
-            name
-            for name, site in data.sites.items()
-            if site.local and (name not in data.observed or (site.levels and name in data.seen))
+            name for name in local if name not in data.observed or (name in labels and name in data.seen)
         ]
+        self.known = not hidden and len(labels) == 1 and bool(data.seen) and expects(p)
+        if self.known:  # the cells alone are hidden
+            hidden = labels
         if len(hidden) != 1 or not data.sites[hidden[0]].levels:
             what = (
                 f"{', '.join(hidden)} are" if len(hidden) > 1 else f"{hidden[0]} is" if hidden else "none is"
@@ -44,7 +49,7 @@ class HiddenLabels:
                 f"{type(p).__name__} is {p.joint}, and {what} hidden here"
                 f"{'' if hidden else '. Use Exact() or MaximumLikelihood()'}."
             )
-        self.name, self.data = hidden[0], data
+        self.name, self.data, self.exchangeable = hidden[0], data, p.exchangeable
         values = data.sites[self.name].values
         assert values is not None
         self.values = values
@@ -74,7 +79,8 @@ class HiddenLabels:
             for constant in constants:
                 total = total + _of_rows(constant, part.seen.get(name))
         if self.name in part.observed:
-            wrong = (part.observed[self.name] != labels) & part.seen[self.name]
+            wrong = part.observed[self.name] != labels
+            wrong = wrong if self.known else wrong & part.seen[self.name]
             total = total.masked_fill(wrong, -torch.inf)
         return prior, total
 
@@ -83,23 +89,33 @@ class HiddenLabels:
         evidence = []
         for part in scores.split(8192, 1):  # small enough for the processor's cache
             largest = part.add_(prior).amax(0)
-            total = part.sub_(largest).exp_().sum(0)
+            part.sub_(largest).clamp_(min=_LEAST).exp_()  # below it exp is slow, and products are slower
+            torch.threshold_(part, math.exp(_LEAST + 1), 0.0)
+            total = part.sum(0)
             part.div_(total)
             evidence.append(total.log_().add_(largest))
         return torch.cat(evidence), scores
 
-    def nearest(self) -> Iterator[Tensor]:
-        """A start: each chunk's weights (n, levels), by the nearest of rows far apart; known labels stay."""
+    def nearest(self, occupied: int | None = None) -> Iterator[Tensor]:
+        """A start: each chunk's weights (n, levels), by the nearest of rows far apart; known labels stay.
+
+        Where none is known, only so many labels may be ``occupied``.
+        """
         data, levels = self.data, len(self.values)
         rows = [v for name, v in data.gaps.items() if name != self.name and v.is_floating_point()]
         x = filled(torch.cat([v.reshape(data.n, -1) for v in rows], 1))
         centre, spread = centre_and_spread(x)
         some = x if data.n <= SEEDING else x[torch.randint(data.n, (SEEDING,))]
-        seeds = kmeans_plus_plus((some - centre) / spread, levels, trials=1)
-        known = data.observed.get(self.name)
+        known, all_ = data.observed.get(self.name), torch.ones(data.n, dtype=torch.bool)
+        seeds = kmeans_plus_plus(
+            (some - centre) / spread, levels if known is not None else occupied or levels, trials=1
+        )
+        if not self.exchangeable:  # the largest first on the stick
+            nearest = torch.cdist((some - centre) / spread, seeds).argmin(1)
+            seeds = seeds[torch.bincount(nearest, minlength=len(seeds)).argsort(descending=True)]
         if known is not None:
-            for level in known[data.seen[self.name]].unique():
-                own = data.seen[self.name] & (known == level)
+            for level in known[data.seen.get(self.name, all_)].unique():
+                own = data.seen.get(self.name, all_) & (known == level)
                 seeds[self.values == level] = ((x[own] - centre) / spread).mean(0)
         first = 0
         for part in self.parts:
@@ -107,9 +123,14 @@ class HiddenLabels:
             place = torch.cdist(u, seeds).argmin(1)
             if known is not None:
                 given = (part.observed[self.name][:, None] == self.values).int().argmax(1)
-                place = torch.where(part.seen[self.name], given, place)
+                place = torch.where(part.seen.get(self.name, all_[: part.n]), given, place)
             yield torch.nn.functional.one_hot(place, levels).to(x.dtype)
             first += part.n
+
+
+def expects(p: Any) -> bool:
+    """Whether missing cells of the model's rows are expected rather than left out."""
+    return type(p).completed is not Conjugate.completed
 
 
 def _of_rows(constant: Tensor, seen: Tensor | None) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ppl_gen.checks import whole
 from ppl_gen.core import ProbabilisticModel, Program
-from ppl_gen.errors import Unreliable
+from ppl_gen.errors import Interrupted, Unreliable
 from ppl_gen.inference.guides import point
 from ppl_gen.inference.method import Fitted
 from ppl_gen.inference.mode import climbed
@@ -105,12 +105,18 @@ class NUTS:
         target = Unconstrained(start, guide, data, prior, "NUTS")
         mode = climbed(target, 200)
         found, divergent = [], 0
-        for chain in track(range(self.chains), "NUTS", self.progress, dict):
-            pyro.set_rng_seed((self.seed * 1_000_003 + chain) % 2**32)
-            drawn, bad = self._chain(target, mode + 0.1 * torch.randn_like(mode))
-            found.append([target.values(u) for u in drawn])
-            divergent += bad
-        note = f"{self.chains} chains of {self.draws:,} draws; {divergent} divergent"
+        try:
+            for chain in track(range(self.chains), "NUTS", self.progress, dict):
+                pyro.set_rng_seed((self.seed * 1_000_003 + chain) % 2**32)
+                drawn, bad = self._chain(target, mode + 0.1 * torch.randn_like(mode))
+                divergent += bad
+                found.append([target.values(u) for u in drawn])
+        except KeyboardInterrupt:  # a chain is whole or nothing
+            if not found:
+                raise
+            stopped = f"stopped by hand after {len(found)} of {self.chains} chains"
+            warnings.warn(f"NUTS {stopped}, which are returned", Interrupted, stacklevel=4)
+        note = f"{len(found)} chains of {self.draws:,} draws; {divergent} divergent"
         if divergent:
             warnings.warn(
                 f"NUTS: {note}: the draws may miss a part of the posterior", Unreliable, stacklevel=4

@@ -56,8 +56,8 @@ class Objective:
             values.append(bound(t, scale, batch.seen))
             if (beta, self.free_bits) != (1, 0):
                 beside.append(tempering(t, beta, self.free_bits, scale))
-        value = torch.stack(values).mean()
-        climbed = value + torch.stack(beside).mean() if beside else value
+        value = _mean(values)
+        climbed = value + _mean(beside) if beside else value
         signal = self.p.auxiliary(**{**batch.inputs, **batch.gaps})
         return value, climbed if signal is None else climbed + scale * signal
 
@@ -137,6 +137,10 @@ class Objective:
                 where += f" of row{'s' * (len(rows) > 1)} {few}"
             return name, where
         return "elbo", "the sum of all log densities"
+
+
+def _mean(values: list[Tensor]) -> Tensor:
+    return torch.stack(values).mean() if len(values) > 1 else values[0]
 
 
 class _Forward(nn.Module):

@@ -14,6 +14,7 @@ from ppl_gen.inference.objective import Objective
 from ppl_gen.inference.updates import Update, update_of
 
 WORTH_A_GRAPH = 1000  # steps: a graph takes a second or two, and saves a millisecond or two a step
+SHORT = 32  # features: then operations vectorise better over rows
 WORTH_A_COMPILER = 60.0  # seconds of replays ahead: the compiler takes some twenty
 
 
@@ -31,7 +32,6 @@ class Steps:
         self.parameters: Tensors = tuple(w.detach() for w in objective.parameters)
         self.states: Tensors = ()
         self.before: tuple[Tensors, Tensors] = (tuple(w.clone() for w in self.parameters), ())
-        self.gradients: Tensors = ()
         self.fast: Callable[..., Tensors] | None = None
         self.shape: Any = None
         self.whole = False
@@ -47,12 +47,11 @@ class Steps:
                 found = self.fast(*inputs) if self.whole else self.fast(*inputs, *arrays)
         else:
             with torch.enable_grad():
-                found = self._function(batch, scale)(*inputs, *arrays)
+                found = self._function(batch, scale, self.update)(*inputs, *arrays)
         value, more, gradients = found[0].tolist()
-        self.gradients = found[1 : 1 + len(self.parameters)]
         if not all(map(math.isfinite, (value, more, gradients))):
             return value, more, False
-        self._move(found[1 + len(self.parameters) :])
+        self._move(found[1:])
         self.done += 1
         return value, more, True
 
@@ -62,12 +61,13 @@ class Steps:
         return (*self.parameters, *self.states, torch.tensor(numbers, dtype=torch.float64))
 
     def _move(self, after: Tensors) -> None:
+        """By the gradients, or, if the update was part of the step, to the next parameters and states."""
         if self.update:
             self.before = (self.parameters, self.states)
             self.parameters, self.states = after[: len(self.parameters)], after[len(self.parameters) :]
             return
         torch._foreach_copy_(self.before[0], self.parameters)
-        for parameter, gradient in zip(self.objective.parameters, self.gradients, strict=True):
+        for parameter, gradient in zip(self.objective.parameters, after, strict=True):
             parameter.grad = gradient
         self.optimiser.step()
 
@@ -77,6 +77,12 @@ class Steps:
             self.parameters, self.states = self.before
         else:
             torch._foreach_copy_(self.parameters, self.before[0])
+
+    def gradients(self, batch: Any, scale: float) -> Tensors:
+        """Those of minus what is climbed, by the programs themselves, with the generator's next draws."""
+        with torch.enable_grad():
+            found = self._function(batch, scale, None)(*self.parameters, torch.zeros(0), *tensors_of(batch))
+        return found[1:]
 
     def store(self) -> None:
         """Write the parameters into the modules, and what the update remembers into the optimiser."""
@@ -92,12 +98,16 @@ class Steps:
             kept = zip(self.update.states, self.states[width * i : width * (i + 1)], strict=True)
             state: dict[str, Any] = {name: value.clone() for name, value in kept}
             if "exp_avg" in state:
-                state["step"] = torch.tensor(float(self.done))
+                device = parameter.device if self.optimiser.param_groups[0].get("fused") else None
+                state["step"] = torch.tensor(float(self.done), device=device)
             self.optimiser.state[parameter] = state
 
-    def _function(self, batch: Any, scale: float) -> Callable[..., Tensors]:
-        """(*parameters, *states, coefficients, *arrays) -> (ELBO and more, *gradients, *next ones)."""
-        n, width = len(self.parameters), len(self.update.states) if self.update else 0
+    def _function(self, batch: Any, scale: float, update: Update | None) -> Callable[..., Tensors]:
+        """(*parameters, *states, coefficients, *arrays) -> (ELBO and more, *gradients).
+
+        With an ``update`` the next parameters and states take the place of the gradients.
+        """
+        n, width = len(self.parameters), len(update.states) if update else 0
 
         def function(*given: Tensor) -> Tensors:
             parameters = [w.detach().requires_grad_() for w in given[:n]]
@@ -105,18 +115,20 @@ class Steps:
             here = batch if not arrays else with_tensors(batch, arrays)
             value, climbed = self.objective.at(parameters, here, scale)
             gradients = self._gradients(-climbed, parameters)
-            check = torch.stack([g.sum().double() for g in gradients]).sum()
-            report = torch.stack([value.detach().double(), (climbed - value).detach().double(), check])
+            widest = max((g.dtype for g in gradients), key=lambda kind: torch.finfo(kind).bits)
+            check = torch.stack([g.sum().to(widest) for g in gradients]).sum()
+            more = torch.zeros_like(value) if climbed is value else climbed - value
+            report = torch.stack([w.detach().double() for w in (value, more, check)])
             if self.clip is not None:
                 gradients = clipped(gradients, self.clip)
-            if self.update is None:
+            if update is None:
                 return (report, *gradients)
             moved = [
-                self.update.step(w.detach(), g, states[width * i : width * (i + 1)], c.to(w.dtype))
+                update.step(w.detach(), g, states[width * i : width * (i + 1)], c.to(w.dtype))
                 for i, (w, g) in enumerate(zip(parameters, gradients, strict=True))
             ]
             after = [state for each in moved for state in each[1:]]
-            return (report, *gradients, *(each[0] for each in moved), *after)
+            return (report, *(each[0] for each in moved), *after)
 
         return function
 
@@ -138,17 +150,19 @@ class Steps:
             return ""
         arrays = tensors_of(batch)
         rows = () if whole else arrays
+        if whole and arrays:
+            batch = with_tensors(batch, [by_columns(a) for a in arrays])
         try:
             if callable(self.objective.beta):
                 raise Untraceable("beta is another number at every step")
-            inputs, function = (*self._inputs(), *rows), self._function(batch, scale)
+            inputs, function = (*self._inputs(), *rows), self._function(batch, scale, None)
             graph = capture(function, inputs)
             self._verify(graph, function, inputs, 1e-9)
             self.fast, self.shape, self.whole = graph, _shape(arrays, scale), whole
             if choice is False or (choice == "auto" and steps * work(graph, inputs) < WORTH_A_COMPILER):
                 return ""
             self._include_update()
-            inputs, function = (*self._inputs(), *rows), self._function(batch, scale)
+            inputs, function = (*self._inputs(), *rows), self._function(batch, scale, self.update)
             if self.update:
                 graph = capture(function, inputs)
             fast = compiled(graph, inputs)
@@ -178,18 +192,20 @@ class Steps:
         """Compare at other parameters: a branch, a counter or another order of draws would show."""
         n = len(self.parameters)
         moved = (*(w + 1e-3 * torch.cos(torch.arange(w.numel()).reshape(w.shape)).to(w) for w in inputs[:n]),)
+        states = n + len(self.states)
+        moved += (*(torch.ones_like(v) for v in inputs[n:states]),)  # Adam's first step is but a sign
         with torch.random.fork_rng(devices=[]):
             state = torch.get_rng_state()
             with torch.no_grad():
-                found = fast(*moved, *inputs[n:])
+                found = fast(*moved, *inputs[states:])
             after = torch.get_rng_state()
             torch.set_rng_state(state)
             with torch.enable_grad():
-                expected = function(*moved, *inputs[n:])
+                expected = function(*moved, *inputs[states:])
             if not torch.equal(after, torch.get_rng_state()):
                 raise Untraceable("it draws another number of random numbers at every step")
         rtol = max(rtol, 1e3 * torch.finfo(found[1].dtype).eps)
-        for a, b in zip(found[: 1 + n], expected[: 1 + n], strict=True):
+        for a, b in zip(found, expected, strict=True):
             size = float(b.abs().max()) if b.numel() else 0.0
             if not torch.allclose(a, b, rtol=rtol, atol=rtol * size, equal_nan=True):
                 raise Untraceable("it differs from step to step in more than its draws")
@@ -216,6 +232,11 @@ def with_tensors(batch: Any, tensors: Sequence[Tensor]) -> Any:
         part: dict(zip(getattr(batch, part), left, strict=False)) for part in ("inputs", "observed", "seen")
     }
     return replace(batch, **parts)
+
+
+def by_columns(a: Tensor) -> Tensor:
+    """The same rows, column after column in memory, if they are short: loops over rows are long ones."""
+    return a.mT.contiguous().mT if a.dim() == 2 and a.shape[1] < SHORT else a
 
 
 def _shape(arrays: Tensors, scale: float) -> Any:

@@ -6,8 +6,10 @@ variational Bayes; Broderick et al. 2013, Streaming variational Bayes (yesterday
 
 import copy
 import math
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,9 +18,11 @@ from torch import Tensor
 from ppl_gen.checks import positive, whole
 from ppl_gen.core import ProbabilisticModel, Program, initialize
 from ppl_gen.errors import DataError
+from ppl_gen.inference.checkpoints import Checkpoint, checkpoint
 from ppl_gen.inference.climb import Rows, climb
 from ppl_gen.inference.elbo import elbo
 from ppl_gen.inference.guides import Automatic, make_guide
+from ppl_gen.inference.identity import identity_of_fit
 from ppl_gen.inference.method import Fitted
 from ppl_gen.inference.objective import Objective
 from ppl_gen.inputs import Data
@@ -38,7 +42,7 @@ class SVI:
             AutoGuide class, or any Pyro guide: a module, or a function that may use pyro.param.
         particles: draws of the guide averaged in one step.
         optimizer: called as ``optimizer(parameters, lr=learning_rate)``: any class of torch.optim or a
-            functools.partial of one [torch.optim.Adam].
+            functools.partial of one [torch.optim.Adam, fused].
         schedule: the factor on the learning rate: "cosine" (from 1 down to 0), "constant", or a function of
             the fraction of the steps that are done.
         beta: weight of the KL terms of the rows' latents in what is climbed: a number, or a function of the
@@ -55,6 +59,8 @@ class SVI:
             the fit goes on without, and says why.
         seed: decides the start, the draws and the order of the rows.
         progress: whether to show a progress bar; None shows it in terminals and notebooks.
+        checkpoint: a folder to keep checkpoints in, or a `Checkpoint`, which has more to say: the same fit
+            again goes on from the newest.
 
     >>> from ppl_gen import fit
     >>> from ppl_gen.models import GaussianMixture
@@ -78,8 +84,10 @@ class SVI:
     compile: bool | str = "auto"
     seed: int = 0
     progress: bool | None = None
+    checkpoint: str | os.PathLike[str] | Checkpoint | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "checkpoint", checkpoint(self.checkpoint))
         for name, least in (("steps", 1), ("batch_size", 0), ("particles", 1), ("seed", 0), ("window", 20)):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, whole(name, getattr(self, name), least))
@@ -130,6 +138,7 @@ class SVI:
             data: the rows and inputs.
             prior: yesterday's guide, if it is the prior of these data.
         """
+        about = partial(identity_of_fit, self, start, guide, data)
         if guide is None:
             p = copy.deepcopy(start)
             initialize(p, data.gaps)
@@ -148,7 +157,8 @@ class SVI:
         first = next(drawn := rows())
         objective.check(first.batch)
         size = self.setting(p, "batch_size", 0) or data.n
-        result = climb(self, objective, self.optimiser(p, objective.parameters), first, drawn, size >= data.n)
+        optimiser = self.optimiser(p, objective.parameters)
+        result = climb(self, objective, optimiser, first, drawn, size >= data.n, about)
         objective.modules.eval()
         fitted = Fitted(p, guide, torch.tensor(result.elbo, dtype=torch.float64), None, result.note)
         if result.trouble is not None:
@@ -157,9 +167,8 @@ class SVI:
         return fitted
 
     def optimiser(self, p: Any, parameters: list[Tensor]) -> torch.optim.Optimizer:
-        made = self.setting(p, "optimizer", torch.optim.Adam)(
-            parameters, lr=self.setting(p, "learning_rate", 0.02)
-        )
+        make = self.setting(p, "optimizer", partial(torch.optim.Adam, fused=True))
+        made = make(parameters, lr=self.setting(p, "learning_rate", 0.02))
         if not isinstance(made, torch.optim.Optimizer):
             raise DataError(
                 f"optimizer: expected a class of torch.optim, such as torch.optim.AdamW, got {made!r}"
@@ -186,10 +195,10 @@ class SVI:
         return self._epochs(size, data.n)
 
     def _epochs(self, size: int, n: int) -> Iterator[Tensor]:
-        epoch = 0
+        epoch, everything = 0, torch.arange(n)
         while True:
             if size >= n:
-                yield torch.arange(n)
+                yield everything
                 continue
             order = torch.Generator().manual_seed((self.seed * 1_000_003 + epoch) % 2**63)
             yield from torch.randperm(n, generator=order).split(size)

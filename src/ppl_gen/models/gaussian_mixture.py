@@ -7,7 +7,7 @@ from torch import Tensor
 from ppl_gen.errors import DataError
 from ppl_gen.models.full_gaussian_mixture import FullGaussianMixture, TiedGaussianMixture
 from ppl_gen.models.gaussian_naive_bayes import GaussianNaiveBayes
-from ppl_gen.models.mixture import Mixture, Renamed
+from ppl_gen.models.mixture import Mixture
 from ppl_gen.models.spherical_gaussian_mixture import SphericalGaussianMixture
 
 
@@ -21,7 +21,9 @@ class GaussianMixture(Mixture, GaussianNaiveBayes):
         components, features: sizes.
         covariance: "diagonal", or the name of another structure, which gives the model of its own class:
             "spherical", "tied", "full".
-        concentration: prior rows of each component.
+        weights: "dirichlet", or "dirichlet process", truncated: sticks ``v`` in the place of ``pi``, see
+            `ppl_gen.models.mixture.Mixture`.
+        concentration: prior rows of each component; of the process, its one number alpha.
         loc: prior mean of mu. strength: prior rows that loc is worth.
         shape, rate: of the Gamma prior of tau; the defaults suit standardised features.
 
@@ -29,6 +31,8 @@ class GaussianMixture(Mixture, GaussianNaiveBayes):
     p(pi) p(tau) p(mu | tau) p(z | pi) p(x | z, mu, tau)
     >>> print(GaussianMixture(components=2, features=2, covariance="full"))
     p(pi) p(sigma) p(mu | sigma) p(z | pi) p(x | z, mu, sigma)
+    >>> print(GaussianMixture(components=20, features=2, weights="dirichlet process", concentration=1.0))
+    p(v) p(tau) p(mu | tau) p(z | v) p(x | z, mu, tau)
     """
 
     joint = "p(pi) p(tau) p(mu | tau) p(z | pi) p(x | z, mu, tau)"
@@ -51,11 +55,6 @@ class GaussianMixture(Mixture, GaussianNaiveBayes):
 
     def __init__(self, components: int, features: int, *, covariance: str = "diagonal", **kwargs: Any):
         super().__init__(components, features, **kwargs)
-
-    def predictive(self, n: int, pi: Tensor | None = None) -> Tensor:
-        """One row with the parameters integrated out: a mixture of Student t's. ``pi`` may be given."""
-        with Renamed():
-            return GaussianNaiveBayes.predictive(self, n, pi)
 
     def _start(self, after: Self) -> dict[str, Tensor]:
         scale = (after.rate / (after.shape * after.strength)).sqrt() / self.spread

@@ -9,11 +9,11 @@ from pyro.nn import PyroParam
 from torch import Tensor, nn
 
 from ppl_gen.checks import covariance_factor, hyperparameter, whole
-from ppl_gen.core import Conjugate
 from ppl_gen.distributions import Dirichlet, NormalInverseWishart, centre_and_spread, memberships
+from ppl_gen.models.expected_cells import ExpectedCells
 
 
-class QuadraticDiscriminantAnalysis(Conjugate):
+class QuadraticDiscriminantAnalysis(ExpectedCells):
     """Quadratic discriminant analysis with normal inverse-Wishart priors (Murphy 2012, section 4.2).
 
     ``pi`` (classes,) are the class probabilities, ``sigma`` (classes, features, features) the lower Cholesky

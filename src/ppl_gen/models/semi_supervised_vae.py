@@ -87,10 +87,12 @@ class SemiSupervisedVAE(ProbabilisticModel):
 
     def auxiliary(self, x: Tensor, y: Tensor | None = None, **_: Tensor) -> Tensor | None:
         """The classification term of the labelled rows, in nats."""
-        if y is None or not bool((labelled := ~torch.isnan(y)).any()):
+        if y is None:
             return None
-        q = dist.Categorical(logits=self.classifier(x[labelled] / self.likelihood.span))
-        return self.alpha * q.log_prob(y[labelled]).sum()
+        labelled = ~torch.isnan(y)
+        x = torch.where(labelled[:, None], x / self.likelihood.span, 0.0)  # else gaps reach gradients
+        q = dist.Categorical(logits=self.classifier(x))
+        return self.alpha * (labelled * q.log_prob(torch.where(labelled, y, 0.0))).sum()
 
     def hint(self, name: str) -> str:
         """What to do when data do not fit the likelihood."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from ppl_gen.checks import visible
 from ppl_gen.errors import DataError
 
 
@@ -63,9 +64,11 @@ def beside(x: Tensor, y: Tensor, classes: int) -> Tensor:
     tensor([[0., 0., 1.],
             [0., 1., 0.]])
     """
-    codes = y.long()
-    if codes.numel() and (bool((codes != y).any()) or bool((codes < 0).any() | (codes >= classes).any())):
+    marks = (y.unsqueeze(-1) == torch.arange(classes, device=y.device)).to(x.dtype)
+    known = marks.sum(-1, keepdim=True) == 1
+    if not visible():
+        marks = torch.where(known, marks, torch.nan)  # so that no step of a graph takes it for a class
+    elif not bool(known.all()):
         raise DataError(f"y: expected class codes 0 to {classes - 1}, got {y.flatten()[:5].tolist()} …")
-    marks = nn.functional.one_hot(codes, classes).to(x.dtype)
     rows = torch.broadcast_shapes(x.shape[:-1], marks.shape[:-1])
     return torch.cat([x.expand(*rows, -1), marks.expand(*rows, -1)], -1)

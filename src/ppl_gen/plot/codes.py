@@ -1,13 +1,13 @@
 """Figures of approximations and of codes. Each takes arrays, never a model."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ppl_gen.errors import DataError
 from ppl_gen.plot.figures import _array, _axes, _colour, _nats, _number, _numbers, _panels, images
-from ppl_gen.plot.style import MARKERS, in_style
+from ppl_gen.plot.style import MARKERS, drawable, in_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -74,6 +74,57 @@ def ladder(names: Sequence[str], gaps: Any, means: Any, sds: Any) -> "Figure":
     left.set_label(f"bounds of {', '.join(names)}")
     right.set_label("errors of posterior means and standard deviations")
     return figure
+
+
+@in_style
+def choices(
+    ks: Any,
+    criteria: Mapping[str, tuple[Any, Any, int | None]],
+    *,
+    unsure: Mapping[str, Sequence[int]] | None = None,
+    ax: "Axes | None" = None,
+) -> "Axes":
+    """Criteria of model size, each as nats below its own best, with standard errors; its choice is ringed.
+
+    The vertical axis is linear down to one nat below the best, logarithmic from there.
+
+    Args:
+        ks: the sizes.
+        criteria: name -> differences from the best, at most 0; their standard errors; the K chosen, or None.
+        unsure: name -> sizes whose numbers are not to be trusted: hollow.
+
+    >>> choices([1, 2, 3], {"LOO": ([-9.0, -0.5, 0.0], [3.0, 0.7, 0.0], 2)}).get_ylabel()
+    'nats below the best K'
+    """
+    sizes = _numbers("ks", ks, 1)
+    ax = _axes(ax, (5.6, 3.6))
+    low, high, doubted = -1.0, 0.5, dict(unsure or {})
+    for i, (name, (below, errors, chosen)) in enumerate(criteria.items()):
+        y, e = (_numbers(name, v, 1) for v in (below, errors))
+        if not y.shape == e.shape == sizes.shape or chosen not in (None, *sizes):
+            raise DataError(f"{name}: expected {len(sizes)} differences and errors, and one of the sizes")
+        x = sizes + 0.09 * (i - (len(criteria) - 1) / 2)  # side by side, or the best would hide one another
+        colour, hollow = _colour(i), np.isin(sizes, list(doubted.get(name, ())))
+        ax.errorbar(x, y, yerr=e, color=colour, linewidth=1.2, elinewidth=1.2, capsize=2)
+        look: dict[str, Any] = {"marker": MARKERS[i % len(MARKERS)], "linestyle": "none", "color": colour}
+        ax.plot(x[~hollow], y[~hollow], label=drawable(name), markersize=5.5, **look)
+        ax.plot(x[hollow], y[hollow], markersize=8, markerfacecolor="none", **look)
+        if chosen is not None:
+            ring: dict[str, Any] = {"markersize": 14, "markerfacecolor": "none", "markeredgewidth": 1.6}
+            ax.plot(x[sizes == chosen], y[sizes == chosen], "o", color=colour, **ring)
+        low, high = min(low, float((y - e).min())), max(high, float((y + e).max()))
+    ax.set_yscale("symlog", linthresh=1.0)
+    ax.set_ylim(1.6 * low, 1.6 * high)
+    decades = -(10.0 ** np.arange(0, np.ceil(np.log10(-1.6 * low))))
+    ax.set_yticks([0.0, *decades[:: 1 + len(decades) // 6]])
+    ax.yaxis.set_major_formatter(lambda value, _: f"{-value:,.0f}" if value else "0")
+    ax.set_xticks(sizes, [f"{k:g}" for k in sizes])
+    ax.minorticks_off()
+    hint = "; hollow: not to be trusted" if any(len(found) for found in doubted.values()) else ""
+    ax.set_xlabel(f"K (ringed: chosen{hint})")
+    ax.set_ylabel("nats below the best K")
+    ax.figure.legend(loc="outside upper left", ncols=4)
+    return ax
 
 
 @in_style

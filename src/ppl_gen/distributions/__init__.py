@@ -8,7 +8,7 @@ from ppl_gen.distributions.columns import Columns
 from ppl_gen.distributions.conjugate import Dirichlet, NormalGamma, SharedNormalGamma
 from ppl_gen.distributions.conjugate_counts import Beta, DirichletGamma, Dirichlets, Gamma
 from ppl_gen.distributions.count_vector import CountVector
-from ppl_gen.distributions.incomplete import expected_rows
+from ppl_gen.distributions.incomplete import drawn_rows, expected_rows
 from ppl_gen.distributions.inverse_wishart import InverseWishartCholesky
 from ppl_gen.distributions.kernel_density import KernelDensity, Values
 from ppl_gen.distributions.likelihoods import (
@@ -70,6 +70,7 @@ __all__ = [
     "Values",
     "StandardNormal",
     "centre_and_spread",
+    "drawn_rows",
     "expected_rows",
     "class_counts",
     "filled",

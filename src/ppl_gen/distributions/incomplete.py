@@ -98,6 +98,23 @@ def expected_rows(x: Tensor, seen: Tensor, loc: Tensor, root: Tensor) -> Tensor:
     return torch.where(seen, x, found + loc[:, None])
 
 
+def drawn_rows(x: Tensor, seen: Tensor, loc: Tensor, root: Tensor, df: Tensor | None = None) -> Tensor:
+    """The rows with draws of x_m given x_o in their missing cells, (classes, n, features); see `incomplete`.
+
+    With ``df`` (classes,) of Student t's whose scale matrices have the Cholesky factors ``root``.
+    """
+    found = x.new_empty(len(loc), *x.shape)
+    for part in incomplete(x, seen, loc, root):
+        noise = torch.randn_like(part.units)
+        if df is not None:  # given what is there they are Student t's, too, of more degrees of freedom
+            freedom = df[None, :, None] + part.seen.sum(-1)[:, None, None]
+            chi2 = 2 * torch.distributions.Gamma(freedom.expand_as(part.squares) / 2, 1.0).sample()
+            noise *= ((df[None, :, None] + part.squares) / chi2).sqrt()[:, :, None]
+        units = torch.where(part.seen[:, None, :, None], part.units, noise)
+        part.put(part.reordered(part.triangle @ units).mT, found)
+    return torch.where(seen, x, found + loc[:, None])
+
+
 def _blocks(seen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Rows with the same cells there, in blocks of the mean number of such rows, and each block's pattern."""
     n, which = len(seen), torch.zeros(len(seen), dtype=torch.long)

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from ppl_gen import EM, SVI, VariationalBayes, ask, fit
+from ppl_gen.distributions import Categorical
 from ppl_gen.errors import DataError, Unanswerable
 from ppl_gen.imputation import imputed
-from ppl_gen.models import CategoricalMixture, GaussianMixture, GaussianNaiveBayes
+from ppl_gen.models import CategoricalMixture, GaussianMixture, GaussianNaiveBayes, MixedMixture
 
 
 def rows(n=60):
@@ -86,7 +87,7 @@ def test_cells_of_a_row_are_drawn_together(method):
     )  # the grid's edge
 
 
-def test_categories_are_drawn_and_have_no_mean():
+def test_categories_are_drawn():
     generator = torch.Generator().manual_seed(0)
     first = torch.randint(3, (300,), generator=generator)
     x = torch.stack([first, (first + (torch.rand(300, generator=generator) < 0.1)) % 3], 1).double()
@@ -98,8 +99,12 @@ def test_categories_are_drawn_and_have_no_mean():
     for level in range(3):
         error = math.sqrt(probs[level] * (1 - probs[level]) / DRAWS)
         assert abs((drawn == level).double().mean() - probs[level]) < 5.2 * error  # three at 1e-6 together
+    assert torch.allclose(imputed(posterior, x=gap)[0, 1], probs @ torch.arange(3.0).double())  # of the codes
+    columns = {"town": Categorical(3), "age": "gaussian"}
+    mixed = fit(MixedMixture(2, columns=columns), EM(), x=x)
+    assert set(imputed(mixed, draws=50, x=[[torch.nan, 1.0]])[:, 0, 0].tolist()) <= {0.0, 1.0, 2.0}
     with pytest.raises(Unanswerable, match="as categories have none: ask for draws"):
-        imputed(posterior, x=gap)
+        imputed(mixed, x=[[torch.nan, 1.0]])
     with pytest.raises(DataError, match="draws: expected"):
         imputed(posterior, draws=0, x=gap)
     assert torch.equal(imputed(posterior, draws=5, seed=3, x=gap), imputed(posterior, draws=5, seed=3, x=gap))

@@ -1,5 +1,7 @@
 """Everything the README shows runs, and its table of models is today's."""
 
+import contextlib
+import io
 import re
 
 import pytest
@@ -16,17 +18,25 @@ def test_table_of_models_is_todays():
     assert updated(README.read_text()) == README.read_text(), "run `make readme`"
 
 
-def test_the_tour_of_the_verbs_runs(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    names: dict = {}
-    exec(BLOCKS[0], names)
+@pytest.fixture(scope="module")
+def began(tmp_path_factory):
+    """The names that the first block leaves to the others, and what it printed."""
+    names, printed = {}, io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
+        patch.chdir(tmp_path_factory.mktemp("readme"))
+        exec(BLOCKS[0], names)
+    return names, printed.getvalue()
+
+
+def test_the_tour_of_the_verbs_runs(began):
+    names, printed = began
     with pytest.raises(NotGenerated) as refused:
-        exec(BLOCKS[1], names)
+        exec(BLOCKS[1], dict(names))
     assert f"# NotGenerated: {refused.value}" in BLOCKS[1]
-    printed = capsys.readouterr().out.splitlines()
-    assert printed[0] in BLOCKS[0]  # the joint line, as the comment shows it
-    assert printed[1].startswith("enumerated")
-    assert 0 < float(printed[2]) < 50  # an ELBO lies below the evidence, and not far
+    lines = printed.splitlines()
+    assert lines[0] in BLOCKS[0]  # the joint line, as the comment shows it
+    assert lines[1].startswith("enumerated")
+    assert 0 < float(lines[2]) < 50  # an ELBO lies below the evidence, and not far
 
 
 def test_a_table_with_missing_cells_runs(capsys):
@@ -34,16 +44,29 @@ def test_a_table_with_missing_cells_runs(capsys):
     assert "town: categorical (0 Kiel, 1 Ulm)" in capsys.readouterr().out
 
 
-def test_the_experiment_and_the_mixture_run(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    names: dict = {}
-    exec(BLOCKS[0], names)
-    exec(BLOCKS[3], names)
+def test_the_experiment_runs(began, capsys):
+    exec(BLOCKS[3], dict(began[0]))
     assert "In error, " in capsys.readouterr().out
 
 
+def test_hidden_variables_are_fitted_and_asked(began, capsys):
+    exec(BLOCKS[4], dict(began[0]))
+    printed = capsys.readouterr().out
+    for word in ("Log evidence", "Held out", "ELBO", "closed form", "enumeration"):
+        assert word in printed
+
+
+def test_a_long_fit_goes_on(began, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = dict(began[0])
+    exec(BLOCKS[5], names)
+    first = names["lr"]
+    exec(BLOCKS[5], names)  # the same line: it was done
+    assert (names["lr"].elbo == first.elbo).all()
+
+
 def test_a_model_of_ones_own_runs():
-    exec(BLOCKS[4], {})
+    exec(BLOCKS[6], {})
 
 
 def test_the_comparison_of_the_shell_block_runs(tmp_path, monkeypatch, capsys):
@@ -56,4 +79,4 @@ def test_the_comparison_of_the_shell_block_runs(tmp_path, monkeypatch, capsys):
 
 
 def test_every_python_block_is_run():
-    assert len(BLOCKS) == 5
+    assert len(BLOCKS) == 7

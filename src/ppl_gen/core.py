@@ -143,8 +143,8 @@ class Conjugate(ProbabilisticModel):
         return made(*(attrgetter(buffer)(self) for buffer in buffers))
 
     def having(self, **families: Iterable[Tensor]) -> Self:
-        """The same model with other hyperparameters."""
-        after = copy.deepcopy(self)
+        """The same model with other hyperparameters; what they leave alone the two share."""
+        after = copy.deepcopy(self, {id(v): v for v in (*self.parameters(), *self.buffers())})
         for name, values in families.items():
             for buffer, value in zip(self.families[name][1], values, strict=True):
                 owner, _, own = buffer.rpartition(".")

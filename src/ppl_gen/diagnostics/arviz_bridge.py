@@ -6,7 +6,7 @@ or the effective sample size could judge, and `summary` never shows them. The dr
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyro
@@ -90,14 +90,25 @@ def to_arviz(
     """
     if not isinstance(posterior, Posterior):
         raise DataError(f"posterior: expected what fit returned, got {called(posterior)}")
-    draws, seed = whole("draws", draws), whole("seed", seed, least=0)
+    return _tree(posterior, whole("draws", draws), whole("seed", seed, least=0), data, dims, coords)
+
+
+def _tree(
+    posterior: Posterior,
+    draws: int,
+    seed: int,
+    data: Mapping[str, Any],
+    dims: Dims | None = None,
+    coords: Coords | None = None,
+    predict: bool = True,
+) -> "xarray.DataTree":
     with isolated(seed):
         values = _data(posterior, data)
         _refuse_large(posterior, values, draws)
         labels = Labels(posterior.model, values, dims, coords)
         labels.chains = posterior.guide.chains if isinstance(posterior.guide, Draws) else 1
     with isolated(seed):  # afresh: what the labels drew does not shift the draws
-        return _Bridge(posterior, values, draws).tree(seed, labels)
+        return _Bridge(posterior, values, draws).tree(seed, labels, predict)
 
 
 def arviz_summary(tree: Any, **options: Any) -> Any:
@@ -117,7 +128,7 @@ def leave_one_out(posterior: Posterior, /, draws: int = 500, seed: int = 0) -> t
     import arviz_stats
 
     stats: Any = arviz_stats
-    tree = to_arviz(posterior, draws=draws, seed=seed)
+    tree = _tree(posterior, draws, seed, {}, predict=False)
     (name,) = tree["log_likelihood"].data_vars
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # they say what k-hat says
@@ -187,7 +198,7 @@ class _Bridge:
         self.fixed = {name: v for name, v in data.observed.items() if not data.sites[name].local}
         self.plates: int | None = None
 
-    def tree(self, seed: int, labels: Labels) -> "xarray.DataTree":
+    def tree(self, seed: int, labels: Labels, predict: bool = True) -> "xarray.DataTree":
         import xarray
 
         from ppl_gen import __version__
@@ -203,9 +214,6 @@ class _Bridge:
             programs = [poutine.replay(self.latents, trace=t) for t in traces]
         drawn = [self._draw(program, data.observed) for program in programs]
         likelihood, how = self._log_likelihood(drawn)
-        predicted = [self._predict(draw.latents) for draw in drawn]
-        names = tuple(drawn[0].latents)
-        before = [self._predict(self._believed()) for _ in drawn]
         stats = self._label_free(stored.thinned(self.draws)) if stored else {}
         stats |= {} if stored else {"log_q": [draw.log_q for draw in drawn]}
         if not posterior.parameters or data.fingerprint() == posterior.fingerprints[-1]:
@@ -230,9 +238,7 @@ class _Bridge:
         source = "a point of maximum likelihood, all equal" if posterior.point else source
         groups = {
             "posterior": labels.drawn(_stack(draw.latents for draw in drawn)),
-            "prior": labels.drawn(_stack({k: b[k] for k in names} for b in before)),
-            "posterior_predictive": labels.drawn(_stack({k: p[k] for k in data.observed} for p in predicted)),
-            "prior_predictive": labels.drawn(_stack({k: b[k] for k in data.observed} for b in before)),
+            **(self._predictions(drawn, labels) if predict else {}),
             "log_likelihood": labels.drawn(likelihood, rows=True),
             "log_prior": labels.drawn(_stack(draw.log_prior for draw in drawn), own=False),
             "sample_stats": labels.drawn(scalars, own=False),
@@ -256,6 +262,17 @@ class _Bridge:
             fixed = [f"{name}: at {what}" for name, what in posterior.model.estimates.items()]
             groups["log_likelihood"].attrs["how"] = "; ".join([how, *fixed])
         return xarray.DataTree.from_dict({"/": xarray.Dataset(attrs=attrs), **groups})
+
+    def _predictions(self, drawn: Sequence[_Draw], labels: Labels) -> dict[str, Any]:
+        """The parameters before the data, and new rows before and after them."""
+        predicted = [self._predict(draw.latents) for draw in drawn]
+        before = [self._predict(self._believed()) for _ in drawn]
+        names, observed = tuple(drawn[0].latents), tuple(self.data.observed)
+        return {
+            "prior": labels.drawn(_stack({k: b[k] for k in names} for b in before)),
+            "posterior_predictive": labels.drawn(_stack({k: p[k] for k in observed} for p in predicted)),
+            "prior_predictive": labels.drawn(_stack({k: b[k] for k in observed} for b in before)),
+        }
 
     def _label_free(self, draws: list[Named]) -> dict[str, list[Tensor]]:
         """For mixtures, what the names of components cannot change: its R-hat judges the chains."""

@@ -44,12 +44,12 @@ def test_every_model_with_an_exact_evidence_is_held_to_it():
     assert not {cls.__name__ for cls in EXACT} & OPEN
 
 
-def hold(weights, exact):
+def hold(weights, exact, sharp=False):
     """ELBO <= IWAE-K, which never falls with K on nested draws, <= exact within 5 errors."""
     found = [multi_sample_bound(weights.sum(1, keepdim=True), k) for k in (1, 2, 4, 8, 16)]
     values = torch.stack([value for value, _ in found]).flatten()
     assert (values.diff() >= -1e-9).all()
-    assert values[-1] > values[0]  # the guide is not exact: K matters
+    assert sharp or values[-1] > values[0]  # the guide is not exact: K matters
     for value, error in found:
         assert value.item() <= exact + 5 * error.item()
 
@@ -100,7 +100,7 @@ def test_bounds_with_hidden_labels_rise_to_the_sum_over_all_labellings(cls, know
     closed = fit(model, VariationalBayes(restarts=1), **data)
     bound = closed.elbo[-1].item()
     assert closed.elbo[0] - 1e-9 <= bound <= exact + 1e-9  # without Monte Carlo, below for sure
-    hold(closed.weighted(160, seed=2)[0], exact)
+    hold(closed.weighted(160, seed=2)[0], exact, sharp=True)  # some are exact given labels they are sure of
 
 
 class Straight(torch.nn.Module):

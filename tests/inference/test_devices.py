@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from ppl_gen import NUTS, SVI, LowerBound, ask, fit, load, save
+from ppl_gen.checks import unseen
 from ppl_gen.core import initialize
 from ppl_gen.data import iris
 from ppl_gen.errors import DataError, NotCompiled
@@ -85,7 +86,7 @@ def step_elsewhere(model, values, guide=None):
         guide = copy.deepcopy(make_guide(guide, p, data.values, data.observed), {id(p): p})
         objective = Objective(p, guide, None, 1)
         objective.check(data)
-        with META:
+        with META, unseen():  # there are no numbers to look at
             to_meta(objective.modules)
             _, value = objective.climbed(devices.moved(data, META), 2.0)
     return value.device

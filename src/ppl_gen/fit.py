@@ -15,6 +15,7 @@ from ppl_gen.checks import called
 from ppl_gen.core import ProbabilisticModel, Site
 from ppl_gen.errors import DataError, NonFinite, Repeated, Unanswerable
 from ppl_gen.inference import EM, NUTS, SVI, CrossValidation, Exact, MaximumLikelihood, VariationalBayes
+from ppl_gen.inference.devices import ready
 from ppl_gen.inference.guides import Point
 from ppl_gen.inference.method import Fitted
 from ppl_gen.inference.nuts import Draws
@@ -97,6 +98,7 @@ def fit(
             "batches: expected no other data beside them, and Exact(), MaximumLikelihood() or SVI(). A "
             "method that needs all rows together would not save memory: pass them by name"
         )
+    ready(getattr(method, "device", None))  # its generator too is to be restored
     with isolated(getattr(method, "seed", 0), grad=True):
         ranks.hush()
         if batches is not None and counts:

@@ -23,8 +23,16 @@ from ppl_gen import (
 from ppl_gen.data import iris, wine
 from ppl_gen.distributions import Gaussian
 from ppl_gen.errors import DataError, NoEvidence
-from ppl_gen.inference.evidence import log_mean_exp, log_mean_exp_error, multi_sample_bound
-from ppl_gen.models import PPCA, VAE, FactorAnalysis, GaussianMixture, GaussianNaiveBayes, LogisticRegression
+from ppl_gen.inference.evidence import log_mean_exp, log_mean_exp_error, multi_sample_bound, pareto_k
+from ppl_gen.models import (
+    PPCA,
+    VAE,
+    FactorAnalysis,
+    GaussianMixture,
+    GaussianNaiveBayes,
+    LogisticRegression,
+    PoissonMixture,
+)
 from tests.readme import example
 
 EXACT = [
@@ -231,3 +239,31 @@ def test_lower_bounds_of_answers_rise_with_k():
         "lower bound (K = 64)",
     ]
     assert (answers[1].standard_error > 0).all()
+
+
+APART = {"x": [[1], [2], [100], [110], [4000], [4050]]}
+
+
+@pytest.mark.parametrize("method", [VariationalBayes(restarts=3), SVI(steps=300)], ids=["VB", "SVI"])
+def test_a_guide_that_knows_one_naming_says_what_it_may_miss(method):
+    model = PoissonMixture(components=3, features=1)
+    exact = assignments(model, **APART).log_evidence
+    found = log_evidence(fit(model, method, **APART))
+    assert exact - found.total > 1.0  # clusters far apart: five of six copies are not met
+    assert exact - found.total < math.log(6) + 5 * found.standard_error + 1e-6
+    assert "of 6 namings of the components, the guide may know one: up to 1.79 nats too low" in found.how
+
+
+def test_names_that_the_data_fix_are_not_counted():
+    gap = math.nan
+    data = {**APART, "z": [0, gap, 1, gap, 2, gap]}
+    model = PoissonMixture(components=3, features=1)
+    found = log_evidence(fit(model, VariationalBayes(), **data))
+    assert "namings" not in found.how
+    assert found.total == pytest.approx(assignments(model, **data).log_evidence, abs=1e-6)
+
+
+def test_weights_that_are_equal_but_for_rounding_have_no_tail():
+    noise = 1e-12 * torch.randn(1000, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert (pareto_k(noise - 4e4) == -math.inf).all()
+    assert (pareto_k(1e6 * noise) > -math.inf).all()

@@ -1,6 +1,7 @@
 """The verb `log_evidence`: how probable a model finds data, all latents integrated out."""
 
 import html
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,8 @@ from ppl_gen.fit import fit
 from ppl_gen.inference import Exact
 from ppl_gen.inference.evidence import log_mean_exp, log_mean_exp_error, multi_sample_bound, pareto_k
 from ppl_gen.inference.exact import uncounted
+from ppl_gen.inference.hidden import expects
+from ppl_gen.inference.relabelling import namings
 from ppl_gen.inputs import Data, admit
 from ppl_gen.isolation import isolated
 from ppl_gen.notation import Factorization
@@ -62,7 +65,8 @@ def log_evidence(
     """The log evidence of data, per data set and, where rows are independent, per row.
 
     Exact where there is a closed form; enumerated where all that is hidden is finite; else weighted draws of
-    the posterior's guide, with standard error and k-hat.
+    the posterior's guide, with standard error and k-hat. A guide of a mixture names its components in one way
+    of many; where they do not overlap it misses the rest of the evidence, and ``how`` says how much at most.
 
     Args:
         of: a posterior; or a model, whose parameters then need a conjugate prior, or be none.
@@ -99,7 +103,7 @@ def log_evidence(
         return _by_row(of, p, method, values)
     if posterior is not None and not data and posterior.evidence is not None:
         return Evidence(posterior.evidence, None, "closed form")
-    if hasattr(p, "updated") and not uncounted(p, values):
+    if hasattr(p, "updated") and not uncounted(p, values) and not _in_part(p, values):
         everything = {**values.inputs, **values.observed, **values.gaps}
         return Evidence(fit(p, Exact(), **everything).log_evidence, None, "closed form")
     if posterior is None:
@@ -108,6 +112,12 @@ def log_evidence(
             f"prior, and few draws of it are near the data. Fit it first: log_evidence(fit(model, SVI(), …))."
         )
     return _weighted(posterior, method or Importance(), data)
+
+
+def _in_part(p: ProbabilisticModel, values: Data) -> bool:
+    """Whether some rows lack what the closed form needs of them: a class, or cells that depend on others."""
+    labels = any(values.sites[name].levels for name in values.seen)
+    return labels or (bool(values.seen) and expects(p))
 
 
 def _by_row(
@@ -127,13 +137,20 @@ def _by_row(
 
 def _weighted(posterior: Posterior, method: Importance, data: Mapping[str, Any]) -> Evidence:
     """By draws of the posterior, weighted by log p - log q."""
-    weights, _ = posterior.weighted(method.draws, method.seed, **data)
+    weights, drawn = posterior.weighted(method.draws, method.seed, **data)
     if isinstance(method, LowerBound):
         value, error = multi_sample_bound(weights, method.k)
         how, k_hat = f"lower bound (K = {method.k:,}, {method.draws:,} draws)", None
     else:
         value, error, k_hat = log_mean_exp(weights), log_mean_exp_error(weights), pareto_k(weights)
         how = f"importance sampled ({method.draws:,} draws, k-hat {k_hat.median():.2f})"
+        values = admit(posterior.joint, data, missing=True) if data else posterior.fitted_data()
+        ways = namings(posterior.joint, values, {name: v[0] for name, v in drawn.items()})
+        if ways > 1:
+            how += (
+                f"; of {ways:,} namings of the components, the guide may know one: "
+                f"up to {math.log(ways):.2f} nats too low"
+            )
     total, spread = float(value.sum()), float(error.square().sum().sqrt())
     apart = weights.shape[1] > 1
     return Evidence(total, spread, how, value if apart else None, error if apart else None, k_hat)

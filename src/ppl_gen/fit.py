@@ -255,6 +255,8 @@ def _approximate(
     try:
         fitted = method.fit(start, guide, data, yesterday)
     except NonFinite as error:
+        if error.posterior is None:  # there is no state before it
+            raise
         error.posterior = _posterior(
             error.posterior._replace(note=f"stopped by inf or nan at step {error.step}"),
             start,

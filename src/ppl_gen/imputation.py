@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ppl_gen.checks import whole
 from ppl_gen.core import bare, mean_of, score, variables
-from ppl_gen.distributions import drawn_rows, expected_rows, score_rows
+from ppl_gen.distributions import ColumnCategorical, drawn_rows, expected_rows, score_rows
 from ppl_gen.errors import Unanswerable
 from ppl_gen.inputs import admit
 from ppl_gen.isolation import isolated
@@ -87,7 +87,9 @@ def _means(fn: Any, value: Tensor, seen: Tensor) -> Tensor:
     """E[x_a | x_b, label], (levels, n, features)."""
     root = getattr(fn, "scale_tril", None)
     if root is None:  # cells are independent given the label
-        mean = None if getattr(bare(fn), "coded", False) else mean_of(fn)
+        own = bare(fn)
+        codes = isinstance(own, ColumnCategorical) or getattr(own, "coded", False)
+        mean = None if codes else mean_of(fn)
         if mean is None or not bool(torch.isfinite(mean).all()):
             raise Unanswerable("imputed: some columns have no mean, as categories have none: ask for draws=…")
         return mean.expand(-1, len(value), -1)

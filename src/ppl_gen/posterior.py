@@ -22,6 +22,7 @@ from ppl_gen.inference.exact import Exact
 from ppl_gen.inference.guides import Point
 from ppl_gen.inference.maximum_likelihood import MaximumLikelihood
 from ppl_gen.inference.nuts import Draws
+from ppl_gen.inference.variational_bayes import VariationalBayes
 from ppl_gen.inputs import Data, admit, may_repeat
 from ppl_gen.isolation import isolated
 from ppl_gen.notation import Factorization
@@ -230,6 +231,8 @@ class Posterior:
             evidence = "none (cross-validated)"
         elif isinstance(self.guide, Draws):
             evidence = "none: draws have no density"
+        elif isinstance(self.method, VariationalBayes):  # without draws
+            evidence = f"ELBO {self.elbo[-1]:,.3f} nats"
         else:
             last = f" (mean of the last {min(50, len(self.elbo))} steps)" if len(self.elbo) > 1 else ""
             evidence = f"ELBO {self.elbo[-50:].mean():,.2f} nats{last}"

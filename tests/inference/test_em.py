@@ -11,7 +11,7 @@ from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 
 from ppl_gen import EM, MaximumLikelihood, ask, fit, load, models, save
 from ppl_gen.distributions import Categorical
-from ppl_gen.errors import DataError, NoEvidence, Unanswerable, Unreliable
+from ppl_gen.errors import DataError, NoEvidence, NonFinite, Unanswerable, Unreliable
 from ppl_gen.models import (
     VAE,
     BernoulliMixture,
@@ -452,3 +452,8 @@ def test_offsets_and_scales_cost_no_digits(cls):
     ends = [fit(p, EM(steps=30, tolerance=0.0, smoothing=0.0), x=r) for p, r in ((start, x), (again, moved))]
     log_units = ((~x.isnan()).double() @ units.log()).sum()
     torch.testing.assert_close(ends[1].elbo[-1] + log_units, ends[0].elbo[-1], rtol=1e-7, atol=0)
+
+
+def test_one_row_leaves_the_range_of_floating_point_by_name():
+    with pytest.raises(NonFinite, match="EM met a log likelihood of"):
+        fit(GaussianMixture(components=2, features=1), EM(), x=[[1.0]])

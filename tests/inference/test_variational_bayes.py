@@ -127,3 +127,8 @@ def test_rows_of_which_nothing_is_there_tell_of_nothing(cls):
     for name in ("loc", "strength", "df", "factor"):
         torch.testing.assert_close(getattr(one.model, name), getattr(other.model, name), rtol=1e-5, atol=1e-5)
     assert other.elbo[-1].item() == pytest.approx(one.elbo[-1].item(), rel=1e-9)
+
+
+def test_the_bound_that_is_shown_is_the_last():
+    posterior = fit(GaussianMixture(2, 1), VariationalBayes(), x=[[0.0], [1.0], [5.0], [6.0]])
+    assert f"ELBO {posterior.elbo[-1]:,.3f} nats\n" in str(posterior)

@@ -1,5 +1,7 @@
 """Mixtures keep the contract of every model, and are the naive Bayes of which they hide the labels."""
 
+import math
+
 import pytest
 import torch
 
@@ -70,3 +72,15 @@ def test_svi_starts_near_the_data_and_is_saved(name, tmp_path):
     save(posterior, tmp_path / "svi.pplgen")
     again = load(tmp_path / "svi.pplgen")
     assert torch.equal(posterior.draw(2, seed=0)["pi"], again.draw(2, seed=0)["pi"])
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_known_labels_name_the_components_of_a_guide(turned, seed):
+    generator = torch.Generator().manual_seed(0)
+    z = torch.arange(60) % 2
+    x = 0.3 * torch.randn(60, 2, generator=generator, dtype=torch.float64) + (2.0 * z - 1)[:, None]
+    labels = torch.full((60,), math.nan)
+    labels[:6] = (1 - z if turned else z)[:6].double()
+    posterior = fit(GaussianMixture(2, 2), SVI(steps=100, seed=seed), x=x, z=labels)
+    assert torch.equal(ask(posterior, "p(z | x)", x=x).mode, 1 - z if turned else z)

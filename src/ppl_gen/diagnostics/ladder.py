@@ -1,5 +1,6 @@
 """One model by every method that applies, from exact to approximate, and what each step down costs."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -18,7 +19,7 @@ from ppl_gen.fit import fit
 from ppl_gen.inference import EM, MAP, NUTS, SVI, Exact, Laplace, MaximumLikelihood, VariationalBayes
 from ppl_gen.inference.evidence import log_mean_exp, log_mean_exp_error, pareto_k
 from ppl_gen.inference.nuts import Draws
-from ppl_gen.inference.relabelling import Components, rename
+from ppl_gen.inference.relabelling import Components, namings, rename
 from ppl_gen.inputs import Data, admit
 from ppl_gen.isolation import isolated
 from ppl_gen.posterior import Posterior
@@ -100,14 +101,14 @@ def ladder(
             found.append(_measured(name, posterior, time.perf_counter() - start, draws, seed, naming))
         except (Unanswerable, DataError, NonFinite) as error:
             found.append(Rung(name, why=str(error)))
-    return Ladder(model, tuple(found), *_evidence(found), _reference(found), naming.note)
+    return Ladder(model, tuple(found), *_evidence(found, naming), _reference(found), naming.note)
 
 
 class _Naming:
     """Renames the components of all rungs' draws alike: by the labels that the first rung finds."""
 
     def __init__(self, model: ProbabilisticModel, data: Data):
-        self.data, self.note = data, ""
+        self.data, self.note, self.ways = data, "", 1
         self.pivot: Tensor | None = None
         try:
             Components("ladder", model, data)
@@ -121,6 +122,8 @@ class _Naming:
         with isolated(0):
             renamed = rename(Components("ladder", joint, self.data), drawn, self.pivot)
         if renamed.pivot is not None:
+            first = {name: v[0] for name, v in renamed.values.items()}
+            self.ways = namings(joint, self.data, first)
             self.pivot, self.note = renamed.pivot, ", after components were renamed alike in the draws of all"
         return renamed.values
 
@@ -194,7 +197,7 @@ def _weighted(found: list[Rung], draws: int, seed: int, naming: _Naming) -> Rung
     return Rung(name, "", total, float(error.square().sum().sqrt()), k_hat, kept, seconds)
 
 
-def _evidence(found: list[Rung]) -> tuple[float, str]:
+def _evidence(found: list[Rung], naming: _Naming) -> tuple[float, str]:
     """The log evidence, and the rung that knows it best."""
     for rung in found:
         if rung.posterior is not None and rung.posterior.evidence is not None:
@@ -204,8 +207,12 @@ def _evidence(found: list[Rung]) -> tuple[float, str]:
         return float("nan"), "none of these rungs"
     for name in ("enumeration", "importance-weighted"):
         if name in by:
-            sure = by[name].k_hat <= 0.7
-            return by[name].bound, name if sure else f"{name} (k-hat {by[name].k_hat:.2f}: likely too low)"
+            if by[name].k_hat > 0.7:
+                return by[name].bound, f"{name} (k-hat {by[name].k_hat:.2f}: likely too low)"
+            missed = math.log(naming.ways) if name == "importance-weighted" else 0.0
+            if missed:
+                name += f" (of one naming of the components, it may be: up to {missed:.2f} nats too low)"
+            return by[name.partition(" (")[0]].bound, name
     best = max(by.values(), key=lambda rung: rung.bound)
     return best.bound, f"the highest bound, of {best.name}: the gaps may be larger"
 

@@ -118,7 +118,7 @@ class Ladder:
             ):
                 continue
             said, gap = [], self.log_evidence - rung.bound
-            if rung.name != self.evidence_by and gap > max(SURE * rung.error, 0.1):
+            if rung.name != self.evidence_by.partition(" (")[0] and gap > max(SURE * rung.error, 0.1):
                 said.append(f"{gap:,.2f} ± {rung.error:.2g} nats below the log evidence")
             if rung.k_hat > 0.7:
                 said.append(f"k-hat {rung.k_hat:.2f}, above 0.7: weights cannot mend it")

@@ -56,7 +56,8 @@ def pareto_k(log_weights: Tensor) -> Tensor:
     if tail < 5:
         return torch.full(log_weights.shape[1:], torch.nan)
     largest = (log_weights - log_weights.amax(0)).double().exp().sort(0).values[-tail - 1 :]
-    equal = largest[-1] - largest[0] <= 1e3 * torch.finfo(log_weights.dtype).eps  # up to rounding
+    digits = torch.finfo(log_weights.dtype).eps * log_weights.abs().amax(0).clamp(min=1.0).double()
+    equal = largest[-1] - largest[0] <= 1e3 * digits  # up to rounding: weights are sums of large numbers
     excess = (largest[1:] - largest[0]).clamp(min=torch.finfo(torch.float64).tiny)
     grid = 30 + int(math.sqrt(tail))
     steps = torch.arange(1, grid + 1, dtype=torch.float64).reshape(-1, *[1] * (excess.dim() - 1))

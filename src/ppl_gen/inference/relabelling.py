@@ -6,6 +6,7 @@ sit in different copies (label switching; Stephens 2000, Dealing with label swit
 """
 
 import itertools
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -19,6 +20,7 @@ from ppl_gen.inference.elbo import delta, log_prob, sum_cells, terms
 from ppl_gen.inference.guides import point
 from ppl_gen.inference.observed import enumerates, pin
 from ppl_gen.inputs import Data
+from ppl_gen.isolation import isolated
 from ppl_gen.notation import Factorization
 
 Draw = Mapping[str, Tensor]
@@ -202,6 +204,21 @@ def renamed_draws(p: ProbabilisticModel, data: Data, values: Draw) -> tuple[dict
     if found.switched:
         note += f", since labels had switched in {found.switched:,} of {shape.numel():,}"
     return {name: v.unflatten(0, shape) for name, v in found.values.items()}, note
+
+
+def namings(p: ProbabilisticModel, data: Data, draw: Draw) -> int:
+    """How many ways to name the components no density tells apart; 1 if they have names, or there are none.
+
+    The posterior has a copy of every mode under each. A guide that knows one of them misses the others: the
+    average of its importance weights is up to the log of this number below the log evidence, and since no
+    draw comes near the other copies neither standard error nor k-hat can tell.
+    """
+    try:
+        components = Components("namings", p, data)
+    except Unanswerable:
+        return 1
+    with isolated(0):
+        return math.factorial(len(components.free)) if components.places(draw) else 1
 
 
 def best_order(agreement: Tensor) -> Tensor:

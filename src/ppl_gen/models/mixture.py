@@ -76,14 +76,22 @@ class Mixture(Conjugate):
         after: Self = super().updated(x, z)
         return after
 
-    def initialize(self, x: Tensor, **_: Tensor) -> None:
-        """Start the guide as the posterior would be if each row belonged to the nearest of rows far apart."""
+    def initialize(self, x: Tensor, z: Tensor | None = None, **_: Tensor) -> None:
+        """Start the guide as the posterior would be if each row belonged to the nearest of rows far apart.
+
+        Where some ``z`` are known, the mean of a component's rows takes the place of such a row.
+        """
         super().initialize(x)
         rows = filled(x)
         centre, spread = centre_and_spread(rows)
         u = (rows - centre) / spread
-        nearest = torch.cdist(u, kmeans_plus_plus(u, self.components)).argmin(1)
-        if not self.exchangeable:  # the largest come first on the stick
+        seeds, known = kmeans_plus_plus(u, self.components), torch.full((len(u),), torch.nan)
+        known = known if z is None else z.double()
+        for level in known[~known.isnan()].unique():
+            seeds[int(level)] = u[known == level].mean(0)
+        nearest = torch.cdist(u, seeds).argmin(1)
+        nearest = torch.where(known.isnan(), nearest, known.nan_to_num().long())
+        if not self.exchangeable and bool(known.isnan().all()):  # the largest come first on the stick
             nearest = class_counts(nearest, self.components).argsort(descending=True).argsort()[nearest]
         with torch.no_grad():
             for name, value in self._start(self.updated(rows, nearest)).items():

@@ -149,6 +149,7 @@ def test_every_model_is_known_by_name():
     assert sorted(known.values()) == sorted(MODELS)
 
 
+@pytest.mark.slow
 def test_two_processes_write_the_same_posterior_once(folder):
     command = "fit iris.npy --model LogisticRegression --class 4 --steps 20 --batch-size 40 --out"
     assert main([*command.split(), "one.pplgen"]) == 0

@@ -188,6 +188,7 @@ def test_map_of_the_sticks():
     assert "v" in fit(model, MAP(), x=x).point
 
 
+@pytest.mark.slow
 def test_draws_agree_with_enumeration():
     """E[pi | x] by NUTS, within the scatter of its chains, which are independent of one another."""
     model = BernoulliMixture(2, 1, **PROCESS)

@@ -75,6 +75,10 @@ class ProbabilisticModel(PyroModule):
         features = getattr(self, "features", None)
         return (features,) if isinstance(features, int) else None
 
+    def given_levels(self, name: str) -> int:
+        """How many class codes an input that the joint is given may be; 0 if it is no class."""
+        return 0
+
     @property
     def estimates(self) -> Mapping[str, str]:
         """What a variable's factor holds fixed at an estimate, in words; answers quote it."""

@@ -46,6 +46,7 @@ class ProbabilisticModel(PyroModule):
     grows: tuple[str, ...] = ()
     inverse: str = ""
     svi: Mapping[str, Any] = {}
+    reads_gaps: bool = False  # whether the guide takes NaN for a missing cell, in the place of a legal value
     instead: str = ""  # where to turn with what this joint cannot answer
 
     def __new__(cls, *args: Any, **kwargs: Any) -> "ProbabilisticModel":

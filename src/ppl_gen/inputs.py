@@ -28,6 +28,7 @@ class Data:
         n: the number of rows.
         seen: where an observed variable has missing cells, the mask of those that are there.
         sites: every generated variable as one run of the model shows it.
+        open: whether the guide is told which cells are missing.
     """
 
     inputs: Mapping[str, Tensor]
@@ -35,11 +36,13 @@ class Data:
     n: int
     sites: Mapping[str, Site]
     seen: Mapping[str, Tensor] = field(default_factory=dict)
+    open: bool = False
 
     @property
     def values(self) -> dict[str, Any]:
         """Everything by name: what signatures of models and guides may ask for."""
-        return {**self.inputs, **self.observed, "n": self.n}
+        told = {name: v for name, v in self.gaps.items() if name in self.seen} if self.open else {}
+        return {**self.inputs, **self.observed, **told, "n": self.n}
 
     @property
     def rows(self) -> dict[str, Tensor]:
@@ -74,6 +77,7 @@ class Data:
             len(range(self.n)[index]) if isinstance(index, slice) else len(index),
             self.sites,
             {name: v[index] for name, v in self.seen.items()},
+            self.open,
         )
 
     def with_value(self, name: str, value: Tensor) -> "Data":
@@ -173,7 +177,7 @@ def admit(
         if value.dim() == 0 or len(value) != n:
             others = ", ".join(v for v in (*inputs, *observed) if v != name)
             raise DataError(f"{name}: expected {n} rows, as in {others}, got shape {tuple(value.shape)}")
-    return Data(inputs, observed, n, found, seen)
+    return Data(inputs, observed, n, found, seen, p.reads_gaps)
 
 
 def may_repeat(found: Mapping[str, Site], observed: Iterable[str]) -> bool:

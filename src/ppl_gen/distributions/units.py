@@ -27,8 +27,8 @@ class Units(nn.Module):
         self.register_buffer("spread", torch.full((features,), float(span)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Rows (…, features) in these units."""
-        return (x - self.centre) / self.spread
+        """Rows (…, features) in these units, with 0 in missing cells (NaN)."""
+        return ((x - self.centre) / self.spread).nan_to_num(nan=0.0)
 
     def back(self, u: Tensor) -> Tensor:
         """Rows in their own units."""

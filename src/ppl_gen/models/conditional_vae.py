@@ -34,6 +34,7 @@ class ConditionalVAE(ProbabilisticModel):
 
     joint = "p(z) p(x | z, y)"
     approximation = "q(z | x, y)"
+    reads_gaps = True
     svi = {"steps": 5000, "learning_rate": 1e-3, "batch_size": 100}
 
     def __init__(

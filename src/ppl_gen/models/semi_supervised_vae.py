@@ -35,6 +35,7 @@ class SemiSupervisedVAE(ProbabilisticModel):
 
     joint = "p(y) p(z) p(x | y, z)"
     approximation = "q(y | x) q(z | x, y)"
+    reads_gaps = True
     svi = {"steps": 5000, "learning_rate": 1e-3, "batch_size": 100}
 
     def __init__(
@@ -90,7 +91,6 @@ class SemiSupervisedVAE(ProbabilisticModel):
         if y is None:
             return None
         labelled = ~torch.isnan(y)
-        x = torch.where(torch.isnan(x), 0.0, x)  # as the guide sees missing cells
         q = dist.Categorical(logits=self.classifier(self.units(x)))
         return self.alpha * (labelled * q.log_prob(torch.where(labelled, y, 0.0))).sum()
 

@@ -37,6 +37,7 @@ class VAE(ProbabilisticModel):
 
     joint = "p(z) p(x | z)"
     approximation = "q(z | x)"
+    reads_gaps = True
     svi = {"steps": 5000, "learning_rate": 1e-3, "batch_size": 100}
 
     def __init__(

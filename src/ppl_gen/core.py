@@ -46,6 +46,7 @@ class ProbabilisticModel(PyroModule):
     grows: tuple[str, ...] = ()
     inverse: str = ""
     svi: Mapping[str, Any] = {}
+    reads_gaps: bool = False  # whether the guide takes NaN for a missing cell, in the place of a legal value
     instead: str = ""  # where to turn with what this joint cannot answer
 
     def __new__(cls, *args: Any, **kwargs: Any) -> "ProbabilisticModel":
@@ -74,6 +75,10 @@ class ProbabilisticModel(PyroModule):
         """The shape of one row of an input that the joint is given; None if only data can tell."""
         features = getattr(self, "features", None)
         return (features,) if isinstance(features, int) else None
+
+    def given_levels(self, name: str) -> int:
+        """How many class codes an input that the joint is given may be; 0 if it is no class."""
+        return 0
 
     @property
     def estimates(self) -> Mapping[str, str]:

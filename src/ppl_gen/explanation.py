@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ppl_gen.arrays import as_tensor
 from ppl_gen.ask import ask
 from ppl_gen.core import ProbabilisticModel, dtype_of
 from ppl_gen.errors import DataError
-from ppl_gen.inputs import as_tensor
 from ppl_gen.posterior import Posterior
 
 PRIOR, TOGETHER = "(prior)", "(together)"

@@ -1,17 +1,15 @@
 """The door: all data enter here, become tensors of the model's type, and are checked against the joint."""
 
 import hashlib
-import warnings
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 import pyro
 import torch
 from torch import Tensor
 
+from ppl_gen.arrays import all_finite, as_tensor, refuse_codes, refuse_nonfinite
 from ppl_gen.checks import did_you_mean
 from ppl_gen.core import ProbabilisticModel, Site, dtype_of, sites
 from ppl_gen.errors import DataError, NotGenerated, UnknownVariable
@@ -30,6 +28,7 @@ class Data:
         n: the number of rows.
         seen: where an observed variable has missing cells, the mask of those that are there.
         sites: every generated variable as one run of the model shows it.
+        open: whether the guide is told which cells are missing.
     """
 
     inputs: Mapping[str, Tensor]
@@ -37,11 +36,13 @@ class Data:
     n: int
     sites: Mapping[str, Site]
     seen: Mapping[str, Tensor] = field(default_factory=dict)
+    open: bool = False
 
     @property
     def values(self) -> dict[str, Any]:
         """Everything by name: what signatures of models and guides may ask for."""
-        return {**self.inputs, **self.observed, "n": self.n}
+        told = {name: v for name, v in self.gaps.items() if name in self.seen} if self.open else {}
+        return {**self.inputs, **self.observed, **told, "n": self.n}
 
     @property
     def rows(self) -> dict[str, Tensor]:
@@ -76,6 +77,7 @@ class Data:
             len(range(self.n)[index]) if isinstance(index, slice) else len(index),
             self.sites,
             {name: v[index] for name, v in self.seen.items()},
+            self.open,
         )
 
     def with_value(self, name: str, value: Tensor) -> "Data":
@@ -134,7 +136,9 @@ def admit(
     inputs = {name: v for name, v in tensors.items() if name in line.given}
     observed = {name: v for name, v in tensors.items() if name not in line.given}
     for name, value in inputs.items():
-        _refuse_nonfinite(name, value, " (an input of a discriminative model: fill missing cells first)")
+        refuse_nonfinite(name, value, " (an input of a discriminative model: fill missing cells first)")
+        if levels := p.given_levels(name):
+            refuse_codes(name, value, levels)
     absent = sorted(line.given - inputs.keys())
     if absent and found is None:
         raise NotGenerated(
@@ -173,7 +177,7 @@ def admit(
         if value.dim() == 0 or len(value) != n:
             others = ", ".join(v for v in (*inputs, *observed) if v != name)
             raise DataError(f"{name}: expected {n} rows, as in {others}, got shape {tuple(value.shape)}")
-    return Data(inputs, observed, n, found, seen)
+    return Data(inputs, observed, n, found, seen, p.reads_gaps)
 
 
 def may_repeat(found: Mapping[str, Site], observed: Iterable[str]) -> bool:
@@ -195,84 +199,6 @@ def describe(p: ProbabilisticModel, inputs: Mapping[str, Any]) -> dict[str, Site
             module.training = training
 
 
-def as_tensor(name: str, value: Any, floats: torch.dtype) -> Tensor:
-    """One value as a tensor: floats of type ``floats``, integers and booleans as int64; missing cells NaN."""
-    tensor = value.detach() if hasattr(value, "detach") else _from_array(name, value)
-    if tensor.is_inference():  # cannot be saved for a gradient
-        tensor = tensor.clone()
-    if tensor.layout != torch.strided:
-        tensor = tensor.to_dense()
-    if tensor.is_complex():
-        raise DataError(f"{name}: expected real numbers, got {tensor.dtype}")
-    return tensor.to(floats if tensor.is_floating_point() else torch.int64)
-
-
-def _from_array(name: str, value: Any) -> Tensor:
-    if hasattr(value, "to_numpy"):
-        _refuse_text_columns(name, value)
-        value = value.to_numpy()
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise DataError(f"{name}: expected numbers in rows of one length, got {_short(value)}") from error
-    if array.dtype == object:  # None and pandas' NA are missing cells
-        blank = np.array([cell is None or type(cell).__name__ == "NAType" for cell in array.flat], dtype=bool)
-        with suppress(TypeError, ValueError):
-            array = np.where(blank.reshape(array.shape), np.nan, array).astype(np.float64)
-    if array.dtype.kind not in "fiub":
-        example = array[()] if array.ndim == 0 else array.flat[0] if array.size else ""
-        codes = (
-            f". Encode classes as 0, 1, 2, …: classes, {name} = numpy.unique({name}, return_inverse=True)"
-            if isinstance(example, str)
-            else ""
-        )
-        raise DataError(f"{name}: expected numbers, got {array.dtype} such as {_short(example)}{codes}")
-    if np.ma.isMaskedArray(value) and np.ma.getmaskarray(value).any():
-        array = np.where(np.ma.getmaskarray(value), np.nan, array)
-    single = array.dtype.kind == "f" and array.dtype.itemsize <= 4
-    kind: Any = np.float32 if single else np.float64 if array.dtype.kind == "f" else np.int64
-    array = np.ascontiguousarray(array, dtype=kind).reshape(array.shape)  # native, positive strides, 0-d kept
-    if array.flags.writeable:  # the filters of warnings belong to all threads
-        return torch.from_numpy(array)
-    with warnings.catch_warnings():  # of read-only memory, such as a file's: nothing here writes to it
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        return torch.from_numpy(array)
-
-
-def _refuse_text_columns(name: str, frame: Any) -> None:
-    """A data frame's columns are told by name."""
-    if getattr(frame, "ndim", 1) != 2 or not hasattr(frame, "columns"):
-        return
-    text = [c for c in frame.columns if any(isinstance(cell, str) for cell in frame[c])]
-    if text:
-        raise DataError(
-            f"{name}: expected numbers, got text in the column{'s' * (len(text) > 1)} "
-            f"{', '.join(map(repr, text[:5]))}{' and others' * (len(text) > 5)}. MixedNaiveBayes takes "
-            f"categories as codes: encoder = columns_of({name}), encoder.columns, encoder.encode({name})"
-        )
-
-
-def _short(value: Any) -> str:
-    text = str(value) if isinstance(value, np.generic) and not isinstance(value, str) else repr(value)
-    text = repr(str(value)) if isinstance(value, str) else text
-    return text if len(text) <= 60 else f"{text[:57]}…"
-
-
-def _all_finite(value: Tensor) -> bool:
-    """Whether no number is inf or nan: a finite sum proves it twenty times faster than a look at each."""
-    return not value.is_floating_point() or bool(
-        torch.isfinite(value.sum()) or torch.isfinite(value).all()  # a sum may overflow
-    )
-
-
-def _refuse_nonfinite(name: str, value: Tensor, why: str = "") -> None:
-    if not _all_finite(value):
-        place = torch.nonzero(~torch.isfinite(value))[0].tolist()
-        raise DataError(
-            f"{name}: expected finite real numbers, got {value[tuple(place)].item()} at {place}{why}"
-        )
-
-
 def _fit_to_site(
     p: ProbabilisticModel, name: str, value: Tensor, site: Site, n: int, floats: torch.dtype, missing: bool
 ) -> tuple[Tensor, Tensor | None]:
@@ -283,7 +209,7 @@ def _fit_to_site(
         first = f"{n} rows first" if value.shape[1:] == expected[1:] else "rows first"
         first = f" ({first})" if site.local else ""
         raise DataError(f"{name}: expected shape {expected}{first}, got {tuple(value.shape)}")
-    mask, finite = None, _all_finite(value)
+    mask, finite = None, all_finite(value)
     blank = None if finite else torch.isnan(value)
     if blank is not None and bool(blank.any()):
         if not missing:
@@ -293,7 +219,7 @@ def _fit_to_site(
             )
         mask = ~blank
     if not finite:
-        _refuse_nonfinite(name, value if mask is None else torch.where(mask, value, 0))
+        refuse_nonfinite(name, value if mask is None else torch.where(mask, value, 0))
     if site.support is not None and getattr(site.support, "is_discrete", False):
         legal = value if mask is None else torch.where(mask, value, 0)
         if legal.is_floating_point() and bool((legal != legal.round()).any()):

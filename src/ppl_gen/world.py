@@ -8,11 +8,12 @@ from typing import Any
 import pyro
 import torch
 
+from ppl_gen.arrays import as_tensor
 from ppl_gen.checks import did_you_mean
 from ppl_gen.core import ProbabilisticModel, Program, Site, dtype_of, sites
 from ppl_gen.errors import DataError, NoDensity, NoSampler, NotGenerated, Unanswerable, UnknownVariable
 from ppl_gen.inference.guides import Mode
-from ppl_gen.inputs import as_tensor, describe
+from ppl_gen.inputs import describe
 from ppl_gen.notation import Factor, Factorization
 from ppl_gen.posterior import Posterior
 

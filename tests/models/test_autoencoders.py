@@ -68,6 +68,43 @@ def test_saved_and_loaded(cls, tmp_path):
     assert torch.equal(again.model.encode(X), posterior.model.encode(X))
 
 
+@BOTH
+def test_units_do_not_matter(cls):
+    """The ELBO in other units is the same less the log Jacobian, up to the rounding of short floats."""
+    raw = wine().x
+    centre, spread = raw.mean(0), raw.std(0, correction=0)
+    u = (raw - centre) / spread
+    noisy = u + 0.1 * torch.randn(u.shape, generator=torch.Generator().manual_seed(0), dtype=u.dtype)
+    here, there = (
+        fit(cls(13, 2), SVI(steps=40, progress=False), x=a * u + b, noisy=a * noisy + b)
+        for a, b in ((1.0, 0.0), (spread, centre))
+    )
+    jacobian = len(u) * spread.log().sum()
+    torch.testing.assert_close(there.elbo, here.elbo - jacobian, rtol=0, atol=0.05)
+    codes = here.model.encode(u)
+    torch.testing.assert_close(there.model.encode(raw), codes, rtol=0, atol=1e-4)
+    again = there.model.decode(codes).double()
+    torch.testing.assert_close(
+        (again - centre) / spread, here.model.decode(codes).double(), rtol=0, atol=1e-4
+    )
+
+
+def test_rows_may_be_arrays_of_any_type():
+    model, x = DenoisingAutoencoder(13, 2), X[:5]
+    for rows in (x.double(), x.numpy(), x.double().numpy(), x.tolist()):
+        torch.testing.assert_close(model.encode(rows), model.encode(x))
+        torch.testing.assert_close(model.slope(rows), model.slope(x))
+        torch.testing.assert_close(model.corrupted(rows, seed=3), model.corrupted(x, seed=3))
+    assert model.decode(model.encode(x).detach().double().numpy()).shape == (5, 13)
+    assert model.double().encode(x).dtype == torch.float64
+    with pytest.raises(DataError, match=r"x: expected shape \(…, 13\), got \(5, 2\)"):
+        model.slope(X[:5, :2])
+    with pytest.raises(DataError, match=r"x: expected finite real numbers, got nan at \[0\]"):
+        model.corrupted(torch.full((13,), torch.nan))
+    x = x.double().requires_grad_()
+    assert torch.autograd.grad(model.slope(x).sum(), x)[0].abs().sum() > 0
+
+
 def test_bad_sizes_are_refused():
     with pytest.raises(DataError, match="noise: expected a positive number, got 0"):
         DenoisingAutoencoder(2, 1, noise=0)

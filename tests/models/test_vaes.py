@@ -8,8 +8,8 @@ from sklearn.svm import SVC
 
 from benchmarks import vae_labels
 from ppl_gen import SVI, Importance, LowerBound, ask, fit, load, save, to_arviz
-from ppl_gen.data import digits
-from ppl_gen.distributions import BetaBinomial, DiscretizedLogistic, Gaussian, NormalMixture
+from ppl_gen.data import digits, wine
+from ppl_gen.distributions import BetaBinomial, DiscretizedLogistic, Gaussian, NormalMixture, Units
 from ppl_gen.errors import DataError, NotGenerated
 from ppl_gen.models import VAE, ConditionalVAE, SemiSupervisedVAE
 from ppl_gen.testing import check_model
@@ -66,6 +66,109 @@ def test_the_convolutional_decoder_starts_as_independent_features_too():
     model = VAE(64, 2, BetaBinomial(17), network="conv", hidden=(4, 8))
     model.initialize(x)
     assert torch.equal(model.decoder.bias, BetaBinomial(17).start(x))
+
+
+WINE = wine()
+REAL = {
+    "plain": (VAE, {}),
+    "conditional": (ConditionalVAE, {"classes": 3}),
+    "semi-supervised": (SemiSupervisedVAE, {"classes": 3}),
+}
+
+
+def in_units_of(u, spread, centre):
+    """ELBO histories of three VAEs of Gaussian rows, as they come and in other units, and the rows."""
+    x = centre + spread * u
+    y = WINE.y.double()
+    labels = {"plain": {}, "conditional": {"y": WINE.y}, "semi-supervised": {"y": y.where(y > 0, torch.nan)}}
+    for name, (cls, sizes) in REAL.items():
+        model = cls(**sizes, features=13, latent=2, likelihood=Gaussian(), hidden=(8,))
+        method = SVI(steps=40, batch_size=60, progress=False)
+        yield (*(fit(model, method, x=rows, **labels[name]) for rows in (u, x)), x, labels[name])
+
+
+@pytest.mark.parametrize(
+    ("spread", "centre"),
+    [
+        (1e3, 1e4),
+        (1.0, 1000.0),
+        (WINE.x.std(0, correction=0), WINE.x.mean(0)),
+    ],
+    ids=["far", "beside", "wine"],
+)
+def test_of_real_numbers_the_units_do_not_matter(spread, centre):
+    """The ELBO in other units is the same less the log Jacobian, up to the rounding of short floats."""
+    u = (WINE.x - WINE.x.mean(0)) / WINE.x.std(0, correction=0)
+    jacobian = len(u) * torch.as_tensor(spread, dtype=torch.float64).expand(13).log().sum()
+    for here, there, x, labels in in_units_of(u, spread, centre):
+        torch.testing.assert_close(there.elbo, here.elbo - jacobian, rtol=0, atol=0.05)
+        given = {name: y for name, y in labels.items() if not y.isnan().any()}
+        values = [p.estimate_elbo(3, x=v, **given)[0] for p, v in ((here, u), (there, x))]
+        assert abs(values[1] - (values[0] - jacobian)) < 0.05
+
+
+def test_units_come_back_from_a_file_and_go_back_to_the_rows(tmp_path):
+    posterior = fit(VAE(13, 2, Gaussian()), SVI(steps=300, progress=False), x=WINE.x)
+    start = posterior.elbo[0]
+    assert posterior.elbo[-20:].mean() > start + 500
+    mean, sd = WINE.x.mean(0), WINE.x.std(0, correction=0)
+    drawn = ask(posterior, "p(x)").sample(1000).double()
+    assert ((drawn.mean(0) - mean).abs() < sd).all()
+    assert (drawn.std(0) / sd).log().abs().max() < 1
+    save(posterior, tmp_path / "vae.pplgen")
+    again = load(tmp_path / "vae.pplgen")
+    assert torch.equal(again.model.units.spread, posterior.model.units.spread)
+    assert again.estimate_elbo(3, x=WINE.x) == posterior.estimate_elbo(3, x=WINE.x)
+
+
+def test_units_leave_out_what_is_missing_and_what_does_not_vary():
+    units = Units(3)
+    x = torch.tensor([[1000.0, 7.0, torch.nan], [3000.0, 7.0, torch.nan], [torch.nan, 7.0, torch.nan]])
+    units.measure(x)
+    assert units.centre.tolist() == [2000.0, 7.0, 0.0]
+    assert units.spread.tolist() == [1000.0, 1.0, 1.0]
+    assert units(x)[:2, 0].tolist() == [-1.0, 1.0]
+    assert torch.equal(units.back(units(x))[:2, :2], x[:2, :2])
+
+
+def test_levels_keep_the_units_of_their_range():
+    x = digits().x[:50].float()
+    for likelihood, span in ((BetaBinomial(17), 16.0), (DiscretizedLogistic(17), 16.0)):
+        posterior = fit(VAE(64, 2, likelihood, hidden=(4,)), QUICK, x=x)
+        assert torch.equal(posterior.model.units(x), x / span)
+
+
+def test_the_units_of_rows_with_missing_cells_do_not_matter_either():
+    """Also where zeros in their place would be a hundred standard deviations away, and with labels."""
+    u = WINE.x[:, :4].clone()
+    u = (u - u.mean(0)) / u.std(0, correction=0)
+    u[::3, 1] = torch.nan
+    u = (u - u.nanmean(0)) / (u - u.nanmean(0)).square().nanmean(0).sqrt()
+    method = SVI(steps=20, batch_size=60, progress=False, compile=False)
+    for model, given in (
+        (VAE(4, 2, Gaussian(), hidden=(8,)), {}),
+        (ConditionalVAE(**SMALL, likelihood=Gaussian()), {"y": WINE.y}),
+        (SemiSupervisedVAE(**SMALL, likelihood=Gaussian()), {"y": WINE.y}),
+    ):
+        here, there = (fit(model, method, x=rows, **given) for rows in (u, u + 100.0))
+        torch.testing.assert_close(there.elbo, here.elbo, rtol=0, atol=0.05)
+        values = [p.estimate_elbo(3, x=x, **given)[0] for p, x in ((here, u), (there, u + 100.0))]
+        assert abs(values[0] - values[1]) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("codes", "wrong"),
+    [([0, 7, 1], "got 7 at \\[1\\]$"), ([0, 1, -1], "got -1 at"), ([0.5, 1, 1], "got 0.5 at")],
+)
+def test_a_class_that_there_is_not_is_named(codes, wrong):
+    model = ConditionalVAE(**SMALL)
+    expected = f"^y: expected class codes 0 to 2, {wrong}"
+    with pytest.raises(DataError, match=expected):
+        fit(model, QUICK, x=BITS[:3], y=codes)
+    with pytest.raises(DataError, match=expected):
+        ask(model, "p(x | y)", y=codes).sample(1)
+    with pytest.raises(DataError, match=expected):
+        ask(model, "p(x | y)", y=codes).log_prob(x=BITS[:3])
 
 
 @pytest.mark.filterwarnings(

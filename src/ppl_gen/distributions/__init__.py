@@ -30,6 +30,7 @@ from ppl_gen.distributions.rows import score_rows
 from ppl_gen.distributions.spherical import SphericalNormalGamma
 from ppl_gen.distributions.starts import centre_and_spread, filled, kmeans_plus_plus
 from ppl_gen.distributions.sticks import StickBreaking, stick_lengths
+from ppl_gen.distributions.units import Units
 
 __all__ = [
     "Bernoulli",
@@ -66,6 +67,7 @@ __all__ = [
     "SphericalNormalGamma",
     "StickBreaking",
     "UniformBin",
+    "Units",
     "bin_of",
     "Values",
     "StandardNormal",

@@ -7,6 +7,8 @@ import torch
 from pyro import distributions as dist
 from torch import Tensor
 
+from ppl_gen.distributions.units import Units
+
 
 @dataclass(frozen=True)
 class Likelihood:
@@ -21,6 +23,18 @@ class Likelihood:
     def __call__(self, raw: Tensor) -> Any:
         """The distribution over a row, of event shape (features,)."""
         raise NotImplementedError
+
+    def units(self, features: int) -> Units:
+        """Where networks start to see rows: within their range, or, of real numbers, as they are."""
+        return Units(features, self.span)
+
+    def measured(self, x: Tensor, units: Units) -> Tensor:
+        """The rows ``x`` (n, features) as the decoder gives them: as they are, unless they have no range."""
+        return x
+
+    def row(self, raw: Tensor, units: Units) -> Any:
+        """The distribution over a row in its own units, from a decoder that gives it as in `measured`."""
+        return self(raw)
 
     def start(self, x: Tensor) -> Tensor:
         """The decoder's output bias that reproduces the columns of ``x`` (n, features) on their own."""
@@ -137,6 +151,16 @@ class Gaussian(Likelihood):
         """A mean and a raw scale a feature."""
         loc, raw_scale = raw.unflatten(-1, (-1, 2)).unbind(-1)
         return dist.Normal(loc, torch.nn.functional.softplus(raw_scale) + 1e-3).to_event(1)
+
+    def measured(self, x: Tensor, units: Units) -> Tensor:
+        """The rows less their columns' means and by their standard deviations, which ``units`` keep."""
+        units.measure(x)
+        return units(x)
+
+    def row(self, raw: Tensor, units: Units) -> Any:
+        """A mean and a raw scale a feature, both in these units."""
+        u = self(raw).base_dist
+        return dist.Normal(units.back(u.loc), units.spread * u.scale).to_event(1)
 
     def start(self, x: Tensor) -> Tensor:
         """The columns' means and standard deviations."""

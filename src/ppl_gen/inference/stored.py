@@ -117,13 +117,13 @@ def stored(source: Indexed | Stream, door: Door) -> Stored:
         places = Order(source.n, min(source.n, FEW), 0, source.blocks).batch(0)
         read = Generators(0)(source.read, places)
         first = _admitted(door, read, None, places)
-    shapes = {
-        part: {
-            k: torch.empty(_grown(first, k, v, source.n), dtype=v.dtype, device="meta") for k, v in of.items()
-        }
-        for part, of in (("inputs", first.inputs), ("observed", first.observed))
-    }
+    inputs, observed = (
+        {k: torch.empty(_grown(first, k, v, source.n), dtype=v.dtype, device="meta") for k, v in of.items()}
+        for of in (first.inputs, first.observed)
+    )
     return Stored(
+        inputs=inputs,
+        observed=observed,
         n=source.n,
         sites=first.sites,
         source=source,
@@ -131,7 +131,6 @@ def stored(source: Indexed | Stream, door: Door) -> Stored:
         first=first,
         holes=holes,
         identity=identity or source.identity(),
-        **shapes,
     )
 
 

@@ -1,14 +1,17 @@
 """The autoencoder: a code that reconstructs the row, and no distribution over codes."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pyro
 import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
+from ppl_gen.arrays import rows_of
 from ppl_gen.checks import whole
-from ppl_gen.core import ProbabilisticModel
+from ppl_gen.core import ProbabilisticModel, dtype_of
+from ppl_gen.distributions import Units
 from ppl_gen.networks import check_network, mlp
 
 
@@ -16,12 +19,13 @@ class Autoencoder(ProbabilisticModel):
     """Autoencoder (Hinton and Salakhutdinov 2006): what a VAE is without its p(z).
 
     ``x`` (n, features) is the row, and ``noisy`` (n, features) what is encoded: x itself, or, in a
-    `DenoisingAutoencoder`, x with noise. Its ELBO is minus half the squared reconstruction error, up to a
-    constant. It cannot be asked p(x): no p(z) says which codes are likely, so nothing can be drawn or scored.
+    `DenoisingAutoencoder`, x with noise. Its ELBO is minus half the squared reconstruction error, in units of
+    each feature's standard deviation, up to a constant. It cannot be asked p(x): no p(z) says which codes
+    are likely, so nothing can be drawn or scored.
 
     Args:
         features, latent: sizes. hidden: sizes of the encoder's hidden layers; the decoder has them reversed.
-        encoder, decoder: any modules instead: (n, features) -> (n, latent) and back.
+        encoder, decoder: any modules instead: (n, features) -> (n, latent) and back, in units of the data.
         seed: decides the networks' initial weights.
 
     >>> from ppl_gen import SVI, ask, fit
@@ -49,6 +53,7 @@ class Autoencoder(ProbabilisticModel):
     ):
         super().__init__()
         self.features, self.latent = whole("features", features), whole("latent", latent)
+        self.units = Units(features)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.encoder = encoder or mlp(features, hidden, latent)
@@ -58,14 +63,22 @@ class Autoencoder(ProbabilisticModel):
 
     def model(self, noisy: Tensor) -> Tensor:
         with pyro.plate("data", len(noisy)):
-            return pyro.sample("x", dist.Normal(self.decode(self.encode(noisy)), 1.0).to_event(1))
+            again = self.units.back(self.decoder(self.encoder(self.units(noisy))))
+            return pyro.sample("x", dist.Normal(again, self.units.spread).to_event(1))
 
-    def encode(self, x: Tensor) -> Tensor:
-        """The codes (n, latent) of rows."""
-        code: Tensor = self.encoder(x)
+    def initialize(self, x: Tensor, **_: Tensor) -> None:
+        """Take the units from the rows."""
+        self.units.measure(x)
+
+    def encode(self, x: Any) -> Tensor:
+        """The codes (n, latent) of rows, an array or a tensor."""
+        code: Tensor = self.encoder(self.units(self.rows(x)))
         return code
 
-    def decode(self, z: Tensor) -> Tensor:
-        """The rows (n, features) of codes."""
-        row: Tensor = self.decoder(z)
-        return row
+    def decode(self, z: Any) -> Tensor:
+        """The rows (n, features) of codes, an array or a tensor."""
+        return self.units.back(self.decoder(rows_of("z", z, self.latent, dtype_of(self))))
+
+    def rows(self, x: Any) -> Tensor:
+        """An array or a tensor (…, features) of any type, as the networks take it."""
+        return rows_of("x", x, self.features, dtype_of(self))

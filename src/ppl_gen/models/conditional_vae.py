@@ -34,6 +34,7 @@ class ConditionalVAE(ProbabilisticModel):
 
     joint = "p(z) p(x | z, y)"
     approximation = "q(z | x, y)"
+    reads_gaps = True
     svi = {"steps": 5000, "learning_rate": 1e-3, "batch_size": 100}
 
     def __init__(
@@ -54,11 +55,10 @@ class ConditionalVAE(ProbabilisticModel):
         self.classes = whole("classes", classes)
         self.features, self.latent = whole("features", features), whole("latent", latent)
         self.likelihood = instance("likelihood", likelihood, Bernoulli())
+        self.units = self.likelihood.units(features)
         prior = instance("prior", prior, StandardNormal())
-        reads, writes = (
-            (features + classes, latent + classes),
-            (2 * latent, features * self.likelihood.outputs),
-        )
+        reads = features + classes, latent + classes
+        writes = 2 * latent, features * self.likelihood.outputs
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.encoder = encoder or mlp(reads[0], hidden, writes[0], dropout=dropout)
@@ -70,23 +70,28 @@ class ConditionalVAE(ProbabilisticModel):
     def model(self, y: Tensor) -> Tensor:
         with pyro.plate("data", len(y)):
             z = pyro.sample("z", self.prior())
-            return pyro.sample("x", self.likelihood(self.decoder(beside(z, y, self.classes))))
+            return pyro.sample("x", self.likelihood.row(self.decoder(beside(z, y, self.classes)), self.units))
 
     def guide(self, x: Tensor, y: Tensor) -> None:
-        seen = beside(x / self.likelihood.span, y, self.classes)
+        seen = beside(self.units(x), y, self.classes)
         loc, log_scale = self.encoder(seen).chunk(2, -1)
         with pyro.plate("data", len(y)):
             pyro.sample("z", dist.Normal(loc, log_scale.exp()).to_event(1))
 
     def initialize(self, x: Tensor, **_: Tensor) -> None:
-        """Let the decoder start as independent features."""
+        """Take the units of real numbers from the rows; let the decoder start as independent features."""
+        rows = filled(self.likelihood.measured(x, self.units))
         if (bias := output_bias(self.decoder)) is not None:
             with torch.no_grad():
-                bias.copy_(self.likelihood.start(filled(x)))
+                bias.copy_(self.likelihood.start(rows))
 
     def given_shape(self, name: str) -> tuple[int, ...]:
         """One class code a row."""
         return ()
+
+    def given_levels(self, name: str) -> int:
+        """As many codes as classes."""
+        return self.classes
 
     def hint(self, name: str) -> str:
         """What to do when data do not fit the likelihood."""

@@ -24,14 +24,15 @@ class DenoisingAutoencoder(Autoencoder):
         super().__init__(features, latent, **networks)
         self.noise = positive("noise", noise)
 
-    def corrupted(self, x: Tensor, seed: int = 0) -> Tensor:
-        """The rows with noise."""
-        generator = torch.Generator().manual_seed(seed)
-        return x + self.noise * torch.randn(x.shape, generator=generator, dtype=x.dtype)
+    def corrupted(self, x: Any, seed: int = 0) -> Tensor:
+        """The rows, an array or a tensor, with noise."""
+        rows, generator = self.rows(x), torch.Generator().manual_seed(seed)
+        return rows + self.noise * torch.randn(rows.shape, generator=generator, dtype=rows.dtype)
 
-    def slope(self, x: Tensor) -> Tensor:
+    def slope(self, x: Any) -> Tensor:
         """The gradient of log p at rows, p the density of noisy rows: Alain and Bengio 2014.
 
         Tweedie's formula: (E[x | noisy] - noisy) / noise², with the reconstruction for the expectation.
         """
-        return (self.decode(self.encode(x)) - x) / self.noise**2
+        rows = self.rows(x)
+        return (self.decode(self.encode(rows)) - rows) / self.noise**2

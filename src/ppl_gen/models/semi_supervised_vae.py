@@ -35,6 +35,7 @@ class SemiSupervisedVAE(ProbabilisticModel):
 
     joint = "p(y) p(z) p(x | y, z)"
     approximation = "q(y | x) q(z | x, y)"
+    reads_gaps = True
     svi = {"steps": 5000, "learning_rate": 1e-3, "batch_size": 100}
 
     def __init__(
@@ -52,10 +53,9 @@ class SemiSupervisedVAE(ProbabilisticModel):
         super().__init__()
         self.classes = whole("classes", classes, least=2)
         self.features, self.latent = whole("features", features), whole("latent", latent)
-        self.likelihood, self.alpha = (
-            instance("likelihood", likelihood, Bernoulli()),
-            positive("alpha", alpha),
-        )
+        self.likelihood = instance("likelihood", likelihood, Bernoulli())
+        self.alpha = positive("alpha", alpha)
+        self.units = self.likelihood.units(features)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             outputs = features * self.likelihood.outputs
@@ -69,10 +69,10 @@ class SemiSupervisedVAE(ProbabilisticModel):
         with pyro.plate("data", n):
             y = pyro.sample("y", dist.Categorical(logits=self.logits))
             z = pyro.sample("z", dist.Normal(self.zero, 1.0).to_event(1))
-            return pyro.sample("x", self.likelihood(self.decoder(beside(z, y, self.classes))))
+            return pyro.sample("x", self.likelihood.row(self.decoder(beside(z, y, self.classes)), self.units))
 
     def guide(self, n: int, x: Tensor) -> None:
-        x = x / self.likelihood.span
+        x = self.units(x)
         with pyro.plate("data", n):
             q = dist.Categorical(logits=self.classifier(x))
             y = pyro.sample("y", q, infer={"enumerate": "parallel"})
@@ -80,18 +80,18 @@ class SemiSupervisedVAE(ProbabilisticModel):
             pyro.sample("z", dist.Normal(loc, log_scale.exp()).to_event(1))
 
     def initialize(self, x: Tensor, **_: Tensor) -> None:
-        """Let the decoder start as independent features."""
+        """Take the units of real numbers from the rows; let the decoder start as independent features."""
+        rows = filled(self.likelihood.measured(x, self.units))
         if (bias := output_bias(self.decoder)) is not None:
             with torch.no_grad():
-                bias.copy_(self.likelihood.start(filled(x)))
+                bias.copy_(self.likelihood.start(rows))
 
     def auxiliary(self, x: Tensor, y: Tensor | None = None, **_: Tensor) -> Tensor | None:
         """The classification term of the labelled rows, in nats."""
         if y is None:
             return None
         labelled = ~torch.isnan(y)
-        x = torch.where(labelled[:, None], x / self.likelihood.span, 0.0)  # else gaps reach gradients
-        q = dist.Categorical(logits=self.classifier(x))
+        q = dist.Categorical(logits=self.classifier(self.units(x)))
         return self.alpha * (labelled * q.log_prob(torch.where(labelled, y, 0.0))).sum()
 
     def hint(self, name: str) -> str:

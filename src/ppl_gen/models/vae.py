@@ -22,7 +22,7 @@ class VAE(ProbabilisticModel):
         features, latent: sizes.
         likelihood: of ppl_gen.distributions, a real density on the data's support: `Bernoulli` (the default)
             for zeros and ones; `Categorical`, `Binomial`, `BetaBinomial` or `DiscretizedLogistic` for grey
-            levels; `Gaussian` for (standardised) real numbers.
+            levels; `Gaussian` for real numbers, which the networks see and give in units of the data.
         prior: of the code, of ppl_gen.distributions: `StandardNormal` (the default), `LearnedNormal`,
             `NormalMixture` or `CouplingFlow`.
         network: "mlp", or "conv" for square images.
@@ -37,6 +37,7 @@ class VAE(ProbabilisticModel):
 
     joint = "p(z) p(x | z)"
     approximation = "q(z | x)"
+    reads_gaps = True
     svi = {"steps": 5000, "learning_rate": 1e-3, "batch_size": 100}
 
     def __init__(
@@ -56,6 +57,7 @@ class VAE(ProbabilisticModel):
         super().__init__()
         self.features, self.latent = whole("features", features), whole("latent", latent)
         self.likelihood = instance("likelihood", likelihood, Bernoulli())
+        self.units = self.likelihood.units(features)
         prior = instance("prior", prior, StandardNormal())
         outputs = self.likelihood.outputs
         with torch.random.fork_rng(devices=[]):
@@ -69,18 +71,19 @@ class VAE(ProbabilisticModel):
     def model(self, n: int) -> Tensor:
         with pyro.plate("data", n):
             z = pyro.sample("z", self.prior())
-            return pyro.sample("x", self.likelihood(self.decoder(z)))
+            return pyro.sample("x", self.likelihood.row(self.decoder(z), self.units))
 
     def guide(self, n: int, x: Tensor) -> None:
-        loc, log_scale = self.encoder(x / self.likelihood.span).chunk(2, -1)
+        loc, log_scale = self.encoder(self.units(x)).chunk(2, -1)
         with pyro.plate("data", n):
             pyro.sample("z", dist.Normal(loc, log_scale.exp()).to_event(1))
 
     def initialize(self, x: Tensor, **_: Tensor) -> None:
-        """Let the decoder start as independent features."""
+        """Take the units of real numbers from the rows; let the decoder start as independent features."""
+        rows = filled(self.likelihood.measured(x, self.units))
         if (bias := output_bias(self.decoder)) is not None:
             with torch.no_grad():
-                bias.copy_(self.likelihood.start(filled(x)))
+                bias.copy_(self.likelihood.start(rows))
 
     def hint(self, name: str) -> str:
         """What to do when data do not fit the likelihood."""

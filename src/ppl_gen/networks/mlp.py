@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from ppl_gen.arrays import refuse_codes
 from ppl_gen.checks import visible
 from ppl_gen.errors import DataError
 
@@ -69,6 +70,6 @@ def beside(x: Tensor, y: Tensor, classes: int) -> Tensor:
     if not visible():
         marks = torch.where(known, marks, torch.nan)  # so that no step of a graph takes it for a class
     elif not bool(known.all()):
-        raise DataError(f"y: expected class codes 0 to {classes - 1}, got {y.flatten()[:5].tolist()} …")
+        refuse_codes("y", y, classes)
     rows = torch.broadcast_shapes(x.shape[:-1], marks.shape[:-1])
     return torch.cat([x.expand(*rows, -1), marks.expand(*rows, -1)], -1)

@@ -8,11 +8,11 @@ import torch
 from pyro.distributions import MaskedDistribution
 from torch import Tensor, nn
 
+from ppl_gen.arrays import as_tensor
 from ppl_gen.checks import whole
 from ppl_gen.core import ROWS, ProbabilisticModel, dtype_of, is_local
 from ppl_gen.errors import DataError, UnknownVariable
 from ppl_gen.inference.elbo import delta
-from ppl_gen.inputs import as_tensor
 from ppl_gen.notation import Factorization
 from ppl_gen.testing.case import LINE, SYMBOL, Case, Nodes, rows_word
 

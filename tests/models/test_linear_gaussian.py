@@ -259,7 +259,7 @@ def test_bad_sizes_and_data_are_refused():
         fit(PPCA(features=3, latent=3), x=torch.randn(9, 3))
     with pytest.raises(DataError, match="x: expected more noise"):
         fit(PPCA(features=3, latent=2), x=torch.randn(4, 1).double() * torch.ones(3))
-    with pytest.raises(DataError, match="x: expected columns that vary, .*; column 2 is constant: drop it"):
+    with pytest.raises(DataError, match=r"x: expected columns that vary, .*; column 2 is constant: drop it"):
         fit(FactorAnalysis(features=3, latent=1), x=torch.tensor([[1.0, 2.0, 5.0], [3.0, 1.0, 5.0]]))
     with pytest.raises(DataError, match="all rows at once"):
         fit(PPCA(features=3, latent=2), MaximumLikelihood(), [{"x": torch.zeros(3, 3)}])

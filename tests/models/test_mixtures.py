@@ -6,6 +6,7 @@ import torch
 from ppl_gen import SVI, ask, check_model, fit, load, save
 from ppl_gen.errors import DataError
 from ppl_gen.models import (
+    BernoulliMixture,
     FullGaussianMixture,
     GaussianMixture,
     GaussianNaiveBayes,
@@ -70,3 +71,12 @@ def test_svi_starts_near_the_data_and_is_saved(name, tmp_path):
     save(posterior, tmp_path / "svi.pplgen")
     again = load(tmp_path / "svi.pplgen")
     assert torch.equal(posterior.draw(2, seed=0)["pi"], again.draw(2, seed=0)["pi"])
+
+
+@pytest.mark.parametrize("covariance", ["diagonal", "spherical", "tied", "full"])
+@pytest.mark.parametrize("components", ["two", 0, 2.5])
+def test_a_mixture_has_components(covariance, components):
+    with pytest.raises(DataError, match="components: expected a whole number from 1 up, got"):
+        GaussianMixture(components=components, features=2, covariance=covariance)
+    with pytest.raises(DataError, match="components: expected a whole number from 1 up, got"):
+        BernoulliMixture(components=components, features=2)

@@ -11,11 +11,13 @@ import torch
 from pyro import distributions as dist
 
 from ppl_gen import (
+    EM,
     NUTS,
     SVI,
     Exact,
     LowerBound,
     ProbabilisticModel,
+    VariationalBayes,
     ask,
     check_model,
     fit,
@@ -36,7 +38,15 @@ from ppl_gen.errors import (
 )
 from ppl_gen.inference import Laplace, elbo
 from ppl_gen.isolation import isolated
-from ppl_gen.models import VAE, GaussianMixture, GaussianNaiveBayes, GaussianRegression, LogisticRegression
+from ppl_gen.models import (
+    VAE,
+    GaussianMixture,
+    GaussianNaiveBayes,
+    GaussianRegression,
+    LogisticRegression,
+    MultinomialNaiveBayes,
+    QuadraticDiscriminantAnalysis,
+)
 
 DATA = iris().standardized()
 ZEROS_AND_ONES = (DATA.x > 0).double()
@@ -274,6 +284,24 @@ def test_continuing_on_the_same_rows_gives_more_steps():
     assert twice.fingerprints == once.fingerprints
 
 
+def test_what_has_no_evidence_names_methods_that_have_a_bound():
+    """Where labels are hidden Exact() cannot count, and is not recommended."""
+    x, methods = [[0.0], [0.3], [9.0], [9.2]], (EM(restarts=1), NUTS(draws=5, warmup=5, chains=1))
+    for method in methods:
+        posterior = fit(GaussianMixture(components=2, features=1), method, x=x)
+        for asked in (lambda p=posterior: p.log_evidence, posterior.estimate_elbo):
+            with pytest.raises(NoEvidence, match=r"VariationalBayes\(\) and SVI\(\) bound it\.$") as refused:
+                asked()
+            assert "Exact()" not in str(refused.value)
+            assert "posterior.elbo" not in str(refused.value)  # theirs is no bound, or empty
+    known = fit(GaussianNaiveBayes(classes=2, features=1), methods[1], x=x, y=[0, 0, 1, 1])
+    with pytest.raises(NoEvidence, match=r"closed form\. Exact\(\) knows it; SVI\(\) bounds it\.$"):
+        _ = known.log_evidence
+    logistic = fit(LogisticRegression(classes=2, features=1), Laplace(), x=x, y=[0, 0, 1, 1])
+    with pytest.raises(NoEvidence, match=r"bounds it from below\. SVI\(\) bounds it\.$"):
+        _ = logistic.log_evidence
+
+
 def test_new_rows_take_yesterdays_posterior_as_their_prior():
     """Streaming VB: half and half ends near the fit of all rows, not near the fit of the second half."""
     x, y = DATA.x[torch.randperm(150, generator=torch.Generator().manual_seed(0))], None
@@ -436,7 +464,25 @@ def test_an_unexplained_latent_is_named():
 def test_hidden_numbers_of_the_rows_are_named(method):
     with pytest.raises((Unexplained, Unanswerable), match=r"\bx\b") as caught:
         fit(GaussianNaiveBayes(classes=2, features=1), method, y=[0, 1, 1])
-    assert "sums discrete" not in str(caught.value)  # x is none
+    assert "use SVI" not in str(caught.value)  # x is none
+
+
+@pytest.mark.filterwarnings("ignore::ppl_gen.errors.Unreliable")
+@pytest.mark.parametrize(
+    "p", [GaussianNaiveBayes(3, 4), QuadraticDiscriminantAnalysis(3, 4), MultinomialNaiveBayes(3, 4)], ids=str
+)
+def test_what_counts_labels_names_the_methods_that_do_without(p):
+    x, y = (DATA.x - DATA.x.min(0).values).round(), DATA.y.double()
+    y[3] = torch.nan
+    methods = {"EM()": EM(steps=2), "VariationalBayes()": VariationalBayes(steps=2), "SVI()": SVI(steps=2)}
+    with pytest.raises(DataError, match=r"got none .* for row 3: drop such rows, or use EM") as refused:
+        fit(p, x=x, y=y)
+    for name, method in methods.items():
+        if name in str(refused.value):
+            assert torch.isfinite(fit(p, method, x=x, y=y).elbo).all()
+        else:
+            with pytest.raises(Unanswerable, match="VariationalBayes needs expectations"):
+                fit(p, method, x=x, y=y)
 
 
 def test_rows_without_a_label_are_counted_in_the_note():
@@ -469,7 +515,9 @@ def test_missing_cells_that_others_depend_on_are_refused_where_they_cannot_be_su
         DataError, match=r"y: expected no missing cells, since x depends on it; got NaN at \[3\]"
     ):
         fit(GaussianRegression(features=4), SVI(steps=1), x=DATA.x, y=gap)
-    with pytest.raises(DataError, match=r"y: expected a class for every row, got none \(NaN\) for row 3"):
+    with pytest.raises(
+        DataError, match=r"y: expected a class for every row, got none \(NaN\) for row 3.*or use"
+    ):
         fit(GaussianNaiveBayes(classes=3, features=4), x=DATA.x, y=gap)
 
     def told(y):

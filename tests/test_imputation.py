@@ -1,6 +1,7 @@
 """Imputed cells are conditional means and draws, by quadrature of the posterior's own densities."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from ppl_gen import EM, SVI, VariationalBayes, ask, fit
 from ppl_gen.distributions import Categorical
 from ppl_gen.errors import DataError, Unanswerable
 from ppl_gen.imputation import imputed
-from ppl_gen.models import CategoricalMixture, GaussianMixture, GaussianNaiveBayes, MixedMixture
+from ppl_gen.models import PPCA, CategoricalMixture, GaussianMixture, GaussianNaiveBayes, MixedMixture
 
 
 def rows(n=60):
@@ -48,6 +49,26 @@ def test_labels_may_be_known_when_fitting_and_other_posteriors_are_refused():
     assert torch.isfinite(imputed(posterior, x=[[0.0, float("nan")]])).all()
     with pytest.raises(Unanswerable, match="SVI leaves neither a point nor a conjugate posterior"):
         imputed(fit(GaussianMixture(2, 2), SVI(steps=2), x=x), x=[[0.0, float("nan")]])
+
+
+def test_what_it_does_not_take_it_says():
+    x = torch.randn(20, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    gap = x[:2].clone()
+    gap[0, 1] = torch.nan
+    mixture = fit(GaussianMixture(2, 3), EM(restarts=1), x=x)
+    for wrong in (lambda: imputed(mixture), lambda: imputed(mixture, gap), lambda: imputed(mixture, [[0.0]])):
+        with pytest.raises(DataError, match="imputed: pass the rows with missing cells by name, as x=…"):
+            wrong()
+    codes = fit(PPCA(features=3, latent=1), x=x)
+    with pytest.raises(
+        Unanswerable, match=r"takes mixtures and naive Bayes; of PPCA, ask the codes, (.*)"
+    ) as no:
+        imputed(codes, x=gap)
+    of_codes, of_rows = re.findall(r"'(p\(.*?\))'", str(no.value))  # what it advises can be asked
+    z = ask(codes, of_codes, x=gap).mean
+    rows = ask(codes, of_rows, z=z).mean
+    loc, root = (v.detach() for v in (codes.model.linear().loc, codes.model.linear().weights))
+    torch.testing.assert_close(rows, loc + z @ root.T)
 
 
 DRAWS = 4000

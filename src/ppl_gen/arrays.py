@@ -7,12 +7,18 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from ppl_gen.errors import DataError
 
 
 def as_tensor(name: str, value: Any, floats: torch.dtype) -> Tensor:
     """One value as a tensor: floats of type ``floats``, integers and booleans as int64; missing cells NaN."""
+    if isinstance(value, DataLoader | Dataset):
+        raise DataError(
+            f"{name}: expected an array, a tensor, a frame or a list, got {type(value).__name__}: pass it in "
+            f'the place of named data, fit(model, SVI(), Batches(loader, names=("x", …)))'
+        )
     tensor = value.detach() if hasattr(value, "detach") else _from_array(name, value)
     if tensor.is_inference():  # cannot be saved for a gradient
         tensor = tensor.clone()

@@ -10,8 +10,8 @@ from torch import Tensor
 from ppl_gen.checks import whole
 from ppl_gen.core import bare, mean_of, score, variables
 from ppl_gen.distributions import ColumnCategorical, drawn_rows, expected_rows, score_rows
-from ppl_gen.errors import Unanswerable
-from ppl_gen.inputs import admit
+from ppl_gen.errors import DataError, Unanswerable
+from ppl_gen.inputs import Data, admit
 from ppl_gen.isolation import isolated
 from ppl_gen.notation import Factorization
 from ppl_gen.posterior import Posterior
@@ -38,6 +38,7 @@ def imputed(posterior: Posterior, /, draws: int | None = None, seed: int = 0, **
         (n, features), or (draws, n, features).
 
     Raises:
+        DataError: no rows came by name.
         Unanswerable: the posterior is of another kind, or some column has no mean.
 
     >>> from ppl_gen import EM, fit
@@ -48,12 +49,15 @@ def imputed(posterior: Posterior, /, draws: int | None = None, seed: int = 0, **
     tensor([[9.4000, 0.5000]], dtype=torch.float64)
     """
     p: Any = posterior.model
-    name = next(iter(rows), "")
+    if not rows or isinstance(draws, list | tuple) or hasattr(draws, "shape"):
+        raise DataError("imputed: pass the rows with missing cells by name, as x=…")
+    name = next(iter(rows))
     data = admit(p, rows, missing=True)
     label = [parent for parent in Factorization(p.joint).get(name, ()) if data.sites[parent].levels]
     if len(rows) != 1 or len(label) != 1:
         raise Unanswerable(
-            f"imputed: expected one variable, a child of a label, of {p.joint}, got {sorted(rows)}"
+            f"imputed: expected one variable, a child of a label, of {p.joint}, got {sorted(rows)}. It takes "
+            f"mixtures and naive Bayes{_by_codes(p, name, data)}"
         )
     if posterior.point:
         program = pyro.condition(p.model, data=posterior.point)
@@ -81,6 +85,19 @@ def imputed(posterior: Posterior, /, draws: int | None = None, seed: int = 0, **
         chosen = torch.distributions.Categorical(weights.mT).sample(times)  # (draws, n)
         each = torch.arange(len(value))
         return torch.stack([torch.where(seen, value, _drawn(fn, value, seen)[z, each]) for z in chosen])
+
+
+def _by_codes(p: Any, name: str, data: Data) -> str:
+    """What to ask of a model whose rows have codes of numbers, if this is one."""
+    local = [other for other, site in data.sites.items() if site.local and not site.levels]
+    codes = [parent for parent in Factorization(p.joint).get(name, ()) if parent in local]
+    if len(codes) != 1:
+        return ""
+    (z,) = codes
+    return (
+        f"; of {type(p).__name__}, ask the codes, ask(posterior, 'p({z} | {name})', {name}=…), and from them "
+        f"the rows, ask(posterior, 'p({name} | {z})', {z}=…)"
+    )
 
 
 def _means(fn: Any, value: Tensor, seen: Tensor) -> Tensor:

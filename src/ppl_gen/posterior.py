@@ -18,7 +18,8 @@ from ppl_gen.core import ProbabilisticModel, Program, Site, arguments, run, vari
 from ppl_gen.errors import DataError, NoEvidence
 from ppl_gen.inference.cross_validation import CrossValidation, note
 from ppl_gen.inference.elbo import log_weights
-from ppl_gen.inference.exact import Exact
+from ppl_gen.inference.em import EM
+from ppl_gen.inference.exact import Exact, knows_expectations
 from ppl_gen.inference.guides import Point
 from ppl_gen.inference.maximum_likelihood import MaximumLikelihood
 from ppl_gen.inference.nuts import Draws
@@ -74,7 +75,7 @@ class Posterior:
         if self.point:
             raise NoEvidence(
                 f"{type(self.method).__name__} finds a point, which has neither evidence nor a bound on it. "
-                f"Exact() knows the log evidence, SVI() bounds it."
+                f"{self._instead()}"
             )
         if isinstance(self.method, CrossValidation):
             raise NoEvidence(
@@ -83,11 +84,22 @@ class Posterior:
                 f"posterior.model.leave_one_out, the log likelihood of each row given the others."
             )
         if self.evidence is None:
+            bound = "posterior.elbo bounds it from below. " if len(self.elbo) else ""
             raise NoEvidence(
                 f"the log evidence of {type(self.model).__name__} under {type(self.method).__name__} has no "
-                f"closed form. posterior.elbo bounds it from below; Exact() knows it for conjugate models."
+                f"closed form. {bound}{self._instead()}"
             )
         return self.evidence
+
+    def _instead(self) -> str:
+        """In words, the methods that know the log evidence of such data, or a bound on it."""
+        names = self.sites.keys() - self.shapes.keys()
+        hidden = any(self.sites[name].local and self.sites[name].levels for name in names)
+        if hidden or isinstance(self.method, EM | VariationalBayes):
+            labels = ["VariationalBayes()"] * knows_expectations(self.model) + ["SVI()"]
+            return f"Where labels are hidden, {' and '.join(labels)} bound{'s' * (len(labels) == 1)} it."
+        exact = "Exact() knows it; " if hasattr(self.model, "updated") else ""
+        return f"{exact}SVI() bounds it."
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -191,11 +203,14 @@ class Posterior:
         whole("draws", draws)
         if isinstance(self.guide, Draws):
             raise NoEvidence(
-                f"the draws of {type(self.method).__name__} have no density, so there is no ELBO. "
-                f"Exact(), Laplace() or SVI() give one for the same model."
+                f"the draws of {type(self.method).__name__} have no density, so there is no ELBO, the bound "
+                f"on the log evidence. {self._instead()}"
             )
         if self.point:
-            raise NoEvidence(f"{self.guide.what} has no ELBO: log q of it is infinite. Use SVI().")
+            raise NoEvidence(
+                f"{self.guide.what} has no ELBO, the bound on the log evidence: log q of it is infinite. "
+                f"{self._instead()}"
+            )
         if isinstance(self.method, CrossValidation):
             raise NoEvidence(
                 "there is no ELBO, since there is no evidence to bound: see posterior.model.leave_one_out"
@@ -213,7 +228,11 @@ class Posterior:
             DataError: they are not there (after `load`), or were changed in place since.
         """
         if self.data is None:
-            raise DataError("the data of this posterior are not saved with it: pass them by name, x=…")
+            names = ", ".join(f"{name}=…" for name in self.shapes)
+            raise DataError(
+                f"this posterior holds no data, since it was read from a file or its fit read them in "
+                f"batches, and neither keeps any: pass them by name, {names}"
+            )
         if self.data.fingerprint() != self.fingerprints[-1]:
             raise DataError(
                 "the data of this posterior were changed in place after the fit: pass them by name, x=…"

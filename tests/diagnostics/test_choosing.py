@@ -236,3 +236,48 @@ def test_bad_arguments():
         choose_k(gaussians, folds=10, x=x)
     with pytest.raises(DataError, match=r"criteria: expected one that applies. -BIC/2 does not apply"):
         choose_k(gaussians, [1, 2], criteria=["-BIC/2"], x=x)
+
+
+def test_a_size_that_cannot_be_fitted_is_left_out_and_costs_no_other():
+    """Five rows span four dimensions, four rows three: beyond as many codes there is no noise."""
+    generator = torch.Generator().manual_seed(0)
+    u, v = (torch.randn(n, 4, generator=generator, dtype=torch.float64) for n in (5, 6))
+    left, right = (torch.linalg.qr(w - w.mean(0)).Q for w in (u, v))
+    x = left @ torch.diag(torch.tensor([100.0, 90.0, 80.0, 0.1], dtype=torch.float64)) @ right.T
+
+    def codes(k):
+        return PPCA(features=6, latent=k)
+
+    found = choose_k(codes, range(1, 5), folds=5, x=x)
+    assert found.failed == (4,)
+    assert found["-BIC/2"].ks == (1, 2, 3)
+    assert found["held out"].ks == (1, 2)
+    alone = choose_k(codes, [1, 2], folds=5, criteria=["held out"], x=x)["held out"]
+    torch.testing.assert_close(found["held out"].nats, alone.nats)
+    notes = "\n".join(found.notes)
+    assert "K = 4 is left out: x: expected more noise than" in notes
+    assert "held out does not apply to K = 3: x: expected more noise than" in notes
+    assert found["-BIC/2"].chosen == 3
+    assert "try more" not in found.verdict()  # more was tried
+    lines = {line.split()[0]: line.split() for line in str(found).splitlines() if line.strip()[:1].isdigit()}
+    assert [len(lines[k]) for k in "123"] == [len(lines["1"]), len(lines["2"]), 5]  # K, one of two, a star
+    assert "<svg" in found._repr_html_()
+    with pytest.raises(DataError, match=r"ks: expected two sizes .* be fitted. K = 4 is left out: x: exp"):
+        choose_k(codes, [1, 4], criteria=["-BIC/2"], x=x)
+    with pytest.raises(DataError, match="x: expected more noise than"):
+        choose_k(codes, [4, 5], x=x)
+    with pytest.raises(DataError, match="held out does not apply to K = 1 alone"):
+        choose_k(codes, [1, 3], folds=5, criteria=["held out"], x=x)
+
+
+def test_what_is_printed_is_not_cut():
+    found = choose_k(gaussians, [1, 2], draws=25, criteria=["LOO"], x=clusters())
+    assert "…" not in str(found)
+    page = found._repr_html_()
+    assert all(how in page for how in found["LOO"].how)
+
+
+def test_psis_takes_enough_draws_to_see_a_tail():
+    with pytest.raises(DataError, match="draws: expected a whole number from 25 up, got 24"):
+        choose_k(gaussians, [1, 2], draws=24, x=clusters())
+    assert choose_k(gaussians, [1, 2], draws=2, criteria=["held out"], folds=2, x=clusters())

@@ -100,13 +100,15 @@ def test_codes_have_a_ladder_too():
     assert found.evidence_by == "maximum likelihood"
     assert np.isnan(found.table()["error of means (sd)"]).all()
     assert "every row of PPCA has its own z" in found.words()
-    with pytest.raises(DataError, match="is no rung"):
+    with pytest.raises(
+        DataError, match=r"'Exact' is no rung; there are 'exact', .*\. Did you mean 'exact'\?"
+    ):
         found["Exact"]
 
 
 def test_unknown_rungs_and_what_is_no_model_are_refused():
     nb = GaussianNaiveBayes(classes=2, features=1)
-    with pytest.raises(DataError, match="rungs: expected names of exact"):
+    with pytest.raises(DataError, match=r"names of 'exact', .*'SVI, own guide', .*, got 'Exact'\. Did you"):
         ladder(nb, rungs=["Exact"], x=[[0.0], [1.0]], y=[0, 1])
     with pytest.raises(DataError, match="model: expected"):
         ladder(GaussianNaiveBayes)

@@ -1,6 +1,7 @@
 """EM: monotone, blind to the names of components, exact on missing cells, and at known maxima."""
 
 import math
+import re
 import warnings
 from dataclasses import replace
 
@@ -250,6 +251,41 @@ def test_the_note_tells_why_it_stopped_and_how_the_starts_ended():
     assert "converged after" in (note := fit(GaussianMixture(2, 4), EM(), x=x).note)
     assert "10 starts came to -" in note
     assert "not converged: stopped after 2 steps" in fit(GaussianMixture(3, 4), EM(steps=2), x=x).note
+
+
+def test_the_note_counts_the_starts_that_shrank_to_a_point_and_were_left_out():
+    """Two equal rows draw a component to a point, where the likelihood is highest, and means nothing."""
+    generator, left_out = torch.Generator().manual_seed(0), 0
+    x = torch.randn(60, 1, generator=generator, dtype=torch.float64) + 4.0 * (torch.arange(60) % 2)[:, None]
+    x = torch.cat([x, x.new_full((2, 1), 9.0)])
+    for seed in range(4):
+        posterior = fit(GaussianMixture(3, 1), EM(seed=seed), x=x)
+        best = float(posterior.note.split(" … ")[1].split(",")[0])
+        dropped = re.search(r", of which (\d) shrank to a point and (was|were) left out$", posterior.note)
+        assert (posterior.elbo[-1] < best - 1e-3) == bool(dropped), posterior.note
+        left_out += int(dropped[1]) if dropped else 0
+    assert left_out
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_an_empty_column_is_refused_where_only_the_rows_decide(name):
+    p, kind = KINDS[name]
+    x = rows(kind)
+    x[:, 2] = torch.nan
+    with pytest.raises(
+        DataError, match="x: expected at least one cell in every column, got none in column 2"
+    ):
+        fit(p, EM(restarts=1), x=x)
+
+
+def test_what_no_row_of_a_component_has_is_not_a_point():
+    """A column that all rows of one component lack leaves nan, by which nothing has shrunk."""
+    x = torch.tensor([[0.0, 1.0], [0.3, 2.0], [0.7, 4.0], [90.0, torch.nan], [91.0, torch.nan]]).double()
+    y = torch.tensor([0, 0, 0, 1, torch.nan])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fit(GaussianNaiveBayes(2, 2), EM(), x=x, y=y)
+    assert not any("shrunk" in str(w.message) for w in caught)
 
 
 def test_same_seed_same_answer_and_more_steps_go_on():

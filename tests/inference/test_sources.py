@@ -1,5 +1,6 @@
 """Rows from files, data sets and loaders: the numbers of those in memory, bit for bit."""
 
+import math
 import random
 import threading
 
@@ -15,7 +16,7 @@ from torch.utils.data import (
     WeightedRandomSampler,
 )
 
-from ppl_gen import EM, SVI, Batches, Exact, MaximumLikelihood, Parquet, ask, fit
+from ppl_gen import EM, SVI, Batches, Exact, MaximumLikelihood, Parquet, ask, fit, log_evidence, to_arviz
 from ppl_gen.data import iris
 from ppl_gen.errors import DataError, Interrupted, NonFinite
 from ppl_gen.inference.sources import opened
@@ -147,6 +148,21 @@ def test_a_data_set_gives_the_numbers_of_its_rows():
     same(fit(LR, SVI(steps=30, batch_size=32, prefetch=2), read_ahead), expected)
     assert any("ahead" in name for name in read_ahead.readers)
     same(fit(LR, SVI(steps=30), Rows()), fit(LR, SVI(steps=30), x=X, y=Y))  # no batch_size: all at once
+
+
+def test_a_loader_is_no_value_and_what_it_brought_is_not_kept():
+    x, y = torch.randn(6, 2, generator=torch.Generator().manual_seed(0)), torch.arange(6) % 2
+    lr = LogisticRegression(classes=2, features=2)
+    for source in (TensorDataset(x, y), loader := DataLoader(TensorDataset(x, y), batch_size=3)):
+        with pytest.raises(DataError, match=r"x: expected .*, got (TensorDataset|DataLoader): .*Batches\("):
+            fit(lr, SVI(steps=1), x=source)
+    posterior = fit(lr, SVI(steps=2), Batches(loader, names=("x", "y")))
+    for asked in (posterior.estimate_elbo, lambda: to_arviz(posterior), lambda: log_evidence(posterior)):
+        with pytest.raises(
+            DataError, match=r"holds no data, .* its fit read them in batches.*: pass them by"
+        ):
+            asked()
+    assert math.isfinite(posterior.estimate_elbo(x=x, y=y)[0])
 
 
 @pytest.mark.parametrize("noise", [lambda: torch.randn(()), np.random.normal, random.random])

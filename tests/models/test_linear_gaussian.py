@@ -259,7 +259,27 @@ def test_bad_sizes_and_data_are_refused():
         fit(PPCA(features=3, latent=3), x=torch.randn(9, 3))
     with pytest.raises(DataError, match="x: expected more noise"):
         fit(PPCA(features=3, latent=2), x=torch.randn(4, 1).double() * torch.ones(3))
-    with pytest.raises(DataError, match="x: expected more noise"):
+    with pytest.raises(DataError, match=r"x: expected columns that vary, .*; column 2 is constant: drop it"):
         fit(FactorAnalysis(features=3, latent=1), x=torch.tensor([[1.0, 2.0, 5.0], [3.0, 1.0, 5.0]]))
     with pytest.raises(DataError, match="all rows at once"):
         fit(PPCA(features=3, latent=2), MaximumLikelihood(), [{"x": torch.zeros(3, 3)}])
+
+
+@pytest.mark.parametrize("gap", [False, True], ids=["whole", "with gaps"])
+def test_columns_that_leave_the_likelihood_open_are_named(gap):
+    x = torch.randn(30, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    constant, empty = x.clone(), x.clone()
+    constant[:, [0, 3]] = torch.tensor([7.0, 0.0], dtype=torch.float64)
+    if gap:
+        x[0, 1] = constant[0, 1] = constant[2, 0] = NAN
+    empty[:, 2] = NAN
+    for cls in (PPCA, FactorAnalysis):
+        fit(cls(features=5, latent=2), x=x)
+        with pytest.raises(DataError, match="at least one cell in every column, got none in column 2: drop"):
+            fit(cls(features=5, latent=2), x=empty)
+    fit(PPCA(features=5, latent=2), x=constant)  # one noise for all is learned from the others
+    with pytest.raises(DataError, match=r"x: expected columns that vary.*; columns 0, 3 are constant: drop"):
+        fit(FactorAnalysis(features=5, latent=2), x=constant)
+    if not gap:
+        with pytest.raises(DataError, match="beyond 3 latent dimensions: columns 0, 3 are constant: drop"):
+            fit(PPCA(features=5, latent=3), x=constant)

@@ -8,6 +8,7 @@ import torch
 from ppl_gen import SVI, ask, check_model, fit, load, save
 from ppl_gen.errors import DataError
 from ppl_gen.models import (
+    BernoulliMixture,
     FullGaussianMixture,
     GaussianMixture,
     GaussianNaiveBayes,
@@ -84,3 +85,12 @@ def test_known_labels_name_the_components_of_a_guide(turned, seed):
     labels[:6] = (1 - z if turned else z)[:6].double()
     posterior = fit(GaussianMixture(2, 2), SVI(steps=100, seed=seed), x=x, z=labels)
     assert torch.equal(ask(posterior, "p(z | x)", x=x).mode, 1 - z if turned else z)
+
+
+@pytest.mark.parametrize("covariance", ["diagonal", "spherical", "tied", "full"])
+@pytest.mark.parametrize("components", ["two", 0, 2.5])
+def test_a_mixture_has_components(covariance, components):
+    with pytest.raises(DataError, match="components: expected a whole number from 1 up, got"):
+        GaussianMixture(components=components, features=2, covariance=covariance)
+    with pytest.raises(DataError, match="components: expected a whole number from 1 up, got"):
+        BernoulliMixture(components=components, features=2)

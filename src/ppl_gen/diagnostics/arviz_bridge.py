@@ -145,9 +145,6 @@ def leave_one_out(posterior: Posterior, /, draws: int = 500, seed: int = 0) -> t
 
 
 def _data(posterior: Posterior, given: Mapping[str, Any]) -> Data:
-    if posterior.data is None and not given:
-        names = ", ".join(f"{name}=…" for name in posterior.shapes)
-        raise DataError(f"the data of this posterior are not saved with it: pass them by name, {names}")
     data = admit(posterior.model, given, missing=True) if given else posterior.fitted_data()
     if not any(data.sites[name].local for name in data.observed) or data.n == 0:
         raise DataError(f"expected rows of a variable that {posterior.model.joint} generates, got none")

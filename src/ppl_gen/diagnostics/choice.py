@@ -106,12 +106,14 @@ class Choice:
     Attributes:
         criteria: those that apply.
         posteriors: K -> the fit to all rows.
-        notes: why the others do not apply, and what the fits warned of.
+        notes: why the others do not apply, to all K or to some, and what the fits warned of.
+        failed: the K that could not be fitted; the notes say why.
     """
 
     criteria: tuple[Criterion, ...]
     posteriors: Mapping[int, Posterior]
     notes: tuple[str, ...]
+    failed: tuple[int, ...] = ()
 
     def __getitem__(self, name: str) -> Criterion:
         found = {criterion.name: criterion for criterion in self.criteria}
@@ -155,31 +157,56 @@ class Choice:
         elif len(by) > 1:
             each = "; ".join(f"K = {k} by {' and '.join(names)}" for k, names in sorted(by.items()))
             said.append(f"They differ: {each}.")
-        if tried[-1] in by:
+        if tried[-1] in by and tried[-1] > max(self.failed, default=0):
             said.append(f"K = {tried[-1]} is the largest that was tried: try more.")
         return " ".join(said)
 
     def figure(self, dark: bool = False) -> "Figure":
         """All criteria against K, with standard errors, the chosen K ringed, as `plot.choices`."""
         with plot.style(dark):
-            shown = {c.name: (c.below, c.paired, c.chosen) for c in self.criteria}
+            shown = {c.name: (*self._aligned(c), c.chosen) for c in self.criteria}
             unsure = {c.name: c.unsure for c in self.criteria}
             drawn: Any = plot.choices(list(self.posteriors), shown, unsure=unsure).figure
         figure: Figure = drawn
         return figure
 
-    def __str__(self) -> str:
+    def _aligned(self, criterion: Criterion) -> tuple[Tensor, Tensor]:
+        """Differences and their errors at every K that was fitted; nan where the criterion does not apply."""
+        places = [list(self.posteriors).index(k) for k in criterion.ks]
+        below, errors = torch.full((2, len(self.posteriors)), torch.nan, dtype=torch.float64)
+        below[places], errors[places] = criterion.below, criterion.paired
+        return below, errors
+
+    def _lines(self) -> list[str]:
+        """A row for each K, a column for each criterion: nats below the best, and which is chosen."""
+        columns = [["K", *map(str, self.posteriors)]]
+        for c in self.criteria:
+            columns.append([c.name])
+            for k, below, error in zip(self.posteriors, *(v.tolist() for v in self._aligned(c)), strict=True):
+                star = "*" if k == c.chosen else " "
+                columns[-1].append(f"{below:,.1f} ± {error:,.1f} {star}" if k in c.ks else "")
+        widths = [max(map(len, column)) for column in columns]
+        rows = zip(*columns, strict=True)
+        return ["   ".join(v.rjust(w) for v, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+    def _head(self) -> str:
         model = type(next(iter(self.posteriors.values())).model).__name__
-        head = f"{model}, K = {', '.join(map(str, self.posteriors))}"
-        return "\n".join([head, self.verdict(), *self.notes])
+        return f"{model}, K = {', '.join(map(str, self.posteriors))}"
+
+    def __str__(self) -> str:
+        title = "Nats below the best, ± the standard error of that; * is chosen:"
+        return "\n".join([self._head(), self.verdict(), title, *self._lines(), *self.notes])
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
         import matplotlib.pyplot as plt
+        import pandas
 
         figure = self.figure()
         drawn = plot.svg(figure, alt=self.verdict())
         plt.close(figure)
-        table = self.table().to_html(float_format=lambda value: f"{value:,.1f}", border=0, index=False)
-        return f"<p>{escape(str(self)).replace(chr(10), '<br>')}</p>{drawn}{table}"
+        with pandas.option_context("display.max_colwidth", None):  # else what is long is cut
+            table = self.table().to_html(float_format=lambda value: f"{value:,.1f}", border=0, index=False)
+        said = "<br>".join(map(escape, [self._head(), self.verdict(), *self.notes]))
+        return f"<p>{said}</p>{drawn}{table}"

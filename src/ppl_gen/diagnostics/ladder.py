@@ -79,7 +79,8 @@ def ladder(
     for name in names:
         if name not in METHODS:
             raise DataError(
-                f"rungs: expected names of {', '.join(METHODS)}, got {name!r}{did_you_mean(name, METHODS)}"
+                f"rungs: expected names of {', '.join(map(repr, METHODS))}, got {name!r}."
+                f"{did_you_mean(str(name), METHODS)}"
             )
     whole("draws", draws, least=2)
     with isolated(seed):

@@ -78,7 +78,8 @@ class Ladder:
     def __getitem__(self, name: str) -> Rung:
         found = {rung.name: rung for rung in self.rungs}
         if name not in found:
-            raise DataError(f"{name!r} is no rung; there are {', '.join(found)}{did_you_mean(name, found)}")
+            listed = ", ".join(map(repr, found))
+            raise DataError(f"{name!r} is no rung; there are {listed}.{did_you_mean(name, found)}")
         return found[name]
 
     def errors(self, name: str) -> tuple[float, float]:

@@ -87,7 +87,7 @@ class LinearGaussian(NamedTuple):
         spectrum = torch.zeros_like(loc)
         spectrum[: len(lengths)] = lengths.square() / len(x)
         rest = spectrum[latent:].sum() / max(1, len(loc) - latent) if variance is None else variance
-        _refuse_noiseless(rest, spectrum.sum(), latent)
+        _refuse_noiseless(rest, spectrum.sum(), latent, x)
         length = (spectrum[:latent] - rest).clamp(min=0).sqrt()
         weights = torch.zeros(len(loc), latent, dtype=x.dtype)
         weights[:, : len(axes)] = axes[:latent].T * length[: len(axes)]
@@ -99,9 +99,10 @@ class LinearGaussian(NamedTuple):
 
         Given the noise, the best weights are the principal axes of the rows in its units.
         """
+        _refuse_constant(x)
         loc = x.mean(0)
         x, spread = x - loc, x.std(0, correction=0)
-        _refuse_noiseless(spread.min().square(), spread.max().square(), latent)
+        _refuse_noiseless(spread.min().square(), spread.max().square(), latent, x)
         scatter = (x / spread).T @ (x / spread) / len(x)
         log_noise = torch.full_like(loc, -0.5).requires_grad_()
         optimiser = torch.optim.LBFGS(
@@ -147,7 +148,16 @@ class LinearGaussian(NamedTuple):
             x: (n, features) with NaN where a cell is missing.
             tied: one variance for all features. variance: if it is known.
             tolerance: nats a row that a step must gain to go on. steps: at most.
+
+        Raises:
+            DataError: a column is empty, or constant where it has a variance of its own.
         """
+        if empty := columns_where(x.isnan().all(0)):
+            raise DataError(
+                f"x: expected at least one cell in every column, got none in {empty}: drop what is empty"
+            )
+        if not tied and variance is None:
+            _refuse_constant(x)
         here, before = self, self.log_prob(x).mean()
         for _ in range(steps):
             here = here.improved(x, tied, variance)
@@ -178,9 +188,42 @@ class LinearGaussian(NamedTuple):
 _LEAST = -14.0  # log of the least share of a feature's variance that is noise (Heywood's case has none)
 
 
-def _refuse_noiseless(noise: Tensor, total: Tensor, latent: int) -> None:
-    if not noise > 1e-12 * total:
+def columns_where(found: Tensor) -> str:
+    """In words, the columns of which ``found`` (features,) is true; nothing if none is.
+
+    >>> columns_where(torch.tensor([False, True])), columns_where(torch.tensor([True, False, True]))
+    ('column 1', 'columns 0, 2')
+    """
+    places = found.nonzero().flatten().tolist()
+    listed = ", ".join(map(str, places[:12])) + f" and {len(places) - 12} more" * (len(places) > 12)
+    return f"column{'s' * (len(places) > 1)} {listed}" if places else ""
+
+
+def _constant(x: Tensor) -> Tensor:
+    """The columns whose cells, without those that are missing, are all the same."""
+    gone = x.isnan()
+    return torch.where(gone, -torch.inf, x).amax(0) == torch.where(gone, torch.inf, x).amin(0)
+
+
+def _refuse_constant(x: Tensor) -> None:
+    if found := columns_where(_constant(x)):
+        many = "," in found
         raise DataError(
-            f"x: expected more noise than {float(noise):.3g} beyond {latent} latent dimensions: the rows are "
-            f"too few, or some features are constant or copies of others; take fewer dimensions"
+            f"x: expected columns that vary, since each has a noise of its own; {found} "
+            f"{'are' if many else 'is'} constant: drop {'them' if many else 'it'}"
         )
+
+
+def _refuse_noiseless(noise: Tensor, total: Tensor, latent: int, x: Tensor) -> None:
+    if noise > 1e-12 * total:
+        return
+    why = "the rows are too few, or some features are copies of others; take fewer dimensions"
+    if found := columns_where(_constant(x)):
+        many = "," in found
+        why = (
+            f"{found} {'are' if many else 'is'} constant: drop {'them' if many else 'it'}. If that is not "
+            f"enough, {why}"
+        )
+    raise DataError(
+        f"x: expected more noise than {float(noise):.3g} beyond {latent} latent dimensions: {why}"
+    )

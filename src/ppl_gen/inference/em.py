@@ -15,7 +15,7 @@ from ppl_gen.core import ProbabilisticModel, is_local, run, variables
 from ppl_gen.errors import DataError, Interrupted, NonFinite, Unanswerable, Unreliable
 from ppl_gen.inference.exact import together
 from ppl_gen.inference.guides import Point
-from ppl_gen.inference.hidden import HiddenLabels, expects
+from ppl_gen.inference.hidden import HiddenLabels
 from ppl_gen.inference.method import Fitted
 from ppl_gen.inference.signals import Signals
 from ppl_gen.inputs import Data
@@ -98,13 +98,17 @@ class EM:
         tried.sort(key=lambda ascent: -ascent.history[-1])
         ends = [ascent.history[-1] for ascent in tried]
         spread = f"; {len(ends)} starts came to {ends[-1]:,.3f} … {ends[0]:,.3f}" if len(ends) > 1 else ""
-        done = []
+        done: list[_Ascent] = []
         for ascent in tried:
             further = self.steps - len(ascent.history)
             ended = ascent.ended or climb.signals.pressed
             done.append(climb.up(ascent.after, further, ascent) if further and not ended else ascent)
             if not climb.shrunk(done[-1]):
-                return done[-1], spread
+                passed = len(done) - 1
+                left_out = (
+                    f", of which {passed} shrank to a point and {'were' if passed > 1 else 'was'} left out"
+                )
+                return done[-1], spread + left_out * (passed > 0)
         return max(done, key=lambda ascent: ascent.history[-1]), spread
 
 
@@ -128,12 +132,12 @@ class _Climb:
         if not method.prior and not hasattr(p, "point"):
             raise Unanswerable(f"{type(p).__name__} declares no point of maximum likelihood: EM(prior=True)")
         self.base = p if method.prior else p.flat()
-        for name, seen in labels.data.seen.items() if expects(p) and not method.prior else ():
+        for name, seen in labels.data.seen.items() if not method.prior else ():
             if name != labels.name and not bool(seen.any(0).all()):
                 raise DataError(
                     f"{name}: expected at least one cell in every column, got none in column "
-                    f"{int(seen.any(0).int().argmin())}, whose mean and covariances the likelihood leaves "
-                    f"open: drop it, or use EM(prior=True) or VariationalBayes()"
+                    f"{int(seen.any(0).int().argmin())}, whose parameters the likelihood leaves open: drop "
+                    f"it, or use EM(prior=True) or VariationalBayes()"
                 )
 
     def counted(self, weights: Iterable[Tensor]) -> Any:
@@ -221,7 +225,8 @@ class _Climb:
         for name, value in ascent.values.items():
             if value.dim() and len(value) == len(found):
                 one, other = (_narrowness(cells) for cells in (value, bare[name]))
-                found |= ~(other <= 2 * one.abs()).reshape(len(found), -1).all(1) & (ascent.rows >= 0.5)
+                narrower = (other > 2 * one.abs()).reshape(len(found), -1).any(1)  # nan: no cell was counted
+                found |= narrower & (ascent.rows >= 0.5)
         return found.nonzero().flatten().tolist()
 
     def warn(self, ascent: _Ascent) -> None:

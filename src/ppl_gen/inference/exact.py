@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ppl_gen import ranks
 from ppl_gen.checks import whole
-from ppl_gen.core import ProbabilisticModel
+from ppl_gen.core import Conjugate, ProbabilisticModel
 from ppl_gen.errors import DataError, NonFinite, Unanswerable
 from ppl_gen.inference.method import Fitted
 from ppl_gen.inputs import Data
@@ -73,17 +73,34 @@ def refuse_hidden(method: Any, p: ProbabilisticModel, data: Data) -> None:
     hidden = uncounted(p, data)
     if hidden:
         sums = not hasattr(p, "cross_validated") and all(data.sites[name].levels for name in hidden)
-        svi = ", or use SVI(), which sums discrete variables out." if sums else ""
+        ways = f"{_without_labels(p)}." if sums else ""
         raise Unanswerable(
             f"{type(method).__name__} needs every row's {', '.join(hidden)}: {type(p).__name__} is "
-            f"{p.joint}. Pass {hidden[0]}=…{svi}"
+            f"{p.joint}. Pass {hidden[0]}=…{ways}"
         )
     for name, (rows, first) in data.blank.items():
         if data.sites[name].levels:
             raise DataError(
                 f"{name}: expected a class for every row, got none (NaN) for row {first}"
-                f"{f' and {rows - 1} more' if rows > 1 else ''}: drop such rows"
+                f"{f' and {rows - 1} more' if rows > 1 else ''}: drop such rows{_without_labels(p)}"
             )
+
+
+def _without_labels(p: ProbabilisticModel) -> str:
+    """In words, the methods that take rows without a label; nothing if there is none."""
+    if hasattr(p, "cross_validated"):
+        return ""
+    em = isinstance(p, Conjugate) and hasattr(p, "point")
+    ways = ["EM()"] * em + ["VariationalBayes()"] * knows_expectations(p) + ["SVI()"]
+    return f", or use {' or '.join(ways)}, which sum{'s' * (len(ways) == 1)} over the labels that are hidden"
+
+
+def knows_expectations(p: Any) -> bool:
+    """Whether a model declares what variational Bayes expects under its posterior."""
+    if not isinstance(p, Conjugate):
+        return False
+    own = type(p).expected is not Conjugate.expected
+    return own or all(hasattr(p.family(name), "expected") for name in p.families)
 
 
 def chunks(data: Data, size: int) -> Iterator[dict[str, Tensor]]:

@@ -39,6 +39,9 @@ class SVI:
 
     A setting left at None takes the model's own (``model.svi``), else the default in brackets.
 
+    Ctrl-C ends the fit after the step it is at: what it has is returned, with the warning `Interrupted` and
+    a ``posterior.note``, and the program goes on: its exit code tells nothing. Another interrupts at once.
+
     Args:
         steps: gradient steps, at most [2000].
         learning_rate: of the optimiser, at its highest [0.02].

@@ -12,8 +12,8 @@ from torch import Tensor
 from ppl_gen import ranks
 from ppl_gen.checks import positive, whole
 from ppl_gen.core import ProbabilisticModel
-from ppl_gen.errors import DataError, Interrupted, NonFinite
-from ppl_gen.inference.exact import together
+from ppl_gen.errors import DataError, Interrupted, NonFinite, Unanswerable
+from ppl_gen.inference.exact import knows_expectations, together
 from ppl_gen.inference.hidden import HiddenLabels
 from ppl_gen.inference.method import Fitted
 from ppl_gen.inference.signals import Signals
@@ -69,6 +69,11 @@ class VariationalBayes:
                 "this posterior was found by another method; fit its model afresh with VariationalBayes()"
             )
         labels = HiddenLabels(self, start, data, self.chunk)
+        if not knows_expectations(start):
+            raise Unanswerable(
+                f"VariationalBayes needs expectations under the posterior, which {type(start).__name__} does "
+                f"not declare: use EM() or SVI()"
+            )
         signals = Signals("VariationalBayes")
         with torch.no_grad(), signals:
             firsts = starts(labels, 1 if labels.known else self.restarts)

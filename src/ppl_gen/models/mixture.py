@@ -33,7 +33,7 @@ class Mixture(Conjugate):
     hidden = "z"
 
     def __init__(self, components: int, *sizes: Any, weights: str = "dirichlet", **kwargs: Any):
-        super().__init__(components, *sizes, **kwargs)
+        super().__init__(whole("components", components), *sizes, **kwargs)
         self.components = components
         if weights == "dirichlet process":
             self._break_a_stick(positive("concentration", kwargs.get("concentration", 1.0)))

@@ -90,7 +90,8 @@ def choices(
 
     Args:
         ks: the sizes.
-        criteria: name -> differences from the best, at most 0; their standard errors; the K chosen, or None.
+        criteria: name -> differences from the best, at most 0, nan where there is none; their standard
+            errors; the K chosen, or None.
         unsure: name -> sizes whose numbers are not to be trusted: hollow.
 
     >>> choices([1, 2, 3], {"LOO": ([-9.0, -0.5, 0.0], [3.0, 0.7, 0.0], 2)}).get_ylabel()
@@ -112,7 +113,7 @@ def choices(
         if chosen is not None:
             ring: dict[str, Any] = {"markersize": 14, "markerfacecolor": "none", "markeredgewidth": 1.6}
             ax.plot(x[sizes == chosen], y[sizes == chosen], "o", color=colour, **ring)
-        low, high = min(low, float((y - e).min())), max(high, float((y + e).max()))
+        low, high = min(low, float(np.nanmin(y - e))), max(high, float(np.nanmax(y + e)))
     ax.set_yscale("symlog", linthresh=1.0)
     ax.set_ylim(1.6 * low, 1.6 * high)
     decades = -(10.0 ** np.arange(0, np.ceil(np.log10(-1.6 * low))))

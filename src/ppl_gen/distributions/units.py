@@ -13,9 +13,9 @@ class Units(nn.Module):
     ``span``. Densities stay those of the rows themselves.
 
     >>> units = Units(2)
-    >>> units.measure(torch.tensor([[1000.0, 0.1], [3000.0, 0.3]]))
-    >>> units(torch.tensor([[3000.0, 0.1]])), units.back(torch.zeros(2))
-    (tensor([[ 1., -1.]]), tensor([2.0000e+03, 2.0000e-01]))
+    >>> units.measure(torch.tensor([[1000.0, 2.0], [3000.0, 6.0]]))
+    >>> units(torch.tensor([3000.0, 2.0])).tolist(), units.back(torch.zeros(2)).tolist()
+    ([1.0, -1.0], [2000.0, 4.0])
     """
 
     centre: Tensor

@@ -57,8 +57,8 @@ def fit(
             semi-supervised.
 
     Ctrl-C during `SVI`, `EM`, `VariationalBayes` or `NUTS` (whole chains) returns what there is so far, with
-    the warning `Interrupted`; the program goes on, and its exit code is what it would have been. To stop it instead, turn
-    that warning into an error: ``warnings.simplefilter("error", Interrupted)``.
+    the warning `Interrupted`; the program goes on, and its exit code is what it would have been. To stop it
+    instead, turn that warning into an error: ``warnings.simplefilter("error", Interrupted)``.
 
     Under ``torchrun`` all processes call it with the same data, each takes its part of the rows, and all get
     the same posterior: see `ppl_gen.ranks`.

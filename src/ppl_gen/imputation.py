@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pyro
 import torch
 from pyro import poutine
@@ -49,7 +50,7 @@ def imputed(posterior: Posterior, /, draws: int | None = None, seed: int = 0, **
     tensor([[9.4000, 0.5000]], dtype=torch.float64)
     """
     p: Any = posterior.model
-    if not rows or isinstance(draws, list | tuple) or getattr(draws, "shape", ()):
+    if not rows or (draws is not None and not isinstance(draws, int) and np.ndim(draws)):
         raise DataError("imputed: pass the rows with missing cells by name, as x=…")
     name = next(iter(rows))
     data = admit(p, rows, missing=True)

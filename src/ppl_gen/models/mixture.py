@@ -73,8 +73,7 @@ class Mixture(Conjugate):
 
     def updated(self, x: Tensor, z: Tensor) -> Self:
         """The same model with the posterior's hyperparameters; ``z`` are components or weights of them."""
-        after: Self = super().updated(x, z)
-        return after
+        return super().updated(x, z)
 
     def initialize(self, x: Tensor, z: Tensor | None = None, **_: Tensor) -> None:
         """Start the guide as the posterior would be if each row belonged to the nearest of rows far apart.
@@ -85,12 +84,11 @@ class Mixture(Conjugate):
         rows = filled(x)
         centre, spread = centre_and_spread(rows)
         u = (rows - centre) / spread
-        seeds, known = kmeans_plus_plus(u, self.components), torch.full((len(u),), torch.nan)
-        known = known if z is None else z.double()
+        known = torch.full((len(u),), torch.nan) if z is None else z.double()
+        seeds = kmeans_plus_plus(u, self.components)
         for level in known[~known.isnan()].unique():
             seeds[int(level)] = u[known == level].mean(0)
-        nearest = torch.cdist(u, seeds).argmin(1)
-        nearest = torch.where(known.isnan(), nearest, known.nan_to_num().long())
+        nearest = torch.where(known.isnan(), torch.cdist(u, seeds).argmin(1), known.nan_to_num().long())
         if not self.exchangeable and bool(known.isnan().all()):  # the largest come first on the stick
             nearest = class_counts(nearest, self.components).argsort(descending=True).argsort()[nearest]
         with torch.no_grad():

@@ -130,10 +130,11 @@ def test_bounds_of_a_linear_vae_rise_to_its_normal():
     posterior = fit(VAE(4, 2, Gaussian(), decoder=Straight(2, 4)), SVI(steps=150), x=x)
     with torch.no_grad():
         decoder, fn = posterior.model.decoder.double(), Gaussian()
-        w, b = decoder.mean.weight, decoder.mean.bias
-        variance = fn(decoder(torch.zeros(1, 2).double())).base_dist.scale[0] ** 2
+        units = posterior.model.units.double()  # in which the decoder is linear
+        w, b = units.spread[:, None] * decoder.mean.weight, units.back(decoder.mean.bias)
+        variance = (units.spread * fn(decoder(torch.zeros(1, 2).double())).base_dist.scale[0]) ** 2
         exact = MultivariateNormal(b, w @ w.T + variance.diag()).log_prob(x.double())
-        decoder.float()
+        decoder.float(), units.float()
     weights = posterior.weighted(512, seed=1)[0].double()
     assert weights.shape == (512, 30)
     hold(weights, exact.sum().item())

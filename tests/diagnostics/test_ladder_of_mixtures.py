@@ -134,3 +134,14 @@ def test_naming_undoes_a_permutation():
     for name, value in first.items():
         assert torch.equal(value, again[name])
     assert naming.note
+
+
+def test_weights_of_one_naming_say_what_they_may_miss():
+    x = [[1], [2], [100], [110], [4000], [4050]]
+    model, rungs = PoissonMixture(components=3, features=1), ["variational Bayes", "importance-weighted"]
+    found = ladder(model, rungs=rungs, draws=100, x=x)
+    assert assignments(model, x=x).log_evidence - found.log_evidence > 1.0
+    assert "up to 1.79 nats too low" in found.evidence_by
+    assert "up to 1.79 nats too low" in found.words()
+    whole = ladder(model, rungs=["enumeration", *rungs], draws=100, x=x)
+    assert whole.evidence_by == "enumeration"

@@ -208,12 +208,11 @@ def _evidence(found: list[Rung], naming: _Naming) -> tuple[float, str]:
         return float("nan"), "none of these rungs"
     for name in ("enumeration", "importance-weighted"):
         if name in by:
-            if by[name].k_hat > 0.7:
-                return by[name].bound, f"{name} (k-hat {by[name].k_hat:.2f}: likely too low)"
-            missed = math.log(naming.ways) if name == "importance-weighted" else 0.0
-            if missed:
-                name += f" (of one naming of the components, it may be: up to {missed:.2f} nats too low)"
-            return by[name.partition(" (")[0]].bound, name
+            doubts = [f"k-hat {by[name].k_hat:.2f}: likely too low"] * (by[name].k_hat > 0.7)
+            if name == "importance-weighted" and naming.ways > 1:
+                most = math.log(naming.ways)
+                doubts.append(f"of one naming of the components, it may be: up to {most:.2f} nats too low")
+            return by[name].bound, f"{name} ({'; '.join(doubts)})" if doubts else name
     best = max(by.values(), key=lambda rung: rung.bound)
     return best.bound, f"the highest bound, of {best.name}: the gaps may be larger"
 

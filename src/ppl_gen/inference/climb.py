@@ -14,7 +14,7 @@ from ppl_gen.inference.convergence import Gain, gain
 from ppl_gen.inference.keeper import Keeper
 from ppl_gen.inference.shared_steps import SharedSteps, blamed
 from ppl_gen.inference.signals import Signals, users_line
-from ppl_gen.inference.steps import Steps
+from ppl_gen.inference.steps import AT_ONCE, Steps
 from ppl_gen.progress import track
 
 
@@ -68,6 +68,14 @@ def climb(
     (group,) = optimiser.param_groups
     peak, history = group["lr"], list[float]()
     beside = list[float]()  # what more was climbed
+
+    def paced(first: int, end: int) -> Iterator[int]:
+        """The steps, each with its learning rate and its place among all steps set."""
+        for step in range(first, end):
+            group["lr"] = peak * method.factor(step / total)
+            objective.done = step / total
+            yield step
+
     keeper = Keeper(method.checkpoint, about, steps, history, beside)
     trouble, before = None, keeper.resume(rows, first, whole)
     if keeper.note is not None:  # it was done
@@ -82,17 +90,22 @@ def climb(
         with signals:
             ahead = range(len(history), total)
             for step in track(ahead, title, method.progress, lambda: {"ELBO": smooth(history)}):
-                group["lr"] = peak * method.factor(step / total)
-                objective.done, here = step / total, next(rows)
-                random = torch.get_rng_state()
-                value, more, finite = steps.step(here.batch, here.scale)
-                if not finite:
-                    trouble = _explain(steps, here, step, value, random)
-                    if not _finite(objective, before):  # these rows were fine: the last update was not
-                        steps.back()
-                    break
-                history.append(value)
-                beside.append(more)
+                if step < len(history):  # done, in one call with the one before
+                    continue
+                here = next(rows)
+                found = steps.several(paced(step, _end(step, total, method, keeper)))
+                if not found:
+                    next(paced(step, total))
+                    random = torch.get_rng_state()
+                    value, more, finite = steps.step(here.batch, here.scale)
+                    if not finite:
+                        trouble = _explain(steps, here, step, value, random)
+                        if not _finite(objective, before):  # these rows were fine: the last update was not
+                            steps.back()
+                        break
+                    found = [(value, more)]
+                history.extend(value for value, _ in found)
+                beside.extend(more for _, more in found)
                 before = here
                 if signals.pressed:
                     keeper.write(before)
@@ -126,6 +139,12 @@ def climb(
     if trouble is None and not stopped:
         keeper.write(before, note)
     return Climb(history, note, trouble)
+
+
+def _end(step: int, total: int, method: Any, keeper: Keeper) -> int:
+    """The step before which somebody looks at the numbers, or, without any, at the clock."""
+    window = step - step % method.window + method.window if method.tolerance else math.inf
+    return int(min(step + AT_ONCE, total, window, keeper.due_step))
 
 
 def _finite(objective: Any, rows: Rows) -> bool:

@@ -118,6 +118,11 @@ class Keeper:
             self._write(last)
         self._plan(0.0)
 
+    @property
+    def due_step(self) -> float:
+        """The number of steps after which the next checkpoint is due, where steps are counted."""
+        return self.due if self.place and self.place.steps else math.inf
+
     def look(self, last: Any) -> None:
         """After a step: write a checkpoint if it is time.
 

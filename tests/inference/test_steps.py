@@ -204,8 +204,7 @@ def test_the_same_step_is_compiled_once_in_a_process(compilations):
     assert len(compilations) == 1
     other = fit(Mean(), SVI(steps=100, learning_rate=0.05, seed=1, progress=False, compile=True), x=X + 1.0)
     assert len(compilations) == 1
-    moved = (other.model.loc - first.model.loc).item()
-    assert moved == pytest.approx(1.0, abs=0.2)  # it saw its own rows
+    assert other.elbo[0] < first.elbo[0] - 30  # it sees its own rows, which are farther away
     fit(Mean(), SVI(steps=100, progress=False, compile=True), x=X[:20])
     fit(Mean(), SVI(steps=100, progress=False, compile=True, clip=1.0), x=X)
     fit(Mean(), SVI(steps=100, progress=False, compile=True, optimizer=torch.optim.SGD), x=X)

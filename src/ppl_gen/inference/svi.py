@@ -65,9 +65,10 @@ class SVI:
         window: steps; see tolerance.
         prefetch: how many batches of a file a thread reads in advance, while steps run; 0 reads between the
             steps, None decides by how long reading takes. No number of the fit depends on it.
-        compile: True compiles the step (some twenty seconds, once), "auto" only where the work ahead is
-            longer than that, False never. The numbers are the same up to rounding. Where it cannot be done,
-            the fit goes on without, and says why.
+        compile: True compiles the step (some twenty seconds, once in a process: a fit of the same model to
+            rows of the same shape finds it compiled), "auto" only where the work ahead is longer than that,
+            False never. The numbers are the same up to rounding. Where it cannot be done, the fit goes on
+            without, and says why.
         device: where to compute, such as "cuda" [the CPU]. The posterior comes back to the CPU.
         precision: "bfloat16" lets the networks' layers multiply with 16 bits, which GPUs do faster [the
             model's own type everywhere: float64 for conjugate models, float32 for networks].

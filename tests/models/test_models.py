@@ -169,7 +169,7 @@ def test_vae_refuses_what_is_no_likelihood():
     ("width", "steps", "ceiling"), [(256, 700, 99.91), pytest.param(512, 2000, 97.4, marks=pytest.mark.slow)]
 )
 def test_vae_on_digits_beats_the_floors(width, steps, ceiling):
-    """Independent pixels need 106.4 nats of test -ELBO, a mixture over labels 99.91 (train [:1000], test [1350:])."""
+    """Independent pixels need 106.4 nats of test -ELBO, a mixture over labels 99.91 (train [:1000])."""
     x = digits().x
     train, test = x[:1000], x[1350:]
     counts = torch.nn.functional.one_hot(train.long(), 17).sum(0) + 1.0

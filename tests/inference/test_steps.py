@@ -20,13 +20,13 @@ X = 2.0 + torch.randn(24, generator=torch.Generator().manual_seed(0), dtype=torc
 
 
 class Mean(ProbabilisticModel):
-    """The mean of a normal; where it is drawn above ``limit``, row 5 has no density."""
+    """The mean of a normal; where it is drawn above ``limit``, row 5 has no density, or that no gradient."""
 
     joint = "p(mu) p(x | mu)"
 
-    def __init__(self, limit=1e9):
+    def __init__(self, limit=1e9, density=False):
         super().__init__()
-        self.limit = limit
+        self.limit, self.density = limit, density
         self.loc = nn.Parameter(torch.zeros((), dtype=torch.float64))
         self.log_scale = nn.Parameter(torch.tensor(-1.0, dtype=torch.float64))
 
@@ -34,7 +34,9 @@ class Mean(ProbabilisticModel):
         mu = pyro.sample("mu", dist.Normal(torch.zeros_like(self.loc), 3.0))
         with pyro.plate("data", n):
             wrong = (torch.arange(n) == 5) & (mu > self.limit)
-            pyro.sample("x", dist.Normal(torch.where(wrong, torch.nan, mu), 1.0))
+            left = self.limit - mu
+            other = mu + (left + left.abs()).sqrt() if self.density else torch.nan
+            pyro.sample("x", dist.Normal(torch.where(wrong, other, mu), 1.0))
 
     def guide(self):
         pyro.sample("mu", dist.Normal(self.loc, self.log_scale.exp()))
@@ -54,6 +56,14 @@ def calls(monkeypatch):
     monkeypatch.setattr(steps, "compiled", lambda graph, _: graph)
     monkeypatch.setattr(steps, "PATIENCE", 60.0)  # a loaded machine cuts no call short
     return found
+
+
+@pytest.fixture
+def interruptible():
+    """Ctrl-C interrupts, also where the tests run in the background of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
@@ -136,6 +146,16 @@ def test_what_is_not_finite_stops_at_its_own_step(cause, calls, one_by_one):
         assert together.step == {"update": 46, "last update": 100}[cause]
 
 
+def test_a_gradient_that_is_not_finite_is_seen_in_the_last_step_of_a_call(calls):
+    found = []
+    for count in (100, None):
+        model = Mean(float(X.mean()) + 2 / 24**0.5, density=True)
+        with pytest.raises(NonFinite, match="the gradient of loc is not finite") as caught:
+            fitted(model, count or found[0] + 1, schedule="constant", learning_rate=0.1)
+        found.append(caught.value.step)
+    assert found[0] == found[1]
+
+
 def test_a_fit_that_died_amid_a_call_goes_on_to_the_same_bits(calls, tmp_path, monkeypatch):
     through = fitted(checkpoint=Checkpoint(tmp_path / "a", steps=7))
     assert list(map(len, calls)) == [7] * 14 + [2]
@@ -155,7 +175,7 @@ def test_a_fit_that_died_amid_a_call_goes_on_to_the_same_bits(calls, tmp_path, m
     same(through, resumed)
 
 
-def test_ctrl_c_ends_the_fit_after_the_call_at_hand(calls, one_by_one):
+def test_ctrl_c_ends_the_fit_after_the_call_at_hand(calls, one_by_one, interruptible):
     def pressed(done):
         if done == 0.4:
             os.kill(os.getpid(), signal.SIGINT)
@@ -170,7 +190,7 @@ def test_ctrl_c_ends_the_fit_after_the_call_at_hand(calls, one_by_one):
         fitted(schedule=pressed)
 
 
-def test_a_second_ctrl_c_amid_a_call_leaves_what_was_before_it(calls):
+def test_a_second_ctrl_c_amid_a_call_leaves_what_was_before_it(calls, interruptible):
     def pressed(done):
         if done == 0.4:
             os.kill(os.getpid(), signal.SIGINT)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ppl_gen import ranks
 from ppl_gen.errors import Interrupted, NonFinite, NotCompiled
+from ppl_gen.inference.buffers import Buffers
 from ppl_gen.inference.convergence import Gain, gain
 from ppl_gen.inference.keeper import Keeper
 from ppl_gen.inference.shared_steps import SharedSteps, blamed
@@ -47,7 +48,7 @@ def climb(
     objective: Any,
     optimiser: torch.optim.Optimizer,
     first: Rows,
-    rows: Iterator[Rows],
+    rows: Callable[[int], Iterator[Rows]],
     whole: bool,
     about: Callable[[], Mapping[str, str]],
 ) -> Climb:
@@ -56,20 +57,21 @@ def climb(
     Args:
         method: the settings, an `SVI`.
         objective: what is climbed; its parameters are moved.
-        first: the rows that it was checked on. rows: those of the steps.
+        first: the rows that it was checked on. rows: those of the steps from a given one on.
         whole: whether every step sees the same rows.
         about: what this is a climb of, in words, for its checkpoints.
     """
     total = method.setting(objective.p, "steps", 2000)
-    kind: type[Steps] = Steps
-    if ranks.count() > 1:
-        first, rows, kind = dealt(first), map(dealt, rows), SharedSteps
+    together = ranks.count() > 1
+    kind: type[Steps] = SharedSteps if together else Steps
+    first = dealt(first) if together else first
     steps = kind(objective, optimiser, method.clip, method.seed)
     (group,) = optimiser.param_groups
     peak, history = group["lr"], list[float]()
     beside = list[float]()  # what more was climbed
     keeper = Keeper(method.checkpoint, about, steps, history, beside)
-    trouble, before = None, keeper.resume(rows, first, whole)
+    trouble, own = None, (lambda step: map(dealt, rows(step))) if together else rows
+    before, ahead = keeper.resume(own, first)
     if keeper.note is not None:  # it was done
         return Climb(history, keeper.note, None)
     notes = [steps.speed_up(first.batch, first.scale, whole, total, method.compile)]
@@ -77,13 +79,15 @@ def climb(
         warnings.warn(f"SVI {notes[0]}; it goes on without a compiler", NotCompiled, stacklevel=users_line())
     stopped, title = False, f"SVI, from step {len(history):,}" if history else "SVI"
     keeper.start(before)
-    signals = Signals("SVI", (lambda: keeper.write(before)) if method.checkpoint else None)
+    buffers = Buffers(objective.modules)
+    signals = Signals("SVI", (lambda: keeper.write(before)) if method.checkpoint else None, together)
+    steps.wish = lambda: (signals.pressed, signals.terminated, keeper.late)
     try:
         with signals:
-            ahead = range(len(history), total)
-            for step in track(ahead, title, method.progress, lambda: {"ELBO": smooth(history)}):
+            left = range(len(history), total)
+            for step in track(left, title, method.progress, lambda: {"ELBO": smooth(history)}):
                 group["lr"] = peak * method.factor(step / total)
-                objective.done, here = step / total, next(rows)
+                objective.done, here = step / total, next(ahead)
                 random = torch.get_rng_state()
                 value, more, finite = steps.step(here.batch, here.scale)
                 if not finite:
@@ -91,15 +95,17 @@ def climb(
                     if not _finite(objective, before):  # these rows were fine: the last update was not
                         steps.back()
                     break
+                buffers.keep()
                 history.append(value)
                 beside.append(more)
                 before = here
-                if signals.pressed:
+                pressed, terminated, late = steps.heard if together else steps.wish()
+                if pressed:
                     keeper.write(before)
-                signals.obey()
+                signals.obey(pressed, terminated)
                 if method.tolerance and _at_rest(history, beside, method, notes):
                     break
-                keeper.look(before)
+                keeper.look(before, late)
             else:
                 if method.tolerance:
                     notes.append(_restless(history, beside, method))
@@ -110,7 +116,7 @@ def climb(
                 trouble = _explain(steps, before, len(history), math.nan, random)
                 steps.back()
     except KeyboardInterrupt:
-        if ranks.count() > 1:  # they were not all stopped at one step
+        if together and not steps.heard[0]:  # they were not all stopped at one step
             raise
         stopped = True
         notes.append(f"stopped by hand after {len(history)} of {total} steps")
@@ -120,6 +126,7 @@ def climb(
         )
         if history and not _finite(objective, before):
             steps.back()
+    buffers.back()  # whatever looked at rows since the last step
     steps.store()
     notes.append(_beside(beside))
     note = "; ".join(filter(None, notes))

@@ -74,12 +74,13 @@ def climb(
     before, ahead = keeper.resume(own, first)
     if keeper.note is not None:  # it was done
         return Climb(history, keeper.note, None)
+    buffers = Buffers(objective.modules)
     notes = [steps.speed_up(first.batch, first.scale, whole, total, method.compile)]
     if notes[0] and method.compile is True:
         warnings.warn(f"SVI {notes[0]}; it goes on without a compiler", NotCompiled, stacklevel=users_line())
     stopped, title = False, f"SVI, from step {len(history):,}" if history else "SVI"
+    buffers.back()  # what was tried for a graph leaves no trace
     keeper.start(before)
-    buffers = Buffers(objective.modules)
     signals = Signals("SVI", (lambda: keeper.write(before)) if method.checkpoint else None, together)
     steps.wish = lambda: (signals.pressed, signals.terminated, keeper.late)
     try:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -222,14 +223,14 @@ def _part(setting: str, base: type, text: str) -> Any:
     found = (getattr(distributions, name) for name in distributions.__all__)
     kinds = {k.__name__: k for k in found if isinstance(k, type) and issubclass(k, base)}
     kinds.pop("Likelihood", None)  # the idea of one
-    name, _, number = text.removesuffix(")").partition("(")
-    if name not in kinds or (number and not number.isdecimal()) or bool(number) != text.endswith(")"):
-        hint = did_you_mean(name, list(kinds))
+    read = re.fullmatch(r"(\w+)(?:\((\d+)\))?", text)
+    if read is None or read[1] not in kinds:
+        hint = did_you_mean(text.partition("(")[0], list(kinds))
         raise DataError(f"--set {setting}: expected one of {', '.join(kinds)}, got {text!r}.{hint}")
     try:
-        return kinds[name](*[int(number)] if number else ())
+        return kinds[read[1]](*[int(read[2])] if read[2] else ())
     except TypeError:
-        raise DataError(f"--set {setting}: {name} takes no number, got {text!r}") from None
+        raise DataError(f"--set {setting}: {read[1]} takes no number, got {text!r}") from None
 
 
 def _codes(y: Any) -> tuple[Any, list[Any]]:

@@ -76,7 +76,7 @@ class Keeper:
         Raises:
             DamagedFile, ForeignFile, NewerFile, DataError: there is something else.
         """
-        found = ranks.first(self._newest)
+        found = ranks.first(self._newest) if self.place else None
         if found is None:
             return first, rows(0)
         path, document, tensors = found
@@ -168,7 +168,7 @@ class Keeper:
 
     def _newest(self) -> tuple[Path, dict[str, Any], dict[str, Tensor]] | None:
         """The newest checkpoint, if it is of this fit: the first process reads for all."""
-        found = self.folder.newest() if self.place else None
+        found = self.folder.newest()
         if found:
             self._compare(found[0], found[1]["about"])
         return found

@@ -210,8 +210,10 @@ def test_every_model_is_known_by_name():
 def test_two_processes_write_the_same_posterior_once(folder):
     command = "fit iris.npy --model LogisticRegression --class 4 --steps 20 --batch-size 40 --out"
     assert main([*command.split(), "one.pplgen"]) == 0
-    done = torchrun(*command.split(), folder / "two.pplgen", program=["-m", "ppl_gen"])
+    whole = [*command.split(), folder / "two.pplgen", "--checkpoint", folder / "run"]
+    done = torchrun(*whole, program=["-m", "ppl_gen"])
     assert done.returncode == 0, done.stderr
+    assert len(list((folder / "run").iterdir())) == 2
     assert done.stdout.count("Posterior of LogisticRegression") == 1
     one, two = load("one.pplgen"), load("two.pplgen")
     torch.testing.assert_close(two.elbo, one.elbo, rtol=1e-10, atol=0)

@@ -197,16 +197,23 @@ def test_the_first_alone_speaks_and_writes(two):
 
 
 @pytest.mark.slow
-def test_sigterm_to_torchrun_ends_all_with_a_checkpoint(tmp_path):
+@pytest.mark.parametrize(
+    ("sent", "word"),
+    [
+        (signal.SIGTERM, "SVI stopped by SIGTERM; the same fit goes on from"),
+        (signal.SIGINT, "Interrupted: SVI stopped by hand after"),
+    ],
+)
+def test_a_signal_to_torchrun_ends_all_with_a_checkpoint(sent, word, tmp_path):
     line, settings = command("endless", tmp_path / "out")
     launched = subprocess.Popen(line, **settings)
     waited = time.time() + 200
     while not (tmp_path / "out").exists() and time.time() < waited:
         time.sleep(0.1)
-    launched.send_signal(signal.SIGTERM)
+    launched.send_signal(sent)
     _, said = launched.communicate(timeout=60)
     assert launched.returncode != 0
-    assert said.count("SVI stopped by SIGTERM; the same fit goes on from") == 1, said
+    assert said.count(word) == 1, said
     steps = [int(path.stem.partition("-")[2]) for path in (tmp_path / "out.checkpoints").iterdir()]
     assert min(steps) == 0
     assert max(steps) > 5

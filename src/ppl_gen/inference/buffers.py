@@ -1,7 +1,10 @@
 """What modules remember from step to step beside their parameters, such as the means of a batch norm."""
 
+from operator import is_
+from typing import Any
+
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 
 class Buffers:
@@ -21,27 +24,31 @@ class Buffers:
     def __init__(self, modules: nn.Module):
         owners = [module._buffers for module in modules.modules()]
         self.places = [(owner, name) for owner in owners for name, held in owner.items() if held is not None]
-        self.held = [value.detach().clone() for value in self._now()]
-        self.moving: list[bool] = []
-        self.seen = [(value, value._version) for value in self._now()]
+        self.values = self._now()
+        self.versions = [value._version for value in self.values]
+        self.held = [value.detach().clone() for value in self.values]
+        self.moving: set[int] | None = None
 
     def keep(self) -> None:
         """After a good step: hold what it has left."""
         now = self._now()
-        self.moving = self.moving or [not torch.equal(a, b) for a, b in zip(now, self.held, strict=True)]
+        versions = [value._version for value in now]
+        if self.moving is None:
+            self.moving = {i for i, value in enumerate(now) if not torch.equal(value, self.held[i])}
+        if not self.moving and versions == self.versions and all(map(is_, now, self.values)):
+            return
         for i, value in enumerate(now):
-            before, version = self.seen[i]
-            if self.moving[i] or value is not before or value._version != version:
-                self.held[i], self.seen[i] = value.detach().clone(), (value, value._version)
+            if i in self.moving or value is not self.values[i] or versions[i] != self.versions[i]:
+                self.held[i] = value.detach().clone()
+        self.values, self.versions = now, versions
 
     def back(self) -> None:
         """To what was held last."""
-        for (owner, name), held, (value, _) in zip(self.places, self.held, self.seen, strict=True):
+        for (owner, name), held, value in zip(self.places, self.held, self.values, strict=True):
             owner[name] = value
             if not torch.equal(value, held):
                 value.detach().copy_(held)
-        self.seen = [(value, value._version) for value in self._now()]
+        self.versions = [value._version for value in self.values]
 
-    def _now(self) -> list[Tensor]:
-        found = (owner[name] for owner, name in self.places)
-        return [value for value in found if value is not None]
+    def _now(self) -> list[Any]:
+        return [owner[name] for owner, name in self.places]

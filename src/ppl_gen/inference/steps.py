@@ -31,6 +31,8 @@ class Steps:
         self, objective: Objective, optimiser: torch.optim.Optimizer, clip: float | None, seed: int = 0
     ):
         self.objective, self.optimiser, self.clip, self.seed = objective, optimiser, clip, seed
+        self.wish: Callable[[], tuple[bool, ...]] = lambda: (False, False, False)  # to be done after a step
+        self.heard: Sequence[bool] = self.wish()  # which of it one of several processes wished: all do it
         self.update: Update | None = None  # the one inside the compiled step
         self.done = 0
         self.parameters: Tensors = tuple(w.detach() for w in objective.parameters)

@@ -10,6 +10,7 @@ import torch
 from ppl_gen import EM, MAP, NUTS, SVI, Laplace, VariationalBayes, fit
 from ppl_gen.errors import Interrupted
 from ppl_gen.inference import hidden
+from ppl_gen.inference.mode import Watched
 from ppl_gen.inference.nuts import NUTS as METHOD
 from ppl_gen.inference.signals import Signals
 from ppl_gen.inference.unconstrained import Unconstrained
@@ -182,6 +183,19 @@ def test_map_returns_the_highest_point_that_it_saw(method, twice, monkeypatch):
     assert seen[0][0] < height < float(re.search(r"-[\d.]+", whole.note)[0])
     monkeypatch.undo()
     assert torch.equal(fit(model, method, **data).point["w"], whole.point["w"])
+
+
+def test_a_lower_point_that_was_seen_later_is_not_the_highest():
+    class Square:
+        start = torch.zeros(1)
+
+        def __call__(self, u):
+            return -u.square().sum()
+
+    watched = Watched(Square())
+    for u in (3.0, 0.5, 2.0, torch.nan):
+        watched(torch.tensor([u]))
+    assert (watched.value, watched.best.item()) == (-0.25, 0.5)
 
 
 def test_laplace_has_nothing_to_return_before_the_mode(monkeypatch):

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ppl_gen.checks import called
-from ppl_gen.diagnostics.arviz_bridge import arviz_summary, to_arviz
+from ppl_gen.diagnostics.arviz_bridge import arviz_summary
+from ppl_gen.diagnostics.trees import to_arviz
 from ppl_gen.errors import DataError, Unanswerable, Unreliable
 from ppl_gen.posterior import Posterior
 

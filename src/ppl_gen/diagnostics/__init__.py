@@ -1,5 +1,6 @@
 """What is known about a posterior: ArviZ's view of it, and how far to trust it."""
 
+from ppl_gen.diagnostics.arviz_bridge import compare_loo, loo, to_inference_data
 from ppl_gen.diagnostics.choice import Choice, Criterion
 from ppl_gen.diagnostics.choosing import choose_k
 from ppl_gen.diagnostics.codes import (
@@ -24,13 +25,16 @@ __all__ = [
     "Rung",
     "amortization_gap",
     "choose_k",
+    "compare_loo",
     "elbo_terms",
     "gradient_variance",
     "importance_bounds",
     "invariants",
     "ladder",
+    "loo",
     "reconstruct",
     "summary",
     "to_arviz",
+    "to_inference_data",
     "traversal",
 ]

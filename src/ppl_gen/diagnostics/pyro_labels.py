@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from pyro import poutine
 from torch import Tensor, nn
@@ -109,6 +110,6 @@ def _numbers(value: Any) -> Tensor | None:
     if isinstance(value, bool) or not (isinstance(value, int | float) or hasattr(value, "__array__")):
         return None
     try:
-        return torch.as_tensor(value.to_numpy() if hasattr(value, "to_numpy") else value).detach()
+        return value.detach() if isinstance(value, Tensor) else torch.tensor(np.array(value))
     except (TypeError, ValueError):  # of text, or of objects
         return None

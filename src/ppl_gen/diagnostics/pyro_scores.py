@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
+from functools import reduce
 from typing import Any, NamedTuple
 
 import torch
@@ -127,8 +128,10 @@ def _contracted(trace: poutine.Trace, sites: Mapping[str, Node], open_: set[str]
         )
     tree: OrderedDict[frozenset[str], list[Tensor]] = OrderedDict()
     sizes: dict[str, int] = {}
+    widest = reduce(torch.promote_types, (site["log_prob"].dtype for site in sites.values()))
     for site in sites.values():
         term = packed.scale_and_mask(site["packed"]["unscaled_log_prob"], mask=site["packed"]["mask"])
+        term = _of_type(term, widest)
         sizes |= dict(zip(term._pyro_dims, term.shape, strict=True))
         sizes |= {symbols[frame.name]: frame.size for frame in _frames(site)}
         tree.setdefault(frozenset(symbols[frame.name] for frame in _frames(site)), []).append(term)
@@ -138,6 +141,13 @@ def _contracted(trace: poutine.Trace, sites: Mapping[str, Node], open_: set[str]
     ordered = sorted(frames, key=lambda frame: frame.dim)
     places = {symbols[frame.name]: frame.dim for frame in ordered}
     return ordered, _spread(packed.unpack(term, places) * scales.pop(), ordered)
+
+
+def _of_type(term: Tensor, kind: torch.dtype) -> Tensor:
+    """A packed tensor of another type."""
+    changed: Any = term if term.dtype == kind else term.to(kind)
+    changed._pyro_dims = term._pyro_dims  # type: ignore[attr-defined]
+    return changed  # type: ignore[no-any-return]
 
 
 def _frames(site: Node) -> list[Any]:

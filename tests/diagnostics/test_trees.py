@@ -113,6 +113,34 @@ def test_equal_sizes_are_told_apart() -> None:
     assert lr.constant_data["x"].dims == ("row", "feature")
 
 
+def test_the_columns_of_a_frame_are_their_own_labels() -> None:
+    import pandas
+
+    frame = pandas.DataFrame(WINE.x.numpy(), columns=WINE.features)
+    nb = to_arviz(fit(GaussianNaiveBayes(classes=3, features=13), x=frame, y=WINE.y), draws=2)
+    assert tuple(nb.posterior.coords["feature"].values) == WINE.features
+    assert tuple(nb.observed_data.coords["feature"].values) == WINE.features
+    svi = SVI(steps=2, batch_size=20, progress=False)
+    lr = to_arviz(fit(LogisticRegression(classes=3, features=13), svi, x=frame, y=WINE.y), draws=2)
+    assert tuple(lr.posterior.coords["term"].values) == ("intercept", *WINE.features)
+    assert tuple(lr.constant_data.coords["feature"].values) == WINE.features
+    named = to_arviz(fitted("nb"), draws=2, x=frame[:5], coords={"feature": list("abcdefghijklm")})
+    assert "".join(named.posterior.coords["feature"].values) == "abcdefghijklm"
+
+
+@pytest.mark.parametrize("name", ["nb", "vae"])
+def test_groups_can_be_chosen_and_are_the_same_alone(name: str) -> None:
+    for group, values in tree(name).children.items():
+        coords = NAMES if name == "nb" else None
+        alone = to_arviz(fitted(name), draws=S, groups=[group], coords=coords)
+        assert set(alone.children) == {group}
+        assert alone[group].equals(values)
+    some = to_arviz(fitted(name), draws=2, groups=("log_likelihood", "posterior"))
+    assert list(some.children) == ["posterior", "log_likelihood"]
+    with pytest.raises(DataError, match=r"groups: expected some of posterior, .*got 'likelihood'"):
+        to_arviz(fitted(name), groups=["likelihood"])
+
+
 @pytest.mark.parametrize("name", ["nb", "gmm", "lr"])
 def test_draws_are_those_of_the_posterior(name: str) -> None:
     for k, v in fitted(name).draw(S, seed=0).items():

@@ -1,6 +1,6 @@
 """What is known about a posterior: ArviZ's view of it, and how far to trust it."""
 
-from ppl_gen.diagnostics.arviz_bridge import compare_loo, loo, to_inference_data
+from ppl_gen.diagnostics.arviz_bridge import cells, compare_loo, loo, loo_pit, to_inference_data
 from ppl_gen.diagnostics.choice import Choice, Criterion
 from ppl_gen.diagnostics.choosing import choose_k
 from ppl_gen.diagnostics.codes import (
@@ -24,6 +24,7 @@ __all__ = [
     "Ladder",
     "Rung",
     "amortization_gap",
+    "cells",
     "choose_k",
     "compare_loo",
     "elbo_terms",
@@ -32,6 +33,7 @@ __all__ = [
     "invariants",
     "ladder",
     "loo",
+    "loo_pit",
     "reconstruct",
     "summary",
     "to_arviz",

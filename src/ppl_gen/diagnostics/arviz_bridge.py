@@ -4,15 +4,17 @@ The parts arviz-stats and arviz-plots have nearly one interface in both. What di
 sign and the rounding of `compare`'s differences, and the `InferenceData` that 1 has no more.
 """
 
+import math
 import warnings
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ppl_gen.diagnostics.posterior_trees import posterior_tree
-from ppl_gen.errors import DataError
+from ppl_gen.errors import DataError, Unreliable
 from ppl_gen.posterior import Posterior
 
 
@@ -27,6 +29,9 @@ def loo(tree: Any, var_name: str | None = None) -> Any:
     Draws of a guide are first weighted by log p - log q, so that a wrong guide shows in k-hat, which plain
     LOO cannot see (Vehtari, Gelman and Gabry 2017; Magnusson et al. 2019, Bayesian leave-one-out
     cross-validation for large data). Where rows share no latents, there is nothing to weigh.
+
+    Rows to which all draws give the same likelihood have equal weights, an elpd in sample, a k-hat of -inf,
+    and an `Unreliable` warning; ArviZ's own functions raise an error there.
 
     Args:
         tree: from `to_arviz`, with log_likelihood, log_prior and sample_stats.
@@ -45,18 +50,25 @@ def loo(tree: Any, var_name: str | None = None) -> Any:
     >>> loo(tree, "x").elpd_i.sizes
     Frozen({'row': 6})
     """
-    if "log_likelihood" not in tree:
-        raise DataError("tree: expected a log_likelihood group, as to_arviz makes it unless it says why not")
-    names = [str(name) for name in tree["log_likelihood"].data_vars]
-    if var_name not in names and (var_name is not None or len(names) > 1):
-        raise DataError(f"var_name: expected one of {', '.join(names)}, got {var_name!r}")
-    name, stats = var_name or names[0], tree.get("sample_stats", {})
+    name = _scored(tree, var_name)
+    rows, correction = tree["log_likelihood"][name], _correction(tree)
+    options: dict[str, Any] = {"pointwise": True, "var_name": name}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # they say what k-hat says
-        if "log_p" in stats and "log_q" in stats and "log_prior" in tree:
-            weights = {key: stats[key] for key in ("log_p", "log_q")}
-            return _stats().loo_approximate_posterior(tree, **weights, pointwise=True, var_name=name)
-        return _stats().loo(tree, pointwise=True, var_name=name)
+        if not _still(rows, correction).any():
+            if correction is None:
+                return _stats().loo(tree, **options)
+            weights = {key: tree["sample_stats"][key] for key in ("log_p", "log_q")}
+            return _stats().loo_approximate_posterior(tree, **weights, **options)
+        found = _weights(rows, correction)
+        result = _stats().loo(tree, **options, log_weights=found[0], pareto_k=found[1])
+    warnings.warn(
+        f"loo: all draws give some rows of {name} the same likelihood, as a point does: nothing changes "
+        f"where such a row is left out, and its elpd is that of a row that was fitted",
+        Unreliable,
+        stacklevel=2,
+    )
+    return result
 
 
 def leave_one_out(posterior: Posterior, /, draws: int = 500, seed: int = 0) -> tuple[Tensor, Tensor, float]:
@@ -103,6 +115,63 @@ def compare_loo(trees: Mapping[str, Any], var_name: str | None = None) -> Any:
     return table
 
 
+def cells(tree: Any, var_name: str) -> Any:
+    """A tree of one observed variable, its cells in one dimension: what ArviZ's PIT functions want.
+
+    They refuse a variable whose log likelihood has fewer dimensions than itself, such as x (row, feature),
+    of which a row has one likelihood; here each cell has its row's. Missing cells are left out.
+
+    >>> from ppl_gen import fit, to_arviz
+    >>> from ppl_gen.models import GaussianNaiveBayes
+    >>> nb = fit(GaussianNaiveBayes(classes=2, features=2), x=[[0., 1.], [1., 2.], [5., 3.]], y=[0, 0, 1])
+    >>> cells(to_arviz(nb, draws=10), "x").posterior_predictive["x"].sizes
+    Frozen({'chain': 1, 'draw': 10, 'cell': 6})
+    """
+    import xarray
+
+    if "observed_data" not in tree or var_name not in tree["observed_data"]:
+        raise DataError(f"var_name: expected an observed variable, got {var_name!r}")
+    seen = tree["observed_data"][var_name]
+    seen = seen.drop_vars(list(seen.coords))
+    there = seen.notnull().values.flatten()
+    beside = ("posterior", "log_prior", "sample_stats")
+    groups = {name: tree[name].to_dataset() for name in beside if name in tree}
+    for group in ("observed_data", "posterior_predictive", "prior_predictive", "log_likelihood"):
+        if group not in tree:
+            continue
+        values = tree[group]
+        found = values[_scored(tree, var_name, alone=True) if group == "log_likelihood" else var_name]
+        found = found.drop_vars([name for name in found.coords if name not in ("chain", "draw")])
+        draws = [dim for dim in ("chain", "draw") if dim in found.dims]
+        spread = found.broadcast_like(seen).transpose(*draws, *seen.dims)
+        flat = spread.values.reshape(*(spread.sizes[dim] for dim in draws), -1)[..., there]
+        coords = {**{dim: found.coords[dim] for dim in draws}, "cell": range(int(there.sum()))}
+        groups[group] = xarray.Dataset({var_name: ((*draws, "cell"), flat)}, coords=coords)
+    return xarray.DataTree.from_dict(groups)
+
+
+def loo_pit(tree: Any, var_name: str, seed: int = 0) -> Tensor:
+    """Where each cell lies among its predictions by the other rows: (cells,), uniform if all is well.
+
+    Probability integral transforms, weighed as in `loo`; missing cells are left out, ties are broken at
+    random. Cells of one row are not independent. Reference: Gelfand, Dey and Chang 1992, Model determination
+    using predictive distributions.
+
+    >>> from ppl_gen import fit, to_arviz
+    >>> from ppl_gen.models import GaussianNaiveBayes
+    >>> nb = fit(GaussianNaiveBayes(classes=2, features=1), x=[[0.], [1.], [2.], [5.]], y=[0, 0, 0, 1])
+    >>> loo_pit(to_arviz(nb, draws=100), "x").shape
+    torch.Size([4])
+    """
+    flat = cells(tree, var_name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they say what k-hat says
+        log_weights, k_hat = _weights(flat["log_likelihood"][var_name], _correction(flat))
+        weights = {"log_weights": {var_name: log_weights}, "pareto_k": {var_name: k_hat}}
+        found = _stats().loo_pit(flat, var_names=[var_name], random_state=seed, **weights)
+    return torch.as_tensor(found[var_name].values).clamp(0, 1)  # sums of weights may exceed 1 by rounding
+
+
 def to_inference_data(tree: Any) -> Any:
     """The tree as an `arviz.InferenceData`, the container of ArviZ 0.
 
@@ -119,6 +188,48 @@ def to_inference_data(tree: Any) -> Any:
 def is_legacy() -> bool:
     """Whether ArviZ is 0.23 with its 0.8 parts."""
     return str(_stats().__version__).startswith("0.")
+
+
+def _scored(tree: Any, var_name: str | None, alone: bool = False) -> str:
+    """The variable of log_likelihood; ``alone``, the only one also stands for each variable in it."""
+    if "log_likelihood" not in tree:
+        raise DataError("tree: expected a log_likelihood group, as to_arviz makes it unless it says why not")
+    names = [str(name) for name in tree["log_likelihood"].data_vars]
+    if var_name in names or (len(names) == 1 and (alone or var_name is None)):
+        return var_name if var_name in names and var_name is not None else names[0]
+    raise DataError(f"var_name: expected one of {', '.join(names)}, got {var_name!r}")
+
+
+def _correction(tree: Any) -> Any:
+    """log p - log q of a guide's draws, if rows share latents; the largest is 0."""
+    stats = tree.get("sample_stats", {})
+    if not ("log_p" in stats and "log_q" in stats and "log_prior" in tree):
+        return None
+    difference = stats["log_p"] - stats["log_q"]
+    return difference - difference.max()
+
+
+def _still(rows: Any, correction: Any) -> Any:
+    """Which rows have equal weights, up to rounding."""
+    ratios = -rows if correction is None else correction - rows
+    spread = ratios.max(["chain", "draw"]) - ratios.min(["chain", "draw"])
+    return spread.values <= 1e-9 * (1 + abs(rows).max(["chain", "draw"]).values)
+
+
+def _weights(rows: Any, correction: Any) -> tuple[Any, Any]:
+    """Pareto-smoothed log weights that leave each row out, and their k-hat: -inf where all are equal.
+
+    ArviZ's accessor takes a log likelihood, and negates it; the legacy ``arviz.psislw`` takes log weights.
+    """
+    _stats()  # brings the accessor
+    still, draws = _still(rows, correction), rows.sizes["chain"] * rows.sizes["draw"]
+    likelihood = rows if correction is None else rows - correction
+    ramp = rows.isel({dim: 0 for dim in rows.dims if dim not in ("chain", "draw")}, drop=True).copy()
+    ramp.values = np.arange(draws, dtype=float).reshape(ramp.shape)  # anything that varies
+    still = rows.isel(chain=0, draw=0, drop=True).copy(data=still)
+    likelihood = likelihood.where(~still, ramp).transpose(*rows.dims)
+    smoothed, k_hat = likelihood.azstats.psislw(dim=["chain", "draw"])
+    return smoothed.where(~still, -math.log(draws)), k_hat.where(~still, -math.inf)
 
 
 def _stats() -> Any:

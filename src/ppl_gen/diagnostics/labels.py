@@ -125,18 +125,34 @@ def _event_dims(p: ProbabilisticModel, found: Mapping[str, Node]) -> dict[str, t
     sizes = _sizes(p)
     taken = [*sizes.values(), *(size + 1 for size in sizes.values())]
     if len(set(taken)) < len(taken):  # 3 classes of 3 features: a model of other sizes can tell them apart
-        try:
-            other = type(p)(**{name: 11 * (i + 1) for i, name in enumerate(sizes)})
-            x = torch.zeros(2, getattr(other, "features", 0), dtype=dtype_of(other))  # as in core.plates
-            example = dict.fromkeys(Factorization(p.joint).given, x)
-            twins = sites(other.model, {"n": 2, **example})
-            return {
-                name: _sized(other, name, twins[name].event_shape[-len(shape) :] if shape else ())
-                for name, shape in shapes.items()
-            }
-        except Exception:  # no such model, for whatever reason: names by size may then be ambiguous
-            pass
+        for others in (list(range(1, len(sizes) + 1)), list(range(len(sizes), 0, -1))):
+            for kept in (p.configuration, {}):
+                try:
+                    return _dims_of_twin(
+                        p, shapes, {**kept, **{k: 11 * i for k, i in zip(sizes, others, strict=True)}}
+                    )
+                except Exception:  # no such model, for whatever reason: names by size may then be ambiguous
+                    pass
     return {name: _sized(p, name, shape) for name, shape in shapes.items()}
+
+
+def _dims_of_twin(
+    p: ProbabilisticModel, shapes: Mapping[str, torch.Size], configuration: Mapping[str, Any]
+) -> dict[str, tuple[str, ...]]:
+    """The names of the event dimensions, as a model of other sizes has them."""
+    other = type(p)(**configuration)
+    example: dict[str, Any] = {"n": 2}
+    for name in Factorization(p.joint).given:  # as in core.plates
+        row = other.given_shape(name) or ()
+        codes = other.given_levels(name)
+        example[name] = torch.zeros(
+            2, *(() if codes else row), dtype=torch.long if codes else dtype_of(other)
+        )
+    twins = sites(other.model, example)
+    return {
+        name: _sized(other, name, twins[name].event_shape[-len(shape) :] if shape else ())
+        for name, shape in shapes.items()
+    }
 
 
 def _sizes(p: ProbabilisticModel) -> dict[str, int]:

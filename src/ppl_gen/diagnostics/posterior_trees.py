@@ -35,6 +35,8 @@ def posterior_tree(
     coords: Coords | None = None,
 ) -> "xarray.DataTree":
     """What `to_arviz` says of a posterior."""
+    import xarray
+
     chains = posterior.guide if isinstance(posterior.guide, Draws) else None
     draws = draws or (chains.draws if chains else DRAWS)
     with isolated(seed):
@@ -55,6 +57,8 @@ def posterior_tree(
         how = {"posterior": _origin(posterior)}
         if "posterior" in groups:
             made["posterior"] = labels.drawn(stack(draw.latents for draw in drawn))
+            if not made["posterior"].data_vars:  # ArviZ reads the number of draws from this group
+                made["posterior"] = xarray.Dataset(coords={"chain": [0], "draw": range(len(drawn))})
         if "log_likelihood" in groups:
             reseed(seed, 1)
             likelihood, found = scorer.log_likelihood(drawn)

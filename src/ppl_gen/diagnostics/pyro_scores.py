@@ -130,8 +130,8 @@ def _contracted(trace: poutine.Trace, sites: Mapping[str, Node], open_: set[str]
     sizes: dict[str, int] = {}
     widest = reduce(torch.promote_types, (site["log_prob"].dtype for site in sites.values()))
     for site in sites.values():
-        term = packed.scale_and_mask(site["packed"]["unscaled_log_prob"], mask=site["packed"]["mask"])
-        term = _of_type(term, widest)
+        whole = site["packed"]["unscaled_log_prob"]
+        term = _of_type(packed.scale_and_mask(whole, mask=site["packed"]["mask"]), widest)
         sizes |= dict(zip(term._pyro_dims, term.shape, strict=True))
         sizes |= {symbols[frame.name]: frame.size for frame in _frames(site)}
         tree.setdefault(frozenset(symbols[frame.name] for frame in _frames(site)), []).append(term)
@@ -143,11 +143,11 @@ def _contracted(trace: poutine.Trace, sites: Mapping[str, Node], open_: set[str]
     return ordered, _spread(packed.unpack(term, places) * scales.pop(), ordered)
 
 
-def _of_type(term: Tensor, kind: torch.dtype) -> Tensor:
+def _of_type(term: Any, kind: torch.dtype) -> Any:
     """A packed tensor of another type."""
-    changed: Any = term if term.dtype == kind else term.to(kind)
-    changed._pyro_dims = term._pyro_dims  # type: ignore[attr-defined]
-    return changed  # type: ignore[no-any-return]
+    changed = term.to(kind)
+    changed._pyro_dims = term._pyro_dims
+    return changed
 
 
 def _frames(site: Node) -> list[Any]:

@@ -46,6 +46,10 @@ def summary(posterior: Any, /, **options: Any) -> Any:
     ['pi[0]', 'pi[1]']
     """
     tree = _tree(posterior)
+    if not tree["posterior"].data_vars:  # nothing is hidden
+        import pandas
+
+        return pandas.DataFrame(columns=["mean", "sd"], dtype=float)
     if "independent_draws" in tree["posterior"].attrs:
         kind = options.setdefault("kind", "stats")
         if "stats" not in kind:

@@ -159,4 +159,6 @@ def relabelled(posterior: Posterior) -> Posterior:
         values, note = renamed_draws(posterior.model, posterior.fitted_data(), posterior.guide.values)
     if all(values[name] is drawn for name, drawn in posterior.guide.values.items()):
         return posterior
-    return replace(posterior, guide=Draws(values), note=f"{posterior.note}; {note}", _drawn={})
+    return replace(
+        posterior, guide=Draws(values, posterior.guide.stats), note=f"{posterior.note}; {note}", _drawn={}
+    )

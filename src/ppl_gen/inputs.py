@@ -32,6 +32,7 @@ class Data:
         seen: where an observed variable has missing cells, the mask of those that are there.
         sites: every generated variable as one run of the model shows it.
         open: whether the guide is told which cells are missing.
+        columns: what a data frame calls its columns.
     """
 
     inputs: Mapping[str, Tensor]
@@ -40,6 +41,7 @@ class Data:
     sites: Mapping[str, Site]
     seen: Mapping[str, Tensor] = field(default_factory=dict)
     open: bool = False
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def values(self) -> dict[str, Any]:
@@ -81,6 +83,7 @@ class Data:
             self.sites,
             {name: v[index] for name, v in self.seen.items()},
             self.open,
+            self.columns,
         )
 
     def with_value(self, name: str, value: Tensor) -> "Data":
@@ -188,7 +191,8 @@ def admit(
         if value.dim() == 0 or len(value) != n:
             others = ", ".join(v for v in (*inputs, *observed) if v != name)
             raise DataError(f"{name}: expected {n} rows, as in {others}, got shape {tuple(value.shape)}")
-    return Data(inputs, observed, n, found, seen, p.reads_gaps)
+    columns = {name: tuple(map(str, v.columns)) for name, v in values.items() if hasattr(v, "columns")}
+    return Data(inputs, observed, n, found, seen, p.reads_gaps, columns)
 
 
 def may_repeat(found: Mapping[str, Site], observed: Iterable[str]) -> bool:

@@ -22,16 +22,28 @@ Coords = Mapping[str, Any]
 
 
 class Labels:
-    """Named dimensions and coordinates for the variables of a model."""
+    """Named dimensions and coordinates.
 
-    def __init__(self, p: ProbabilisticModel, data: Data, dims: Dims | None, coords: Coords | None):
-        given = {**data.inputs, "n": data.n}
-        fixed = {name: v for name, v in data.observed.items() if not data.sites[name].local}
-        found = variables(run(p.model, given, fixed))
-        self.p, self.n, self.coords, self.chains = p, data.n, dict(coords or {}), 1
-        self.own = _own_dims(p, found) | {
-            name: ("row", *_sized(p, name, v.shape[1:])) for name, v in data.inputs.items() if v.dim()
-        }
+    Args:
+        own: variable -> its dimensions after chain and draw.
+        dims: what the user calls them. coords: the user's labels.
+        chains: how many chains the draws come in, one after the other.
+
+    Attributes:
+        columns: labels of dimensions for which the user has none, such as a data frame's columns.
+    """
+
+    def __init__(
+        self,
+        own: Mapping[str, Sequence[str]],
+        dims: Dims | None = None,
+        coords: Coords | None = None,
+        chains: int = 1,
+    ):
+        self.own = {name: tuple(names) for name, names in own.items()}
+        self.coords, self.chains = dict(coords or {}), chains
+        self.columns: Coords = {}
+        self.used: set[str] = set()
         for name, chosen in (dims or {}).items():
             if name not in self.own:
                 raise DataError(f"dims: expected variables {', '.join(self.own)}; got {name!r}")
@@ -42,9 +54,9 @@ class Labels:
                 )
             self.own[name] = tuple(chosen)
 
-    def drawn(self, values: Named, *, own: bool = True, rows: bool = False) -> "xarray.Dataset":
-        """Values with a leading dimension of draws, chain after chain."""
-        names = {k: ("row",) if rows else self.own[k] if own else () for k in values}
+    def drawn(self, values: Named, dims: Mapping[str, Sequence[str]] | None = None) -> "xarray.Dataset":
+        """Values with a leading dimension of draws, chain after chain; ``dims`` other than their own."""
+        names = self.own if dims is None else dims
         return self._dataset(
             {k: (("chain", "draw", *names[k]), v.unflatten(0, (self.chains, -1))) for k, v in values.items()}
         )
@@ -58,6 +70,7 @@ class Labels:
 
         arrays = {name: (dims, v.numpy(force=True)) for name, (dims, v) in values.items()}
         sizes = {d: n for dims, array in arrays.values() for d, n in zip(dims, array.shape, strict=True)}
+        self.used |= sizes.keys()
         return xarray.Dataset(arrays, coords={d: self._labels(d, n) for d, n in sizes.items()})
 
     def _labels(self, dim: str, size: int) -> Any:
@@ -66,28 +79,44 @@ class Labels:
             if labels.shape != (size,):
                 raise DataError(f"coords: expected {size} labels of {dim!r}, got {len(labels)}")
             return labels
-        if dim == "term" and "feature" in self.coords:
-            return np.array(["intercept", *map(str, self.coords["feature"])])
-        return np.arange(size)
+        found = self.coords if dim == "term" and "feature" in self.coords else self.columns
+        if dim == "term" and "feature" in found:
+            return np.array(["intercept", *map(str, found["feature"])])
+        labels = np.asarray(self.columns.get(dim, ()))
+        return labels if labels.shape == (size,) else np.arange(size)
 
-    def check(self, groups: Mapping[str, "xarray.Dataset"]) -> None:
-        """Refuse labels of a dimension that does not exist."""
-        known = {str(dim) for group in groups.values() for dim in group.dims}
-        if "term" in known:
-            known.add("feature")
+    def check(self) -> None:
+        """Refuse labels of a dimension that no group has."""
+        known = self.used.union(*self.own.values())
+        known |= {"feature"} if "term" in known else set()
         if unknown := sorted(self.coords.keys() - known):
             raise DataError(f"coords: expected dimensions {', '.join(sorted(known))}; got {unknown[0]!r}")
 
 
-def _own_dims(p: ProbabilisticModel, found: Mapping[str, Node]) -> dict[str, tuple[str, ...]]:
-    """The dimensions of every variable: its plates, then its event dimensions, named by their sizes."""
+def labels_of(
+    p: ProbabilisticModel, data: Data, dims: Dims | None, coords: Coords | None, chains: int = 1
+) -> Labels:
+    """Labels of a model's variables: its plates and sizes in the singular; a frame's columns by name."""
+    given = {**data.inputs, "n": data.n}
+    fixed = {name: v for name, v in data.observed.items() if not data.sites[name].local}
+    found = variables(run(p.model, given, fixed))
+    own = own_dims(found, _event_dims(p, found))
+    own |= {name: ("row", *_sized(p, name, v.shape[1:])) for name, v in data.inputs.items() if v.dim()}
+    labels = Labels(own, dims, coords, chains)
+    labels.columns = {labels.own[k][-1]: names for k, names in data.columns.items() if len(own[k]) == 2}
+    return labels
+
+
+def own_dims(
+    found: Mapping[str, Node], events: Mapping[str, tuple[str, ...]], singular: bool = True
+) -> dict[str, tuple[str, ...]]:
+    """The dimensions of every variable: its plates, then its event dimensions, named by ``events``."""
     own = {}
-    events = _event_dims(p, found)
     for name, site in found.items():
         batch = site["value"].dim() - site["fn"].event_dim
         plates = {frame.dim: frame.name for frame in site["cond_indep_stack"] if frame.vectorized}
         outer = [plates.get(dim - batch, f"{name}_dim_{dim}") for dim in range(batch)]
-        own[name] = _distinct((*map(_singular, outer), *events[name]))
+        own[name] = _distinct((*(map(_singular, outer) if singular else outer), *events[name]))
     return own
 
 
@@ -96,18 +125,34 @@ def _event_dims(p: ProbabilisticModel, found: Mapping[str, Node]) -> dict[str, t
     sizes = _sizes(p)
     taken = [*sizes.values(), *(size + 1 for size in sizes.values())]
     if len(set(taken)) < len(taken):  # 3 classes of 3 features: a model of other sizes can tell them apart
-        try:
-            other = type(p)(**{name: 11 * (i + 1) for i, name in enumerate(sizes)})
-            x = torch.zeros(2, getattr(other, "features", 0), dtype=dtype_of(other))  # as in core.plates
-            example = dict.fromkeys(Factorization(p.joint).given, x)
-            twins = sites(other.model, {"n": 2, **example})
-            return {
-                name: _sized(other, name, twins[name].event_shape[-len(shape) :] if shape else ())
-                for name, shape in shapes.items()
-            }
-        except Exception:  # no such model, for whatever reason: names by size may then be ambiguous
-            pass
+        for others in (list(range(1, len(sizes) + 1)), list(range(len(sizes), 0, -1))):
+            for kept in (p.configuration, {}):
+                try:
+                    return _dims_of_twin(
+                        p, shapes, {**kept, **{k: 11 * i for k, i in zip(sizes, others, strict=True)}}
+                    )
+                except Exception:  # no such model, for whatever reason: names by size may then be ambiguous
+                    pass
     return {name: _sized(p, name, shape) for name, shape in shapes.items()}
+
+
+def _dims_of_twin(
+    p: ProbabilisticModel, shapes: Mapping[str, torch.Size], configuration: Mapping[str, Any]
+) -> dict[str, tuple[str, ...]]:
+    """The names of the event dimensions, as a model of other sizes has them."""
+    other = type(p)(**configuration)
+    example: dict[str, Any] = {"n": 2}
+    for name in Factorization(p.joint).given:  # as in core.plates
+        row = other.given_shape(name) or ()
+        codes = other.given_levels(name)
+        example[name] = torch.zeros(
+            2, *(() if codes else row), dtype=torch.long if codes else dtype_of(other)
+        )
+    twins = sites(other.model, example)
+    return {
+        name: _sized(other, name, twins[name].event_shape[-len(shape) :] if shape else ())
+        for name, shape in shapes.items()
+    }
 
 
 def _sizes(p: ProbabilisticModel) -> dict[str, int]:

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from ppl_gen.checks import did_you_mean
 from ppl_gen.core import ProbabilisticModel
-from ppl_gen.diagnostics.arviz_bridge import to_arviz
 from ppl_gen.diagnostics.moments import SURE, Moments, in_words
+from ppl_gen.diagnostics.trees import to_arviz
 from ppl_gen.errors import DataError
 from ppl_gen.inference.nuts import Draws
 from ppl_gen.posterior import Posterior

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ppl_gen.checks import called
-from ppl_gen.diagnostics.arviz_bridge import arviz_summary, to_arviz
+from ppl_gen.diagnostics.arviz_bridge import arviz_summary
+from ppl_gen.diagnostics.trees import to_arviz
 from ppl_gen.errors import DataError, Unanswerable, Unreliable
 from ppl_gen.posterior import Posterior
 
@@ -45,6 +46,10 @@ def summary(posterior: Any, /, **options: Any) -> Any:
     ['pi[0]', 'pi[1]']
     """
     tree = _tree(posterior)
+    if not tree["posterior"].data_vars:  # nothing is hidden
+        import pandas
+
+        return pandas.DataFrame(columns=["mean", "sd"], dtype=float)
     if "independent_draws" in tree["posterior"].attrs:
         kind = options.setdefault("kind", "stats")
         if "stats" not in kind:

@@ -11,6 +11,7 @@ from ppl_gen.inference.map import MAP
 from ppl_gen.inference.maximum_likelihood import MaximumLikelihood
 from ppl_gen.inference.nuts import NUTS
 from ppl_gen.inference.parquet import Parquet
+from ppl_gen.inference.recording_nuts import RecordingNUTS
 from ppl_gen.inference.sources import Batches
 from ppl_gen.inference.svi import SVI
 from ppl_gen.inference.variational_bayes import VariationalBayes
@@ -28,6 +29,7 @@ __all__ = [
     "MaximumLikelihood",
     "Parquet",
     "PyroFit",
+    "RecordingNUTS",
     "VariationalBayes",
     "elbo",
     "fit_pyro",

@@ -8,7 +8,6 @@ from typing import Any
 import pyro
 import torch
 from pyro.infer.mcmc import MCMC
-from pyro.infer.mcmc import NUTS as Kernel
 from torch import Tensor, nn
 
 from ppl_gen import ranks
@@ -19,6 +18,7 @@ from ppl_gen.inference.devices import checked, computing, moved, ready
 from ppl_gen.inference.guides import point
 from ppl_gen.inference.method import Fitted
 from ppl_gen.inference.mode import climbed
+from ppl_gen.inference.recording_nuts import STATS, RecordingNUTS
 from ppl_gen.inference.relabelling import renamed_draws
 from ppl_gen.inference.unconstrained import Unconstrained
 from ppl_gen.inputs import Data
@@ -26,18 +26,28 @@ from ppl_gen.progress import track
 
 
 class Draws(nn.Module):
-    """A guide that holds draws of every parameter, name -> (chains, draws, *shape), and draws one of them."""
+    """A guide that holds draws of every parameter, name -> (chains, draws, *shape), and draws one of them.
 
-    def __init__(self, values: Mapping[str, Tensor]):
+    ``stats`` are what the sampler tells of each transition (see `RecordingNUTS`), name -> (chains, draws).
+    """
+
+    def __init__(self, values: Mapping[str, Tensor], stats: Mapping[str, Tensor] | None = None):
         super().__init__()
-        self.names = tuple(values)
+        self.names, self.told = tuple(values), tuple(stats or {})
         for name, value in values.items():
             self.register_buffer(f"drawn_{name}", value)
+        for name, value in (stats or {}).items():
+            self.register_buffer(f"stat_{name}", value)
 
     @property
     def values(self) -> dict[str, Tensor]:
         """name -> (chains, draws, *shape)."""
         return {name: getattr(self, f"drawn_{name}") for name in self.names}
+
+    @property
+    def stats(self) -> dict[str, Tensor]:
+        """name -> (chains, draws)."""
+        return {name: getattr(self, f"stat_{name}") for name in self.told}
 
     @property
     def chains(self) -> int:
@@ -62,9 +72,24 @@ class Draws(nn.Module):
 
     def thinned(self, draws: int) -> list[dict[str, Tensor]]:
         """At most ``draws`` draws of each chain, evenly spaced, chain after chain."""
-        index = torch.arange(min(draws, self.draws)) * self.draws // min(draws, self.draws)
+        index = spaced(self.draws, draws)
         kept = {name: value[:, index].flatten(0, 1) for name, value in self.values.items()}
         return [{name: v[i] for name, v in kept.items()} for i in range(self.chains * len(index))]
+
+    def thinned_stats(self, draws: int) -> dict[str, Tensor]:
+        """What the sampler tells of those draws: name -> (draws of all chains,)."""
+        index = spaced(self.draws, draws)
+        return {name: value[:, index].flatten() for name, value in self.stats.items()}
+
+
+def spaced(total: int, draws: int) -> Tensor:
+    """At most ``draws`` of the indices below ``total``, evenly spaced.
+
+    >>> spaced(10, 4).tolist()
+    [0, 2, 5, 7]
+    """
+    kept = min(draws, total)
+    return torch.arange(kept) * total // kept
 
 
 @dataclass(frozen=True)
@@ -111,7 +136,8 @@ class NUTS:
         target = Unconstrained(start, guide, data, prior, "NUTS")
         mode = climbed(target, 200)
         rank, size = ranks.world()  # several processes deal out the chains
-        drawn, divergent, done = mode.new_zeros(self.chains, self.draws, len(mode)), 0, 0
+        drawn, done = mode.new_zeros(self.chains, self.draws, len(mode)), 0
+        told = mode.new_zeros(self.chains, self.draws, len(STATS), dtype=torch.float64)
         device, stopped = ready(self.device), ""
         try:
             for chain in track(range(rank, self.chains, size), "NUTS", self.progress, dict):
@@ -119,15 +145,18 @@ class NUTS:
                 begin = (mode + 0.1 * torch.randn_like(mode)).to(device)
                 with computing((target.p, prior), device, None):
                     target.data = moved(data, device)
-                    here, bad = self._chain(target, begin)
-                drawn[chain], divergent, done = here.cpu(), divergent + bad, done + 1
+                    here, transitions = self._chain(target, begin)
+                drawn[chain], told[chain], done = here.cpu(), transitions.cpu(), done + 1
         except KeyboardInterrupt:  # a chain is whole or nothing
             if not done or size > 1:
                 raise
             stopped = f"stopped by hand after {done} of {self.chains} chains"
             warnings.warn(f"NUTS {stopped}, which are returned", Interrupted, stacklevel=4)
-        divergent, drawn = int(ranks.total(divergent)), ranks.total(drawn).to(mode)
-        found = [[target.values(u) for u in chain] for chain in (drawn[:done] if stopped else drawn)]
+        drawn, told = ranks.total(drawn).to(mode), ranks.total(told)
+        drawn, told = (drawn[:done], told[:done]) if stopped else (drawn, told)
+        found = [[target.values(u) for u in chain] for chain in drawn]
+        stats = {name: told[..., i].to(kind) for i, (name, kind) in enumerate(STATS.items())}
+        divergent = int(stats["diverging"].sum())
         note = f"{len(found)} chains of {self.draws:,} draws; {divergent} divergent"
         if divergent:
             warnings.warn(
@@ -138,12 +167,12 @@ class NUTS:
         if self.relabel and prior is None:
             values, renamed = renamed_draws(target.p, data, values)
             note = "; ".join(filter(None, [note, renamed]))
-        return Fitted(target.p, Draws(values), torch.zeros(0, dtype=torch.float64), None, note)
+        return Fitted(target.p, Draws(values, stats), torch.zeros(0, dtype=torch.float64), None, note)
 
-    def _chain(self, target: Unconstrained, start: Tensor) -> tuple[Tensor, int]:
-        """Draws (draws, parameters) of one chain, and how many diverged."""
+    def _chain(self, target: Unconstrained, start: Tensor) -> tuple[Tensor, Tensor]:
+        """Draws (draws, parameters) of one chain, and what is told of each (draws, stats)."""
         with torch.enable_grad():
-            kernel = Kernel(potential_fn=lambda at: -target(at["u"]), full_mass=len(start) <= 50)
+            kernel = RecordingNUTS(potential_fn=lambda at: -target(at["u"]), full_mass=len(start) <= 50)
             chain = MCMC(
                 kernel,
                 num_samples=self.draws,
@@ -152,5 +181,6 @@ class NUTS:
                 disable_progbar=True,
             )
             chain.run()
-            (found,) = chain._diagnostics  # diagnostics() wants four draws, for what is of no use here
-        return chain.get_samples()["u"], len(found["divergences"])
+            (told,) = chain._diagnostics  # diagnostics() wants four draws, for what is of no use here
+        stats = [torch.tensor(told[name], dtype=torch.float64) for name in STATS]
+        return chain.get_samples()["u"], torch.stack(stats, -1)

@@ -139,8 +139,10 @@ def _fresh_guide(
         point = {key.removeprefix(at): t for key, t in tensors.items() if key.startswith(at)}
         return (Mode if kind == "mode" else Point)(posterior.model, point)
     if kind == "draws" and guide is None:
-        opening = "guide.drawn_"
-        return Draws({n.removeprefix(opening): t for n, t in tensors.items() if n.startswith(opening)})
+        openings = ("guide.drawn_", "guide.stat_")
+        return Draws(
+            *({n.removeprefix(o): t for n, t in tensors.items() if n.startswith(o)} for o in openings)
+        )
     if guide is None:
         if saved["family"] is None:
             what = "class" if kind == "automatic" else kind

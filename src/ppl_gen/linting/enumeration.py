@@ -26,7 +26,8 @@ def missing(pair: Pair) -> Iterator[Finding]:
             continue
         yield Finding(
             "missing-enumeration",
-            f"the discrete {name!r} is neither drawn by the guide nor summed out: SVI draws it from its prior, "
+            f"the discrete {name!r} is neither drawn by the guide nor summed out: SVI draws it from "
+            "its prior, "
             f"and learns nothing about it",
             f'sum it out: pyro.sample("{name}", …, infer={{"enumerate": "parallel"}}), or @config_enumerate '
             f"above the model, and TraceEnum_ELBO()",
@@ -70,7 +71,8 @@ def elbo(pair: Pair) -> Iterator[Finding]:
     if isinstance(said, int) and said < depth:
         yield Finding(
             "max-plate-nesting",
-            f"{type(pair.loss).__name__}(max_plate_nesting={said}) leaves no room for the {depth} plates that "
+            f"{type(pair.loss).__name__}(max_plate_nesting={said}) leaves no room for the {depth} "
+            "plates that "
             f"lie in one another: rows and summed-out values share a dimension",
             f"write max_plate_nesting={depth}, or leave it out",
         )
@@ -96,7 +98,9 @@ def dimensions(pair: Pair) -> Iterator[Finding]:
     marked = [
         s
         for s in pair.latents.values()
-        if s.infer.get("enumerate") == "parallel" and "_markov_scope" not in s.infer and s.name not in pair.q.samples
+        if s.infer.get("enumerate") == "parallel"
+        and "_markov_scope" not in s.infer
+        and s.name not in pair.q.samples
     ]
     if len(marked) > DIMENSIONS:
         yield Finding(
@@ -116,6 +120,7 @@ def by_hand(pair: Pair) -> Iterator[Finding]:
         return
     wanted = [s for n, s in pair.latents.items() if s.discrete and s.fn.has_enumerate_support]
     wanted = [s for s in wanted if s.infer.get("enumerate") == "parallel" or pair.declared]
+    wanted = [s for s in wanted if "_markov_scope" not in s.infer]  # Pyro reuses its dimensions
     wanted = [s for s in wanted if s.fn.event_dim == 0 and (pair.guide is not None or s.enumerated)]
     for site in wanted[:3]:
         found = _compared(pair, site)
@@ -124,7 +129,8 @@ def by_hand(pair: Pair) -> Iterator[Finding]:
             yield Finding(
                 "enumeration-shape",
                 f"summing {site.name!r} out goes wrong at {other!r}: {what}",
-                f"write the program so that {site.name!r} may have dimensions to the left of the plates: index "
+                f"write the program so that {site.name!r} may have dimensions to the left of the "
+                "plates: index "
                 f"with Vindex(mu)[..., {site.name}, :], and use negative dimensions; no loop, reshape or "
                 f".item() on it",
                 other,
@@ -137,7 +143,9 @@ def _compared(pair: Pair, site: Site) -> tuple[str, str, str] | None:
     depth = _depth(pair)
 
     def only(msg: Any) -> dict[str, Any]:
-        return {"enumerate": "parallel" if msg["name"] == site.name else None} if msg["type"] == "sample" else {}
+        return (
+            {"enumerate": "parallel" if msg["name"] == site.name else None} if msg["type"] == "sample" else {}
+        )
 
     def program(*args: Any, **kwargs: Any) -> Any:
         return poutine.infer_config(pair.model, config_fn=only)(*args, **kwargs)
@@ -184,7 +192,10 @@ def _agree(a: Tensor, b: Tensor) -> bool:
 
 
 def _depth(pair: Pair) -> int:
-    return max((-f.dim for _, run in pair.runs for s in run.samples.values() for f in s.vectorized.values()), default=0)
+    return max(
+        (-f.dim for _, run in pair.runs for s in run.samples.values() for f in s.vectorized.values()),
+        default=0,
+    )
 
 
 CHECKS = (missing, automatic, elbo, sequential, dimensions, by_hand)

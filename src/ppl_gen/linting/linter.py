@@ -1,5 +1,6 @@
 """`lint`: the mistakes that users of Pyro make, found before the fit."""
 
+import warnings
 from typing import Any
 
 import pyro
@@ -11,11 +12,7 @@ from ppl_gen.linting import enumeration, names, parameters, plates, programs, sh
 from ppl_gen.linting.findings import Finding, Findings
 from ppl_gen.linting.pair import Pair
 
-CHECKS = tuple(
-    check
-    for group in (programs, names, shapes, plates, supports, enumeration, parameters)
-    for check in group.CHECKS
-)
+GROUPS = (programs, names, shapes, plates, supports, enumeration, parameters)
 
 
 def lint(model: Any, guide: Any = None, /, *args: Any, **kwargs: Any) -> Findings:
@@ -58,11 +55,18 @@ def lint(model: Any, guide: Any = None, /, *args: Any, **kwargs: Any) -> Finding
     validated, recording = bool(Distribution._validate_args), torch.is_grad_enabled()
     store = pyro.get_param_store()
     state = {"params": dict(store.named_parameters()), "constraints": dict(store._constraints)}
-    found: list[Finding] = []
-    with isolated(0, grad=True, validate=True):
+    found: dict[tuple[str, str], Finding] = {}
+    with isolated(0, grad=True, validate=True), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what Pyro and torch warn of is found here
         pyro.get_param_store().set_state(state)
         pair = Pair(model, guide, args, kwargs, validated, recording)
-        for check in CHECKS:
-            found += [f for f in check(pair) if (f.code, f.site) not in {(g.code, g.site) for g in found}]
-    found.sort(key=lambda f: f.severity)
-    return Findings(tuple(found), len(CHECKS))
+        for group in GROUPS:
+            misshapen: set[str] = set()  # one wrong shape of a site brings others with it
+            for check in group.CHECKS:
+                for finding in check(pair):
+                    if group is shapes and finding.site in misshapen:
+                        continue
+                    misshapen.add(finding.site)
+                    found.setdefault((finding.code, finding.site), finding)
+    ordered = sorted(found.values(), key=lambda f: f.severity)
+    return Findings(tuple(ordered), sum(len(group.CHECKS) for group in GROUPS))

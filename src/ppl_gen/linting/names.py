@@ -91,7 +91,7 @@ def observed_in_guide(pair: Pair) -> Iterator[Finding]:
 def unsteady(pair: Pair) -> Iterator[Finding]:
     """Two runs from one seed have the same names."""
     for part, run in pair.runs:
-        if run.error is not None or part == "guide" and pair.automatic:
+        if run.error is not None or (part == "guide" and pair.automatic):
             continue
         clamped = pair.q.values if part == "model" else None
         again = pair.run(part, clamped)

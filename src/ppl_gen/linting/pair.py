@@ -58,6 +58,7 @@ class Pair:
         self.model, self.guide = copied(model, guide)
         self.owner: Any = self.model
         self.args, self.kwargs = args, dict(kwargs)
+        self.args, self.kwargs = self.changed(_cloned)  # a program may write into its arguments
         self.observed: dict[str, Tensor] = {}
         self.automatic = any(isinstance(m, AutoGuide) for m in _modules(self.guide))
         for program in (self.model, self.guide):
@@ -84,11 +85,15 @@ class Pair:
             self.observed |= rows
             values |= rows
         guide = self.guide if self.guide is not None or not q else p.guide
+        for part in _modules(guide) if self.automatic else ():
+            if isinstance(part, AutoGuide):
+                part._model = (pyro.condition(part.model, data=self.observed),)
         programs: list[Any] = [None, None]
         for i, program in enumerate((p.model, guide)):
             if program is not None:
-                given = arguments(program, values)
-                programs[i] = partial(_attached, program, given, self.observed, seen, bool(i))
+                own = bool(i) and not self.automatic
+                given = arguments(program if own or not i else p.model, values)
+                programs[i] = partial(_attached, program, given, self.observed, seen, own)
         self.owner, (self.model, self.guide), self.kwargs = p, programs, {}
 
     def run(
@@ -171,12 +176,18 @@ class Pair:
     def parameters(self) -> dict[str, Tensor]:
         """The unconstrained tensors that pyro.param and PyroModules handed to both programs, by name."""
         found = {}
-        for _, run in self.runs:
-            for name, site in run.params.items():
+        for _, each in self.runs:
+            for name, site in each.params.items():
                 if isinstance(site.value, Tensor):
                     leaf = getattr(site.value, "unconstrained", lambda: None)()
                     found[name] = site.value if leaf is None else leaf
         return found
+
+
+def _cloned(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.detach().clone()
+    return value.copy() if isinstance(value, np.ndarray) else value
 
 
 def _attached(program: Any, given: Any, observed: Any, seen: Any, guide: bool) -> Any:
@@ -186,8 +197,7 @@ def _attached(program: Any, given: Any, observed: Any, seen: Any, guide: bool) -
 
 def modules_of(program: Any) -> list[nn.Module]:
     """The modules that a program is, belongs to, or finds in its closure or its globals by name."""
-    while isinstance(inner := getattr(program, "__wrapped__", None) or getattr(program, "fn", None), Callable):  # type: ignore[arg-type]
-        program = inner
+    program = inspect.unwrap(program) if callable(program) else program
     found = _modules(program) + _modules(getattr(program, "__self__", None))
     function = getattr(program, "__func__", program)
     if inspect.isfunction(function):

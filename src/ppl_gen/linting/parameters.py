@@ -10,7 +10,8 @@ from torch.distributions import constraints
 
 from ppl_gen.linting.findings import Finding
 from ppl_gen.linting.pair import Pair, modules_of
-from ppl_gen.linting.recording import Run, Site, bare
+from ppl_gen.linting.recording import Run, Site
+from ppl_gen.normalisation.integrals import base_of
 
 _PASSED = (
     "Expand", "View", "Unsqueeze", "Squeeze", "Alias", "Clone", "Select", "Slice", "Reshape", "T", "Permute",
@@ -24,7 +25,7 @@ def unbounded(pair: Pair) -> Iterator[Finding]:
     told: set[str] = set()
     for part, run in pair.runs:
         for site in run.samples.values():
-            base = bare(site.fn)
+            base = base_of(site.fn)
             for argument, bound in getattr(base, "arg_constraints", {}).items():
                 value = base.__dict__.get(argument)
                 if not isinstance(value, Tensor) or _free(bound):
@@ -35,7 +36,8 @@ def unbounded(pair: Pair) -> Iterator[Finding]:
                 told.add(name)
                 yield Finding(
                     "unbounded-parameter",
-                    f"the {argument} of {site.name!r} in the {part} is the parameter {name!r} itself, which no "
+                    f"the {argument} of {site.name!r} in the {part} is the parameter {name!r} itself, "
+                    "which no "
                     f"constraint keeps to {_words(bound)}: a step can take it out, and the fit stops or goes "
                     f"nan",
                     f'pyro.param("{name or argument}", start, constraint=constraints.{_words(bound)}); in a '
@@ -52,10 +54,30 @@ def bad_start(pair: Pair) -> Iterator[Finding]:
             if site.given:
                 yield Finding(
                     "bad-start",
-                    f"the parameter {name!r} of the {part} starts outside its constraint, so its unconstrained "
+                    f"the parameter {name!r} of the {part} starts outside its constraint, so its "
+                    "unconstrained "
                     f"value is nan",
-                    "start it inside: positive(1.), unit_interval(0.5), simplex(ones(K) / K); the value given "
+                    "start it inside: positive(1.), unit_interval(0.5), simplex(ones(K) / K); the "
+                    "value given "
                     "is that of the constrained parameter",
+                    name,
+                    site.place,
+                )
+
+
+def stale(pair: Pair) -> Iterator[Finding]:
+    """What Pyro's store holds under a name is what this program starts there."""
+    for part, run in pair.runs:
+        for name, site in run.params.items():
+            came = tuple(getattr(site.value, "shape", ()))
+            if site.start is not None and came != site.start:
+                yield Finding(
+                    "stale-parameter",
+                    f"Pyro's store holds a parameter {name!r} of shape {came}, left by another model; "
+                    f"the {part} "
+                    f"starts it with shape {site.start}",
+                    "pyro.clear_param_store() before each new model; or module-local parameters: "
+                    "pyro.settings.set(module_local_params=True)",
                     name,
                     site.place,
                 )
@@ -77,7 +99,8 @@ def idle(pair: Pair) -> Iterator[Finding]:
     for shown, names in modules.items():
         yield Finding(
             "idle-parameter",
-            f"no gradient reaches {', '.join(map(repr, names[:3]))}{', …' * (len(names) > 3)}: training leaves "
+            f"no gradient reaches {', '.join(map(repr, names[:3]))}{', …' * (len(names) > 3)}: "
+            "training leaves "
             f"it as it is",
             "use it without .detach(), .data, .item(), .numpy() or torch.tensor(…); or remove it",
             shown,
@@ -124,7 +147,8 @@ def nothing_to_train(pair: Pair) -> Iterator[Finding]:
     yield Finding(
         "nothing-to-train",
         f"neither program has a parameter: the guide draws {drawn[0].name!r} from a fixed distribution",
-        f'make its arguments parameters: pyro.param("{drawn[0].name}_loc", torch.tensor(0.)), and a scale with '
+        f'make its arguments parameters: pyro.param("{drawn[0].name}_loc", torch.tensor(0.)), and a '
+        "scale with "
         f"constraint=constraints.positive",
         drawn[0].name,
         drawn[0].place,
@@ -143,7 +167,8 @@ def no_gradients(pair: Pair) -> Iterator[Finding]:
             if not site.grad and site.kind == "sample" and not site.deterministic:
                 yield Finding(
                     "no-grad",
-                    f"the {part} draws {site.name!r} with gradients switched off: nothing above it is trained",
+                    f"the {part} draws {site.name!r} with gradients switched off: nothing above it is "
+                    "trained",
                     fix,
                     site.name,
                     site.place,
@@ -175,7 +200,8 @@ def reset(pair: Pair) -> Iterator[Finding]:
             yield Finding(
                 "parameter-reset",
                 f"the parameter {name!r} is set anew in every run: what a step learns is forgotten",
-                "leave out clear_param_store() and assignments to the store; pyro.param(name, start) sets the "
+                "leave out clear_param_store() and assignments to the store; pyro.param(name, start) "
+                "sets the "
                 "start once by itself",
                 name,
                 site.place if site else "",
@@ -199,7 +225,8 @@ def cut(pair: Pair) -> Iterator[Finding]:
         if found is not None:
             yield Finding(
                 "cut-gradient",
-                f"{found.name!r} depends on {name!r}, and no gradient passes from it: the guide's {name!r} is "
+                f"{found.name!r} depends on {name!r}, and no gradient passes from it: the guide's "
+                f"{name!r} is "
                 f"not trained to fit it",
                 "use the latent as a tensor, without .detach(), .item(), .numpy(), int(), round() or a "
                 "comparison; if it must be cut into steps, draw a discrete latent",
@@ -248,7 +275,8 @@ def score_function(pair: Pair) -> Iterator[Finding]:
             fix = "take a family with rsample (has_rsample), or give it a baseline and use TraceGraph_ELBO()"
         yield Finding(
             "score-function",
-            f"the guide draws {name!r} from {type(bare(site.fn)).__name__}, which cannot be reparameterised: "
+            f"the guide draws {name!r} from {type(base_of(site.fn)).__name__}, which cannot be "
+            "reparameterised: "
             f"its gradient is estimated by the score function, with a large variance",
             fix,
             name,
@@ -289,7 +317,7 @@ def _leaf(value: Tensor, divided: bool) -> Tensor | None:
         if isinstance(variable := getattr(node, "variable", None), Tensor):
             return variable
         name = type(node).__name__.removesuffix("0").removesuffix("Backward")
-        if name != "Div" * divided and name not in _PASSED or not node.next_functions:
+        if (name != "Div" * divided and name not in _PASSED) or not node.next_functions:
             return None
         node = node.next_functions[0][0]
     return None
@@ -300,7 +328,11 @@ def _free(bound: Any) -> bool:
     base = bound
     while hasattr(base, "base_constraint"):
         base = base.base_constraint
-    return base is constraints.real or str(base).startswith(("Real", "Dependent")) or base is constraints.real_vector
+    return (
+        base is constraints.real
+        or str(base).startswith(("Real", "Dependent"))
+        or base is constraints.real_vector
+    )
 
 
 def _words(bound: Any) -> str:
@@ -320,6 +352,7 @@ def _words(bound: Any) -> str:
 CHECKS = (
     unbounded,
     bad_start,
+    stale,
     idle,
     unregistered,
     nothing_to_train,

@@ -48,7 +48,8 @@ def written_size(pair: Pair) -> Iterator[Finding]:
         if site.fn.subsample_size in (None, n):
             yield Finding(
                 "size-in-model",
-                f"the plate {name!r} has the size {n} written into the model: it stays {n} when the data have "
+                f"the plate {name!r} has the size {n} written into the model: it stays {n} when the "
+                "data have "
                 f"{n - 1} rows",
                 f'take it from the data: pyro.plate("{name}", len(x))',
                 name,
@@ -93,7 +94,12 @@ def unscaled(pair: Pair) -> Iterator[Finding]:
         for argument, whole in pair.tensors.items():
             total = len(whole) if whole.ndim else 0
             frame = frames.get(-1)
-            if frame is None or frame.size != rows[0] or not rows[0] < total or whole.ndim != site.value.dim():
+            if (
+                frame is None
+                or frame.size != rows[0]
+                or not rows[0] < total
+                or whole.ndim != site.value.dim()
+            ):
                 continue
             if _taken_from(site.value, whole):
                 yield Finding(
@@ -176,7 +182,12 @@ def scales(pair: Pair) -> Iterator[Finding]:
                 )
     for name, site in pair.latents.items():
         drawn = pair.q.samples.get(name)
-        if drawn is None or drawn.infer.get("_deterministic") or drawn.delta or site.infer.get("is_auxiliary"):
+        if (
+            drawn is None
+            or drawn.infer.get("_deterministic")
+            or drawn.delta
+            or site.infer.get("is_auxiliary")
+        ):
             continue
         one, other = torch.as_tensor(site.scale).double(), torch.as_tensor(drawn.scale).double()
         if one.numel() == other.numel() == 1 and not torch.allclose(one, other):

@@ -9,9 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ppl_gen.linting.enumeration import automatic
 from ppl_gen.linting.findings import Finding
 from ppl_gen.linting.pair import Pair, modules_of, states
+from ppl_gen.linting.parameters import bad_start
 from ppl_gen.linting.recording import Run
+from ppl_gen.linting.supports import guide_outside
 
 
 def validation(pair: Pair) -> Iterator[Finding]:
@@ -19,7 +22,8 @@ def validation(pair: Pair) -> Iterator[Finding]:
     if not pair.validated:
         yield Finding(
             "validation-off",
-            "validation is switched off for the whole process: wrong shapes, supports and nan pass in silence",
+            "validation is switched off for the whole process: wrong shapes, supports and nan pass "
+            "in silence",
             "pyro.enable_validation(True); some libraries switch it off when they are imported",
             severity="warning",
         )
@@ -46,8 +50,9 @@ def signatures(pair: Pair) -> Iterator[Finding]:
 
 def runs(pair: Pair) -> Iterator[Finding]:
     """Both programs run to their ends."""
-    if any(signatures(pair)):
-        return
+    causes = (signatures, bad_start, automatic, guide_outside)
+    if any(finding for cause in causes for finding in cause(pair)):
+        return  # each stops a program, and is told by itself
     parts = [("guide", pair.q)] if pair.guide is not None else []
     for part, run in [*parts, ("model", pair.p if pair.q.error is None else pair.alone)]:
         if run.error is not None:
@@ -66,7 +71,8 @@ def _translated(pair: Pair, part: str, run: Run) -> Finding:
             return Finding(
                 "plate-size",
                 f"{site!r} in the {part} has {came} rows in the plate {plate!r} of {size}",
-                f'take the size from the data: pyro.plate("{plate}", len(x)); and inside a subsample take the '
+                f'take the size from the data: pyro.plate("{plate}", len(x)); and inside a subsample '
+                "take the "
                 f"plate's rows of everything: x[rows]",
                 site,
                 run.place,
@@ -180,15 +186,10 @@ def changed_data(pair: Pair) -> Iterator[Finding]:
             yield Finding(
                 "changes-data",
                 f"a run changes the argument {name!r} in place: every step of the fit sees other data",
-                f"work on a copy, {name} = {name}.clone(), and avoid x -= …, x[…] = … and methods that end in _",
+                f"work on a copy, {name} = {name}.clone(), and avoid x -= …, x[…] = … and methods "
+                "that end in _",
                 name,
             )
-            target = pair.tensors[name]
-            if isinstance(target, Tensor):
-                with torch.no_grad():
-                    target.copy_(value)
-            else:
-                target[...] = value.numpy()
 
 
 def inside(pair: Pair) -> Iterator[Finding]:
@@ -241,7 +242,9 @@ def _storage(value: Any) -> int:
 
 
 def _plain(value: Any) -> bool:
-    return isinstance(value, Tensor) or (isinstance(value, np.ndarray) and np.issubdtype(value.dtype, np.number))
+    return isinstance(value, Tensor) or (
+        isinstance(value, np.ndarray) and np.issubdtype(value.dtype, np.number)
+    )
 
 
 def _same(a: Any, b: Any) -> bool:

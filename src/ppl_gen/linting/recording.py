@@ -15,6 +15,8 @@ from pyro.poutine.messenger import Messenger
 from pyro.poutine.runtime import _PYRO_STACK
 from torch import Tensor
 
+from ppl_gen.normalisation.integrals import base_of
+
 _OURS = str(Path(__file__).parent.parent)
 _LIBRARIES = (str(Path(pyro.__file__).parent), str(Path(torch.__file__).parent), "<", "contextlib.py")
 
@@ -26,7 +28,8 @@ class Site:
     Attributes:
         kind: "sample", "param" or "plate".
         frames: the plates around it.
-        given: whether a plate was handed its indices; of a param, whether an initial value broke its bounds.
+        given: whether a plate was handed its indices; of a param, whether its start breaks its constraint.
+        start: the shape of a param's start.
         grad: whether autograd recorded.
     """
 
@@ -42,6 +45,7 @@ class Site:
     place: str
     grad: bool
     given: bool = False
+    start: tuple[int, ...] | None = None
 
     @property
     def vectorized(self) -> dict[int, Any]:
@@ -51,17 +55,18 @@ class Site:
     @property
     def deterministic(self) -> bool:
         """Whether it is a named function of others, or a term without a variable."""
-        return bool(self.infer.get("_deterministic")) or self.factor
+        named = self.observed and self.delta and _same(base_of(self.fn).v, self.value)
+        return bool(self.infer.get("_deterministic")) or self.factor or named
 
     @property
     def factor(self) -> bool:
         """Whether it is pyro.factor."""
-        return type(bare(self.fn)).__name__ == "Unit"
+        return type(base_of(self.fn)).__name__ == "Unit"
 
     @property
     def delta(self) -> bool:
         """Whether all probability lies on one value."""
-        return isinstance(bare(self.fn), pyro.distributions.Delta)
+        return isinstance(base_of(self.fn), pyro.distributions.Delta)
 
     @property
     def discrete(self) -> bool:
@@ -131,17 +136,18 @@ class Recorder(Messenger):
             msg["infer"] = {**msg["infer"], "conditioned": True}
         self._add(msg, "plate" if plate else "sample", bool(msg["infer"].get("_given")))
 
-    def _pyro_param(self, msg: dict[str, Any]) -> None:
-        args, constraint = msg["args"], msg["kwargs"].get("constraint")
-        start = args[1] if len(args) > 1 and isinstance(args[1], Tensor) else None
-        if start is not None and constraint is not None:
-            inside = _try(lambda: bool(torch.as_tensor(constraint.check(start)).all()))
-            msg["infer"] = {"_outside": inside is False}
-
     def _pyro_post_param(self, msg: dict[str, Any]) -> None:
-        self._add(msg, "param", bool((msg.get("infer") or {}).get("_outside")))
+        args, constraint = msg["args"], msg["kwargs"].get("constraint")
+        start = args[1] if len(args) > 1 else None
+        if not isinstance(start, Tensor) and callable(start):
+            with torch.random.fork_rng(devices=[]):
+                start = _try(start)
+        outside = False
+        if isinstance(start, Tensor) and constraint is not None:
+            outside = _try(lambda: bool(torch.as_tensor(constraint.check(start)).all())) is False
+        self._add(msg, "param", outside, tuple(start.shape) if isinstance(start, Tensor) else None)
 
-    def _add(self, msg: dict[str, Any], kind: str, given: bool) -> None:
+    def _add(self, msg: dict[str, Any], kind: str, given: bool, start: tuple[int, ...] | None = None) -> None:
         self.run.statements.append(
             Site(
                 msg["name"],
@@ -156,6 +162,7 @@ class Recorder(Messenger):
                 _place(),
                 torch.is_grad_enabled(),
                 given,
+                start,
             )
         )
 
@@ -185,11 +192,8 @@ def record(program: Any, args: Any, kwargs: Any, clamped: Mapping[str, Any] | No
     return recorder.run
 
 
-def bare(fn: Any) -> Any:
-    """A distribution without the wrappers that rearrange, repeat or mask it."""
-    while hasattr(fn, "base_dist") and not isinstance(fn, torch.distributions.TransformedDistribution):
-        fn = fn.base_dist
-    return fn
+def _same(a: Any, b: Any) -> bool:
+    return isinstance(a, Tensor) and isinstance(b, Tensor) and a.shape == b.shape and torch.equal(a, b)
 
 
 def _conditions() -> list[Mapping[str, Any]]:

@@ -58,7 +58,8 @@ def missing_plate(pair: Pair) -> Iterator[Finding]:
         else:
             yield Finding(
                 "missing-plate",
-                f"{site.name!r} in the {part} has {batch[loose[0]]} rows in no plate: Pyro takes them for one "
+                f"{site.name!r} in the {part} has {batch[loose[0]]} rows in no plate: Pyro takes them "
+                "for one "
                 f"draw, cannot scale minibatches, and cannot sum anything out for each row",
                 f'draw it inside `with pyro.plate("data", {batch[loose[0]]}):`, its size taken from the data',
                 site.name,
@@ -91,7 +92,7 @@ def repeated(pair: Pair) -> Iterator[Finding]:
     """No observed value is scored once for every place of a plate."""
     for part, site in sites(pair):
         value = shape_of(site.value)
-        if not site.observed or site.deterministic or not value or site.value.numel() == 1:
+        if not site.observed or site.deterministic or _cells(value) == 1:
             continue
         rows = value[: len(value) - len(site.fn.event_shape)]
         for dim, frame in site.vectorized.items():
@@ -137,7 +138,7 @@ def plates_differ(pair: Pair) -> Iterator[Finding]:
         for plate in sorted(mine.keys() ^ theirs.keys()):
             size = (mine | theirs)[plate].size
             where, other = ("model", "guide") if plate in mine else ("guide", "model")
-            if size > 1 and not site.fn.event_shape.numel() == 0:
+            if size > 1:
                 yield Finding(
                     "plates-differ",
                     f"{name!r} lies in the plate {plate!r} in the {where}, not in the {other}",

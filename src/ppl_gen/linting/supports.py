@@ -10,7 +10,8 @@ from torch import Tensor
 
 from ppl_gen.linting.findings import Finding
 from ppl_gen.linting.pair import Pair
-from ppl_gen.linting.recording import Site, bare
+from ppl_gen.linting.recording import Site
+from ppl_gen.normalisation.integrals import base_of
 
 DRAWS = 200
 
@@ -23,8 +24,8 @@ def outside(pair: Pair) -> Iterator[Finding]:
         good = _inside(site.fn, site.value)
         if good is None or bool(good.all()) or bool(torch.isnan(site.value.float()).any()):
             continue
-        kind = type(bare(site.fn)).__name__
-        silent = site.fn._validate_args is False or bare(site.fn)._validate_args is False
+        kind = type(base_of(site.fn)).__name__
+        silent = site.fn._validate_args is False or base_of(site.fn)._validate_args is False
         yield Finding(
             "outside-support",
             f"{name!r} observes {_example(site, good)}, which is no value of {kind} ({_support(site.fn)})"
@@ -64,7 +65,8 @@ def guide_narrow(pair: Pair) -> Iterator[Finding]:
         if share > 0.05 and not (drawn.discrete or site.discrete):
             yield Finding(
                 "support-narrow",
-                f"the guide draws {name!r} from {_kind(drawn)} on {_support(drawn.fn)}, and {share:.0%} of the "
+                f"the guide draws {name!r} from {_kind(drawn)} on {_support(drawn.fn)}, and "
+                f"{share:.0%} of the "
                 f"prior's draws lie outside: it can never find them",
                 f"take a guide on the whole support: {_on_support(site.fn)}; or a prior on the guide's",
                 name,
@@ -84,7 +86,9 @@ def not_finite_data(pair: Pair) -> Iterator[Finding]:
     }
     told = False
     for name, site in observed.items():
-        bad = ~torch.isfinite(torch.as_tensor(site.value).double()) if _numeric(site.value) else torch.zeros(1)
+        bad = (
+            ~torch.isfinite(torch.as_tensor(site.value).double()) if _numeric(site.value) else torch.zeros(1)
+        )
         if bool(bad.any()):
             told = True
             masked = site.mask is not None and site.mask is not True
@@ -92,7 +96,8 @@ def not_finite_data(pair: Pair) -> Iterator[Finding]:
                 "data-not-finite",
                 f"{name!r} observes {int(bad.sum())} values that are nan or inf"
                 + ("; a mask hides their density, and their gradient is nan all the same" * masked),
-                "fill them before they are masked: torch.where(seen, y, 0.), with poutine.mask(mask=seen); or "
+                "fill them before they are masked: torch.where(seen, y, 0.), with "
+                "poutine.mask(mask=seen); or "
                 "drop those rows",
                 name,
                 site.place,
@@ -103,9 +108,11 @@ def not_finite_data(pair: Pair) -> Iterator[Finding]:
         if _numeric(value) and not bool(torch.isfinite(torch.as_tensor(value).double()).all()):
             yield Finding(
                 "data-not-finite",
-                f"the argument {argument!r} holds nan or inf: one such cell ruins every parameter at the first "
+                f"the argument {argument!r} holds nan or inf: one such cell ruins every parameter at "
+                "the first "
                 f"step",
-                f"drop those rows, or fill them in: torch.nan_to_num({argument}), with a mask of what was seen",
+                f"drop those rows, or fill them in: torch.nan_to_num({argument}), with a mask of what "
+                "was seen",
                 argument,
             )
 
@@ -116,7 +123,8 @@ def no_tensor(pair: Pair) -> Iterator[Finding]:
         if site.observed and not site.deterministic and not isinstance(site.value, Tensor):
             yield Finding(
                 "not-a-tensor",
-                f"{name!r} observes a {type(site.value).__module__}.{type(site.value).__name__}, not a tensor",
+                f"{name!r} observes a {type(site.value).__module__}.{type(site.value).__name__}, not "
+                "a tensor",
                 "convert the data once, before the fit: torch.as_tensor(y, dtype=torch.get_default_dtype())",
                 name,
                 site.place,
@@ -134,7 +142,8 @@ def mixed_types(pair: Pair) -> Iterator[Finding]:
                 theirs = str(types.pop()).removeprefix("torch.")
                 yield Finding(
                     "mixed-types",
-                    f"{name!r} in the {part} has values of {str(site.value.dtype).removeprefix('torch.')} under "
+                    f"{name!r} in the {part} has values of "
+                    f"{str(site.value.dtype).removeprefix('torch.')} under "
                     f"a distribution of {theirs}",
                     "convert the data once, y = y.float(); or compute in double: "
                     "torch.set_default_dtype(torch.float64) before anything is made",
@@ -158,7 +167,8 @@ def not_finite_density(pair: Pair) -> Iterator[Finding]:
                 continue
             yield Finding(
                 "density-not-finite",
-                f"the log density of {name!r} in the {part} is {float(score[~torch.isfinite(score)][0])} at the "
+                f"the log density of {name!r} in the {part} is "
+                f"{float(score[~torch.isfinite(score)][0])} at the "
                 f"start",
                 "start the parameters at numbers of ordinary size, and pass logits= instead of probs=",
                 name,
@@ -184,14 +194,14 @@ def _draws(site: Site) -> Any:
 def _example(site: Site, good: Tensor) -> str:
     if good.shape == site.value.shape:
         return f"{site.value[~good].flatten()[0].item():g}"
-    cells = _inside(bare(site.fn), site.value)
+    cells = _inside(base_of(site.fn), site.value)
     if cells is not None and cells.shape == site.value.shape and not bool(cells.all()):
         return f"{site.value[~cells].flatten()[0].item():g}"
     return "a value"
 
 
 def _kind(site: Site) -> str:
-    return type(bare(site.fn)).__name__
+    return type(base_of(site.fn)).__name__
 
 
 def _support(fn: Any) -> str:
@@ -241,7 +251,7 @@ def _numeric(value: Any) -> bool:
 
 def _arguments(fn: Any) -> dict[str, Tensor]:
     """The tensors that a distribution was given."""
-    base = bare(fn)
+    base = base_of(fn)
     found = {name: base.__dict__.get(name) for name in getattr(base, "arg_constraints", {})}
     return {name: v for name, v in found.items() if isinstance(v, Tensor)}
 

@@ -29,6 +29,8 @@ from ppl_gen.inference import (
     fit_pyro,
 )
 from ppl_gen.laboratory import LearningCurves, learning_curves
+from ppl_gen.linting import Finding, Findings, lint
+from ppl_gen.normalisation import Normalisation, check_normalised
 from ppl_gen.notation import Factorization
 from ppl_gen.posterior import Posterior, merge
 from ppl_gen.storage import load, save
@@ -56,6 +58,8 @@ __all__ = [
     "relabelled",
     "imputed",
     "check_model",
+    "check_normalised",
+    "lint",
     "save",
     "load",
     # several processes
@@ -72,6 +76,9 @@ __all__ = [
     "Factorization",
     "LearningCurves",
     "CalibrationCurve",
+    "Normalisation",
+    "Finding",
+    "Findings",
     # methods of inference, and of answering
     "Exact",
     "MaximumLikelihood",

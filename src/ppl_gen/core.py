@@ -1,6 +1,7 @@
 """The nouns: a probabilistic model is one joint distribution p and one guide q."""
 
 import copy
+import functools
 import inspect
 import itertools
 from collections.abc import Callable, Iterable, Mapping
@@ -253,7 +254,11 @@ def own_parameters(owner: Any) -> None:
     """Let the PyroModules inside ``owner`` keep their parameters, also those made before `isolated` ran.
 
     Pyro gives a module the place for them when it is made, and only where its setting is on at that time.
+    A module may lie under Pyro's handlers.
     """
+    if isinstance(owner, functools.partial):
+        for inner in (owner.func, *owner.args):
+            own_parameters(getattr(inner, "__self__", inner))
     if isinstance(owner, torch.nn.Module) and "_own_parameters" not in owner.__dict__:
         for module in owner.modules():
             if isinstance(module, PyroModule) and not hasattr(module._pyro_context, "param_state"):

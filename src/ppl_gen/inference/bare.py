@@ -140,7 +140,7 @@ def fit_pyro(
         if not callable(program) or isinstance(program, type):
             raise DataError(f"{name}: expected a Pyro program, got {called(program)}")
     about = partial(identity_of_pair, method, model, guide, args, kwargs)
-    model, guide = _copied(model, guide)
+    model, guide = copied(model, guide)
     with isolated(method.seed, grad=True):
         ranks.hush()
         ranks.agree("fit_pyro", "")
@@ -160,7 +160,7 @@ def fit_pyro(
     return found
 
 
-def _copied(model: Any, guide: Any) -> tuple[Any, Any]:
+def copied(model: Any, guide: Any) -> tuple[Any, Any]:
     """Copies of both that share what the originals share."""
     inside = guide.modules() if isinstance(guide, nn.Module) else ()
     links = [(auto, auto._model, auto.master) for auto in inside if isinstance(auto, AutoGuide)]

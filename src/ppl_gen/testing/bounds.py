@@ -14,8 +14,8 @@ from torch import Tensor
 from ppl_gen.core import ProbabilisticModel, arguments, dtype_of, is_local
 from ppl_gen.errors import BrokenModel, Unexplained
 from ppl_gen.inference.elbo import elbo
+from ppl_gen.normalisation.integrals import is_countable
 from ppl_gen.testing.case import Case, first_line, nearly_equal
-from ppl_gen.testing.densities import is_countable
 from ppl_gen.testing.guides import hidden_variables
 
 

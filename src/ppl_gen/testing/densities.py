@@ -10,10 +10,9 @@ from torch import Tensor
 from torch.distributions import biject_to, identity_transform
 
 from ppl_gen.inference.elbo import delta
+from ppl_gen.normalisation.integrals import FALSE_ALARM, base_of, draw, total
 from ppl_gen.notation import Factorization
 from ppl_gen.testing.case import Case, log_density
-
-FALSE_ALARM = 1e-6  # the chance that the one statistical rule refuses a good model
 
 
 def own_samples(c: Case) -> None:
@@ -117,71 +116,6 @@ def sampler_and_density(c: Case) -> None:
                     )
 
 
-def draw(fn: Any, draws: int) -> Tensor:
-    """Draws as pyro.sample takes them."""
-    value: Tensor = fn.rsample((draws,)) if fn.has_rsample else fn.sample((draws,))
-    return value
-
-
-UNKNOWN = torch.ones(0), 0.0  # no cell whose integral is known
-
-
-def total(fn: Any, draws: int = 1024) -> tuple[Tensor, float]:
-    """What the density sums or integrates to, for each cell where that can be told; and how exactly.
-
-    The trapezoidal rule after x = bijection(middle + spread * sinh(pi / 2 * sinh(t))), under which heavy
-    tails fall off doubly exponentially (Takahasi and Mori 1974). A cell counts only if eight grids agree,
-    what is positive falls off before its ends, and no draw finds a peak between the nodes. So a region that
-    the grid misses holds no draw, and a fraction p has none among m draws with probability exp(-m p):
-    that gives the tolerance.
-    """
-    if is_countable(fn):
-        return fn.log_prob(fn.enumerate_support()).double().logsumexp(0).exp().flatten(), 1e-3
-    fn = base_of(fn)
-    if fn.event_shape or fn.support.is_discrete:
-        return UNKNOWN
-    try:
-        bijection = biject_to(fn.support)
-        u = bijection.inv(draw(fn, draws).double())
-        found = _integrals(fn, bijection, u)
-    except Exception:  # no coordinates, or a density that takes none but its own draws
-        return UNKNOWN
-    return found, math.log(max(1, u[0].numel()) / FALSE_ALARM) / draws
-
-
-def _integrals(fn: Any, bijection: Any, u: Tensor) -> Tensor:
-    """Integrals of the cells that pass every test of `total`; ``u`` are draws, in unbounded coordinates."""
-    half_pi, end, step = math.pi / 2, 6.75, 1 / 64
-    ordered = u.sort(0).values
-    middle = ordered[len(u) // 2]
-    spread = ordered[3 * len(u) // 4] - ordered[len(u) // 4]
-
-    def density(t: Tensor) -> Tensor:
-        place = middle + spread * (half_pi * t.sinh()).sinh()
-        value = bijection(place)
-        stretch = spread * half_pi * t.cosh() * (half_pi * t.sinh()).cosh()
-        log = fn.log_prob(value) + bijection.log_abs_det_jacobian(place, value) + stretch.log()
-        # where floating point saturates, as exp and the logistic function do, nothing is known
-        inside = torch.isclose(bijection.inv(value), place, rtol=1e-3, atol=1e-3) & value.isfinite()
-        return log.exp().where(inside & ~log.isnan(), 0.0)
-
-    t = torch.arange(-end, end, step, dtype=torch.float64)
-    f = density(t.reshape(-1, *[1] * middle.dim()).expand(-1, *middle.shape)).reshape(len(t), -1)
-    grids = torch.stack([8 * step * f[i::8].sum(0) for i in range(8)])
-    sums = grids.mean(0)
-    agree = (grids.amax(0) - grids.amin(0)) < 1e-3 * sums
-    positive = f > 0
-    first = positive.to(torch.int8).argmax(0, keepdim=True)
-    last = len(t) - 1 - positive.flip(0).to(torch.int8).argmax(0, keepdim=True)
-    ends = torch.maximum(f.gather(0, first), f.gather(0, last))[0] < 1e-4 * f.amax(0)
-    own = ((u - middle) / spread).asinh().div(half_pi).asinh()
-    left = ((own + end) / step).floor().long().clamp(0, len(t) - 2).reshape(len(u), -1)
-    near = torch.maximum(f.gather(0, left), f.gather(0, left + 1))
-    seen = (density(own).reshape(len(u), -1) <= 2 * near + 1e-3 * f.amax(0)).all(0)
-    good = agree & ends & seen & sums.isfinite() & (sums > 0)
-    return sums[good]
-
-
 def chain(fn: Any, draws: int, steps: int = 8) -> tuple[Tensor, ...]:
     """After minus before of the log density and of the place, for Metropolis chains that start at draws."""
     discrete = fn.support.is_discrete
@@ -227,13 +161,6 @@ def _per_draw(value: Tensor, score: Tensor) -> Tensor:
     return value.reshape(*score.shape, -1)
 
 
-def base_of(fn: Any) -> Any:
-    """A distribution without the wrappers that only rearrange its dimensions."""
-    while hasattr(fn, "base_dist") and not isinstance(fn, torch.distributions.TransformedDistribution):
-        fn = fn.base_dist
-    return fn
-
-
 def point_mass(fn: Any) -> bool:
     """Whether all probability lies on one value."""
     return isinstance(base_of(fn), Delta)
@@ -242,11 +169,6 @@ def point_mass(fn: Any) -> bool:
 def is_fixed(site: dict[str, Any]) -> bool:
     """Whether the variable is a function of its parents: there is no density to check."""
     return point_mass(site["fn"]) or delta(site)
-
-
-def is_countable(fn: Any) -> bool:
-    """Whether the values are finitely many numbers."""
-    return bool(fn.has_enumerate_support) and not fn.event_shape
 
 
 def described(support: Any) -> str:

@@ -6,8 +6,9 @@ import torch
 
 from ppl_gen.core import is_local
 from ppl_gen.inference.elbo import delta
+from ppl_gen.normalisation.integrals import base_of
 from ppl_gen.testing.case import Case, Nodes
-from ppl_gen.testing.densities import base_of, described, is_fixed, point_mass
+from ppl_gen.testing.densities import described, is_fixed, point_mass
 from ppl_gen.testing.dependencies import compare, compare_rows
 from ppl_gen.testing.programs import check_names, check_shapes, check_weights
 

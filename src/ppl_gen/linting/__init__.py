@@ -1,0 +1,11 @@
+"""`lint`: mistakes of a model and its guide, found before the fit.
+
+`linter` lists the checks. Each is a function of the `pair` of programs, whose runs are written down by
+`recording`, and yields `findings`; it stands with its like: `programs`, `names`, `shapes`, `plates`,
+`supports`, `enumeration`, `parameters`.
+"""
+
+from ppl_gen.linting.findings import Finding, Findings
+from ppl_gen.linting.linter import lint
+
+__all__ = ["Finding", "Findings", "lint"]

@@ -1,0 +1,322 @@
+"""`check_normalised`: does the joint density sum or integrate to one?"""
+
+import copy
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from html import escape
+from typing import Any
+
+import pyro
+import torch
+from pyro import poutine
+from pyro.poutine.messenger import Messenger
+from torch import Tensor
+from torch.distributions import biject_to
+
+from ppl_gen.arrays import as_tensor
+from ppl_gen.checks import called
+from ppl_gen.core import ProbabilisticModel, arguments, dtype_of, is_local, own_parameters, variables
+from ppl_gen.errors import BrokenModel, DataError, UnknownVariable
+from ppl_gen.inference.bare import copied
+from ppl_gen.isolation import isolated
+from ppl_gen.normalisation.conditionals import Total, badness, of_site
+from ppl_gen.normalisation.integrals import draw
+from ppl_gen.normalisation.sequences import LONGEST, Factors, ending, given_length, limited, wanders
+from ppl_gen.notation import Factorization
+
+MANY = 20  # conditionals that are printed although nothing is wrong with them
+SEEDS = (0, 1)  # draws of the parents at which each conditional is looked at
+AVERAGED = 500  # runs over which factors are averaged
+ROWS = 2  # of a declared model, whose rows are alike
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Whether a joint density sums or integrates to one; made by `check_normalised`.
+
+    Attributes:
+        name: of the model.
+        totals: of each conditional, in the order of the program; ``(factors)`` and ``(length)`` are those of
+            pyro.factor and of a program that draws until it stops.
+    """
+
+    name: str
+    totals: tuple[Total, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was found to sum to something else than one."""
+        return not self.at_fault
+
+    @property
+    def complete(self) -> bool:
+        """Whether every conditional could be checked."""
+        return all(t.ok is not None for t in self.totals)
+
+    @property
+    def at_fault(self) -> list[str]:
+        """The variables whose densities do not sum or integrate to one."""
+        return [t.site for t in self.totals if t.ok is False]
+
+    @property
+    def total(self) -> float:
+        """What the joint sums to, if each conditional's total is the same for all values of its parents."""
+        known = [t.value for t in self.totals if not math.isnan(t.value)]
+        wrong = [t.value for t in self.totals if t.ok is False]
+        return math.prod(wrong) if wrong else math.prod(known)
+
+    @property
+    def error(self) -> float:
+        """Of ``total``: the relative errors of the conditionals added up."""
+        return self.total * math.fsum(t.error for t in self.totals if not math.isnan(t.error))
+
+    def require(self) -> None:
+        """Raise a BrokenModel that names the first variable at fault, if there is one."""
+        if not self.ok:
+            raise BrokenModel(str(self))
+
+    @property
+    def verdict(self) -> str:
+        """One sentence."""
+        if self.ok and self.complete:
+            return "its density sums to one"
+        if self.ok:
+            open_ = ", ".join(t.site for t in self.totals if t.ok is None)
+            return f"nothing was found against its density; not known of {open_}"
+        return f"its density does not sum to one: look at {', '.join(self.at_fault)}"
+
+    def __str__(self) -> str:
+        lines = [f"{self.name}: {self.verdict}"]
+        wide = max((len(t.site) for t in self.totals), default=0)
+        shown = [t for t in self.totals if t.ok is not True or t in self.totals[:MANY]]
+        for t in shown:
+            mark = {True: " ", False: "!", None: "?"}[t.ok]
+            number = "" if math.isnan(t.value) else f"{t.value:.4g} ± {t.error:.1g}, "
+            lines.append(f"  {mark} {t.site:{wide}}  {number}{t.how}{f': {t.note}' if t.note else ''}")
+        if len(shown) < len(self.totals):
+            lines.append(f"    and {len(self.totals) - len(shown)} more that sum to one")
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{escape(t.site)}</td><td>{t.value:.4g}</td><td>{t.error:.1g}</td><td>{t.how}</td>"
+            f"<td style='text-align:left'>{escape(t.note)}</td></tr>"
+            for t in self.totals
+        )
+        head = "<tr><th>variable</th><th>total</th><th>error</th><th>how</th><th></th></tr>"
+        return f"<p><b>{escape(self.name)}</b>: {escape(self.verdict)}</p><table>{head}{rows}</table>"
+
+
+def check_normalised(model: Any, /, *args: Any, **kwargs: Any) -> Normalisation:
+    """Check that a joint density sums or integrates to one.
+
+    A joint is normalised if each of its conditionals is, for all values of its parents. Each is checked at
+    several draws of them: finite variables by enumeration, counts by summation, numbers by quadrature,
+    vectors by importance sampling. Observed values that lie outside the support of their distribution, as
+    grey pixels do under a Bernoulli, are scored by something that is no density of such values: its
+    integral over them is reported. Terms of pyro.factor are averaged over the rest of the program. Of a
+    program that draws until it stops, the probability that it stops is the total of all sequences; one
+    whose length follows the data gives every length the total one, and all lengths an infinite one.
+
+    Args:
+        model: a bare Pyro program, or a `ProbabilisticModel`.
+        args, kwargs: the program's arguments; of a `ProbabilisticModel` the number of rows, what the joint is
+            given, and if there are data, these by name.
+
+    Raises:
+        DataError, UnknownVariable: the arguments do not fit.
+
+    >>> import pyro.distributions as dist
+    >>> from ppl_gen.models import PPCA
+    >>> check_normalised(PPCA(features=3, latent=2)).ok
+    True
+    >>> def model(x):
+    ...     with pyro.plate("data", len(x)):
+    ...         pyro.sample("x", dist.Bernoulli(0.3 * torch.ones(4), validate_args=False).to_event(1), obs=x)
+    >>> check_normalised(model, torch.rand(5, 4).round()).ok
+    True
+    >>> print(check_normalised(model, torch.full((5, 4), 0.5)))
+    model: its density does not sum to one: look at x
+      ! x  0.4721 ± 0.001, quadrature: Bernoulli scores 0.5, which is none of its values, as if it were a
+      density over the unit interval: binarise the data, or take a density of such numbers, e.g.
+      ContinuousBernoulli or Normal
+    """
+    if not (callable(model) or isinstance(model, ProbabilisticModel)) or isinstance(model, type):
+        raise DataError(f"model: expected a Pyro program, got {called(model)}")
+    name = getattr(model, "__name__", type(model).__name__)
+    with isolated(0), _Proper():
+        if isinstance(model, ProbabilisticModel):
+            program, values = _declared(model, args, kwargs)
+            more = _against_data(program, values)
+        else:
+            bare, _ = copied(model, None)
+            own_parameters(getattr(bare, "__self__", bare))
+            program, more = partial(bare, *args, **kwargs), []
+            more += given_length(bare, args, kwargs)
+        totals = _conditionals(program, {t.site for t in more})
+        totals += more + _whole(program)
+    return Normalisation(name, tuple(totals))
+
+
+class _Proper(Messenger):
+    """Stand-ins for draws of improper distributions."""
+
+    def _pyro_sample(self, msg: dict[str, Any]) -> None:
+        fn = msg["fn"]
+        if isinstance(fn, pyro.distributions.ImproperUniform) and msg["value"] is None:
+            msg["value"] = biject_to(fn.support)(torch.randn(fn.shape()))
+            msg["done"] = True
+
+
+def _conditionals(program: Callable[[], Any], told: set[str]) -> list[Total]:
+    """The worst total of each variable over several draws of its parents."""
+    found: dict[str, Total] = {}
+    for seed in SEEDS:
+        pyro.set_rng_seed(seed)
+        for name, node in variables(limited(program)).items():
+            if name in told or (name in found and found[name].ok is False):
+                continue
+            total = of_site(name, node)
+            if total is not None and (name not in found or badness(total) > badness(found[name])):
+                found[name] = total
+    return list(found.values())
+
+
+def _whole(program: Callable[[], Any]) -> list[Total]:
+    """What no conditional tells: terms of pyro.factor, and whether a program ends."""
+    found = []
+    factors = Factors()
+    with factors:
+        limited(program)
+    endless = wanders(program)
+    if not endless and not factors.names:
+        return []
+    end = ending(program)
+    if endless:
+        good: bool | None = abs(end.mass - 1) <= (1e-6 if end.how == "enumerated" else 1e-3)
+        if not good and not end.settled:
+            good = None
+        note = ""
+        if good is False:
+            note = (
+                "no end symbol: no run ends" if end.mass == 0 else "some runs never end: their mass is lost"
+            )
+        if good is None:
+            note = f"runs still end after {LONGEST} draws; not known of the rest"
+        found.append(Total("(length)", end.mass, end.error, end.how, good, note))
+    if factors.names:
+        found.append(_energy(program, end.weight))
+    return found
+
+
+def _energy(program: Callable[[], Any], exact: float | None) -> Total:
+    """The mean of the exponential of all factors over draws of the rest of the program."""
+    how = "enumerated"
+    value, error = (exact, 1e-6) if exact is not None else (math.nan, math.nan)
+    if exact is None:
+        how, found = "quadrature", _line(program)
+        if found is None:
+            how, found = "importance sampled", _averaged(program)
+        value, error = found
+    wrong = not abs(value - 1) <= 6 * error + 1e-3
+    known = wrong or error < 0.1
+    note = (
+        "pyro.factor leaves the density unnormalised: divide by the total, or write a likelihood of data as "
+        "pyro.sample(…, obs=)"
+    )
+    return Total("(factors)", value, error, how, (not wrong) if known else None, note if wrong else "")
+
+
+def _averaged(program: Callable[[], Any]) -> tuple[float, float]:
+    """The mean over draws of the program, which are those of its density without the factors; and its s.e."""
+    logs = []
+    for seed in range(AVERAGED):
+        pyro.set_rng_seed(seed)
+        factors = Factors()
+        with factors:
+            limited(program)
+        logs.append(factors.log)
+    weights = torch.tensor(logs, dtype=torch.float64).exp()
+    return weights.mean().item(), (weights.std() / math.sqrt(AVERAGED)).item()
+
+
+def _line(program: Callable[[], Any]) -> tuple[float, float] | None:
+    """The same by quadrature, if the program draws one number and nothing else; and its error."""
+    drawn = {n: s for n, s in variables(limited(program)).items() if not s["is_observed"]}
+    if len(drawn) != 1:
+        return None
+    [(name, site)] = drawn.items()
+    fn = site["fn"]
+    if torch.Size(fn.shape()).numel() != 1 or fn.support.is_discrete or fn.event_shape:
+        return None
+    bijection = biject_to(fn.support)
+    u = bijection.inv(draw(fn, 256)).double().flatten().sort().values
+    middle, spread = u[128], u[192] - u[64]
+    step = 1 / 16
+    t = torch.arange(-4.5, 4.5, step, dtype=torch.float64)
+    half_pi = math.pi / 2
+    places = middle + spread * (half_pi * t.sinh()).sinh()
+    slopes = spread * half_pi * t.cosh() * (half_pi * t.sinh()).cosh()
+    terms = []
+    for place, slope in zip(places, slopes, strict=True):
+        value = bijection(place)
+        factors = Factors()
+        with factors, poutine.trace() as tracer, pyro.condition(data={name: value.expand(fn.shape())}):
+            program()
+        log = tracer.trace.nodes[name]["fn"].log_prob(value).sum() + factors.log
+        log = log + bijection.log_abs_det_jacobian(place, value) + slope.log()
+        terms.append(log.nan_to_num(-math.inf).exp())
+    f = torch.stack(terms)
+    return float(step * f.sum()), float(2 * step * (f[::2].sum() - f[1::2].sum()).abs() / 2) + 1e-9
+
+
+def _declared(
+    model: ProbabilisticModel, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> tuple[Callable[..., Any], dict[str, Tensor]]:
+    """The model's program on a few rows, and the data given for what it generates."""
+    if args:
+        raise DataError("check_normalised: pass a declared model's data by name, e.g. n=8 or x=…")
+    p = copy.deepcopy(model).eval()
+    own_parameters(p)
+    line = Factorization(p.joint)
+    for name in kwargs:
+        if name not in line.keys() | line.given | {"n"}:
+            raise UnknownVariable(f"{name!r} is not a variable of {type(p).__name__}: {p.joint}")
+    tensors = {k: as_tensor(k, v, dtype_of(p)) for k, v in kwargs.items() if k != "n"}
+    inputs = {k: v for k, v in tensors.items() if k in line.given}
+    for name in sorted(line.given - inputs.keys()):
+        shape = p.given_shape(name)
+        levels = p.given_levels(name)
+        if levels:
+            inputs[name] = torch.arange(ROWS) % levels
+        elif shape is not None:
+            inputs[name] = torch.randn(ROWS, *shape, dtype=dtype_of(p))
+        else:
+            raise DataError(f"check_normalised needs what {type(p).__name__} is given: pass {name}=…")
+
+    def program(rows: int = ROWS) -> Any:
+        given = {k: v[:rows] if v.dim() else v for k, v in inputs.items()}
+        n = max((len(v) for v in given.values() if v.dim()), default=rows)
+        return p.model(**arguments(p.model, {**given, "n": n}))
+
+    return program, {k: v for k, v in tensors.items() if k in line}
+
+
+def _against_data(program: Callable[..., Any], values: Mapping[str, Tensor]) -> list[Total]:
+    """Totals of the variables whose data are no values of their distributions."""
+    if not values:
+        return []
+    n = max(len(v) for v in values.values() if v.dim())
+    with poutine.trace() as tracer, pyro.condition(data=dict(values)):
+        program(n)
+    found = []
+    for name, node in variables(tracer.trace).items():
+        if name in values and is_local(node):
+            total = of_site(name, node)
+            if total is not None and total.ok is False:
+                found.append(total)
+    return found

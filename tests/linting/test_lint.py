@@ -1,0 +1,229 @@
+"""lint names each mistake of the table, and is silent on the pair written rightly, and on sound ones."""
+
+import random
+import re
+from pathlib import Path
+
+import numpy as np
+import pyro
+import pyro.distributions as dist
+import pytest
+import torch
+from pyro.infer.autoguide import AutoNormal
+from torch.distributions import Distribution
+
+import ppl_gen.linting
+from ppl_gen import lint, models
+from ppl_gen.core import ProbabilisticModel, dtype_of, is_local, run, variables
+from ppl_gen.errors import DataError, NotGenerated, UnknownVariable
+from ppl_gen.models import VAE, GaussianMixture, GaussianNaiveBayes, LogisticRegression
+from ppl_gen.notation import Factorization
+from tests.linting.cases.base import about_centre, centre, data
+from tests.linting.cases.catalogue import PAIRS
+from tests.linting.sound import SOUND
+from tests.readme import VARIANTS, example
+
+SOURCE = "".join(p.read_text() for p in Path(ppl_gen.linting.__file__).parent.glob("*.py"))
+
+
+@pytest.fixture(autouse=True)
+def _clean():
+    """The mistakes of some cases are of the whole process."""
+    pyro.clear_param_store()
+    yield
+    pyro.clear_param_store()
+    pyro.enable_validation(True)
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda p: p.make.__name__)
+def test_names_the_mistake(pair):
+    found = lint(*pair.make(False))
+    assert pair.code in found.codes, found
+    assert not found.ok
+    assert len(found) <= 3, "one mistake, and what cannot be told from it"
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda p: p.make.__name__)
+def test_is_silent_once_the_mistake_is_mended(pair):
+    found = lint(*pair.make(True))
+    assert found.ok, found
+    assert re.fullmatch(r"no mistake found \(\d+ checks\)", str(found))
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_is_silent_on_sound_pairs(name):
+    assert lint(*SOUND[name]).ok, lint(*SOUND[name])
+
+
+def test_the_table_is_large_and_of_real_threads():
+    threads = {pair.source for pair in PAIRS if "#" in pair.source}
+    assert len(PAIRS) >= 35
+    assert len(threads) >= 25
+
+
+def test_every_code_is_in_the_table():
+    codes = set(re.findall(r'Finding\(\s*"([a-z-]+)"', SOURCE)) | set(
+        re.findall(r'code = "([a-z-]+)"', SOURCE)
+    )
+    assert codes == {pair.code for pair in PAIRS}
+
+
+PROJECT = [
+    (name, options) for name in models.__all__ for options in ({}, VARIANTS.get(name)) if options is not None
+]
+
+
+def drawn(model, n=12):
+    """Inputs and one draw of what the rows of a model generate."""
+    line = Factorization(model.joint)
+    given = {k: torch.arange(n) % 2 if k == "y" else torch.rand(n, 2).to(dtype_of(model)) for k in line.given}
+    with torch.no_grad():
+        nodes = variables(run(model.model, {**given, "n": n})).items()
+    rows = {k: node["value"] for k, node in nodes if is_local(node) and k in ("x", "y")}
+    return given, rows
+
+
+@pytest.mark.parametrize(("name", "options"), PROJECT)
+def test_is_silent_on_every_model_of_the_project(name, options):
+    torch.manual_seed(0)
+    model = example(getattr(models, name), **options)
+    given, rows = drawn(model)
+    assert lint(model, None, **given, **rows).ok, lint(model, None, **given, **rows)
+    assert lint(model, None, **given).ok
+    if rows.keys() == {"x", "y"}:
+        assert lint(model, None, **given, x=rows["x"]).ok
+
+
+def test_is_silent_on_missing_cells_that_a_model_sums_out():
+    model = GaussianNaiveBayes(classes=2, features=2)
+    _, rows = drawn(model)
+    rows["x"][3, 1] = float("nan")
+    assert lint(model, None, **rows).ok
+
+
+class Sharp(ProbabilisticModel):
+    """A declared model with a guide to break."""
+
+    joint = "p(mu) p(x | mu)"
+    approximation = "q(mu)"
+
+    def __init__(self):
+        super().__init__()
+        self.loc = torch.nn.Parameter(torch.zeros(()))
+        self.scale = torch.nn.Parameter(torch.ones(()))
+
+    def model(self, n):
+        mu = pyro.sample("mu", dist.Exponential(torch.ones(())))
+        with pyro.plate("data", n):
+            pyro.sample("x", dist.Normal(mu, 1.0))
+
+    def guide(self):
+        pyro.sample("mu", dist.Normal(self.loc, self.scale))
+
+
+def test_declared_models_have_mistakes_too():
+    assert set(lint(Sharp(), None, x=data()).codes) == {"support", "unbounded-parameter"}
+    mended = lint(Sharp(), lambda: pyro.sample("mu", dist.Gamma(torch.tensor(2.0), 1.0)), x=data())
+    assert "support" not in mended.codes
+
+
+def test_declared_models_take_other_guides():
+    model = Sharp()
+    with pytest.raises(NotGenerated):
+        lint(LogisticRegression(classes=2, features=2), None, y=[0, 1])
+    assert lint(model, AutoNormal(model.model), x=data()).codes == []
+
+
+def test_a_finding_says_what_where_and_how():
+    found = lint(centre, about_centre, data()[:, None])
+    [finding] = found.found
+    assert finding.site == "x"
+    assert re.fullmatch(r"base\.py:\d+", finding.place)
+    line = Path(__file__).parent / "cases" / "base.py"
+    number = int(finding.place.partition(":")[2])
+    assert "pyro.sample" in line.read_text().splitlines()[number - 1]
+    text = str(found)
+    assert text.startswith("1 error (")
+    assert "[broadcast]" in text
+    assert "\n    where  base.py:" in text
+    assert "\n    fix    " in text
+    html = found._repr_html_()
+    assert "<table>" in html
+    assert "broadcast" in html
+    assert "no mistake found" in lint(centre, about_centre, data())._repr_html_()
+    assert found.errors == found.found
+    assert list(found) == [finding]
+
+
+def test_errors_stand_before_warnings():
+    def model(x):
+        mu = pyro.sample("mu", dist.Normal(0.0, 5.0))
+        with pyro.plate("rows", 20):
+            pyro.sample("x", dist.Normal(mu, 1.0), obs=x)
+
+    def guide(x):
+        pyro.sample(
+            "mu", dist.Normal(pyro.param("loc", torch.tensor(0.0)), pyro.param("s", torch.tensor(1.0)))
+        )
+
+    found = lint(model, guide, data())
+    assert [f.severity for f in found] == ["error", "warning"]
+    assert str(found).startswith("1 error and 1 warning (")
+
+
+def test_gradients_switched_off_outside():
+    with torch.no_grad():
+        found = lint(centre, about_centre, data())
+    assert found.codes == ["no-grad"]
+
+
+def test_the_callers_own_mistakes_are_errors():
+    with pytest.raises(DataError, match=r"model: expected a Pyro program, got the class VAE; make one"):
+        lint(VAE)
+    with pytest.raises(DataError, match="guide: expected a Pyro program, got int"):
+        lint(centre, 3, data())
+    with pytest.raises(UnknownVariable, match="'rows'"):
+        lint(GaussianMixture(components=2, features=2), None, rows=data(8, 2))
+
+
+def everything():
+    return (
+        torch.get_rng_state().numpy().tobytes(),
+        str(np.random.get_state()),
+        random.getstate(),
+        torch.get_default_dtype(),
+        Distribution._validate_args,
+        pyro.settings.get(),
+        torch.is_grad_enabled(),
+        {name: value.tolist() for name, value in pyro.get_param_store().items()},
+    )
+
+
+@pytest.mark.parametrize("name", ["store_cleared_in_the_guide", "data_centred_in_place", "seed_in_the_guide"])
+def test_leaves_no_trace(name):
+    [pair] = [p for p in PAIRS if p.make.__name__ == name]
+    model, guide, *args = pair.make(False)
+    pyro.param("mu_loc", torch.tensor(3.0))
+    before, kept = everything(), args[0].clone()
+    lint(model, guide, *args)
+    assert everything() == before
+    assert torch.equal(args[0], kept)
+
+
+def test_automatic_guides_and_modules_are_left_alone():
+    guide = AutoNormal(centre)
+    lint(centre, guide, data())
+    assert guide.prototype_trace is None
+    assert not list(guide.parameters())
+    vae = SOUND["VAE"][0].__self__
+    state = {name: w.clone() for name, w in vae.state_dict().items()}
+    lint(vae.model, vae.guide, SOUND["VAE"][2])
+    assert all(torch.equal(w, state[name]) for name, w in vae.state_dict().items())
+    assert all(w.grad is None for w in vae.parameters())
+
+
+def test_trained_parameters_are_looked_at_as_they_are():
+    pyro.param("mu_loc", torch.tensor(0.0))
+    pyro.param("mu_scale", torch.tensor(2.0), constraint=dist.constraints.positive)
+    assert lint(centre, about_centre, data()).ok
+    assert pyro.param("mu_scale").item() == pytest.approx(2.0)

@@ -1,0 +1,269 @@
+"""Totals against closed forms: densities, energies, data outside a support, programs that may not end."""
+
+import math
+
+import pyro
+import pyro.distributions as dist
+import pytest
+import torch
+from torch.distributions import constraints
+
+from ppl_gen import check_normalised, models
+from ppl_gen.core import ProbabilisticModel
+from ppl_gen.errors import BrokenModel, DataError, UnknownVariable
+from ppl_gen.models import VAE, GaussianMixture
+from ppl_gen.normalisation.integrals import sampled
+from tests.broken_models.densities import DoesNotSumToOne, HalfNormalWithoutTwo, NormalPlusConstant
+from tests.linting.test_lint import PROJECT
+from tests.readme import example
+
+
+@pytest.mark.parametrize(("name", "options"), PROJECT)
+def test_every_model_of_the_project_is_normalised(name, options):
+    model = example(getattr(models, name), **options)
+    given = {"noisy": torch.randn(4, 2)} if "noisy" in model.joint else {}
+    found = check_normalised(model, **given)
+    assert found.ok, found
+    assert found.complete, found
+    assert found.require() is None
+
+
+@pytest.mark.parametrize(
+    ("broken", "site", "total"),
+    [
+        (NormalPlusConstant(), "x", math.exp(0.3)),
+        (HalfNormalWithoutTwo(), "tau", 0.5),
+        (DoesNotSumToOne(components=2, features=2), "z", math.exp(0.7)),
+    ],
+)
+def test_names_the_factor_at_fault(broken, site, total):
+    found = check_normalised(broken)
+    assert found.at_fault == [site]
+    assert found.total == pytest.approx(total, rel=1e-3)
+    with pytest.raises(BrokenModel, match=f"look at {site}"):
+        found.require()
+
+
+def pixels(probs, data, fn=dist.Bernoulli, **options):
+    def model(x):
+        with pyro.plate("data", len(x)):
+            pyro.sample("x", fn(probs * torch.ones(4), **options).to_event(1), obs=x)
+
+    return check_normalised(model, data)
+
+
+GREY = torch.linspace(0.1, 0.9, 20).reshape(5, 4)
+
+
+@pytest.mark.parametrize("p", [0.1, 0.3, 0.8])
+def test_a_bernoulli_on_grey_pixels(p):
+    """Its integral over the unit interval is that of the continuous Bernoulli's unnormalised density."""
+    found = pixels(p, GREY, validate_args=False)
+    assert found.at_fault == ["x"]
+    expected = (1 - 2 * p) / (math.log1p(-p) - math.log(p))
+    assert found.total == pytest.approx(expected, rel=1e-5)
+    assert found.totals[0].how == "quadrature"
+    assert "binarise" in str(found)
+    assert pixels(p, GREY.round(), validate_args=False).ok
+    assert pixels(p, GREY, dist.ContinuousBernoulli).ok
+
+
+def test_a_declared_likelihood_on_grey_pixels():
+    class Grey(VAE):
+        def model(self, n):
+            with pyro.plate("data", n):
+                z = pyro.sample("z", self.prior())
+                bits = dist.Bernoulli(logits=self.decoder(z), validate_args=False)
+                return pyro.sample("x", bits.to_event(1))
+
+    model = Grey(features=4, latent=2)
+    assert check_normalised(model, x=GREY).at_fault == ["x"]
+    assert check_normalised(model, x=GREY.round()).ok
+
+
+def test_counts_scored_as_numbers():
+    def model(x):
+        with pyro.plate("data", len(x)):
+            pyro.sample("x", dist.Poisson(2.0, validate_args=False), obs=x)
+
+    assert check_normalised(model, torch.tensor([0.5, 3.2, 7.7])).at_fault == ["x"]
+    assert check_normalised(model, torch.tensor([0.0, 3.0, 7.0])).ok
+
+
+def energy(prior, term, exact):
+    def model():
+        x = pyro.sample("x", prior)
+        pyro.factor("energy", term(x))
+
+    found = check_normalised(model)
+    [total] = [t for t in found.totals if t.site == "(factors)"]
+    assert abs(total.value - exact) <= 6 * total.error + 1e-6, found
+    return found
+
+
+def test_energies_by_quadrature_enumeration_and_sampling():
+    line = energy(dist.Normal(0.0, 1.0), lambda x: -x.square(), 1 / math.sqrt(3))
+    assert line.totals[-1].how == "quadrature"
+    probs = torch.tensor([0.2, 0.3, 0.5])
+    table = energy(
+        dist.Categorical(probs), lambda x: -x.float(), float(probs @ torch.tensor([0.0, -1.0, -2.0]).exp())
+    )
+    assert table.totals[-1].how == "enumerated"
+    plane = energy(
+        dist.Normal(torch.zeros(2), 1.0).to_event(1), lambda x: -0.5 * x.square().sum(), 1 / 2
+    )  # (1 + 1)^(-d / 2)
+    assert plane.totals[-1].how == "importance sampled"
+    assert [line.ok, table.ok, plane.ok] == [False] * 3
+
+
+def test_factors_that_cancel_are_none():
+    """The Jacobian of a change of variables is a factor, and leaves the density normalised."""
+    p = dist.Normal(0.0, 1.0)
+    q = dist.Normal(0.5, 1.5)
+    assert energy(q, lambda x: p.log_prob(x) - q.log_prob(x), 1.0).ok
+
+
+END = torch.tensor([[0.5, 0.2, 0.3], [0.1, 0.6, 0.3]])  # the last symbol ends the sequence
+NONE = torch.tensor([[0.6, 0.4], [0.3, 0.7]])
+LEAK = torch.tensor([[0.5, 0.3, 0.2], [0.0, 1.0, 0.0]])  # symbol 1 is never left
+
+
+def language(table, end=2):
+    def model():
+        word, t = 0, 0
+        while word != end:
+            word = int(pyro.sample(f"w{t}", dist.Categorical(table[word])))
+            t += 1
+
+    return check_normalised(model)
+
+
+def test_a_language_model_with_an_end_symbol_sums_to_one():
+    found = language(END)
+    assert found.ok, found
+    assert found.totals[-1].site == "(length)"
+    quick = language(torch.tensor([[0.0, 0.01, 0.99], [0.0, 0.0, 1.0]]))
+    assert quick.totals[-1].how == "enumerated"
+    assert quick.totals[-1].value == pytest.approx(1.0, abs=1e-6)
+
+
+def test_a_language_model_without_an_end_symbol():
+    found = language(NONE)
+    assert found.at_fault == ["(length)"]
+    assert found.totals[-1].value == 0
+    assert "no end symbol" in str(found)
+    assert len(str(found).splitlines()) < 30
+
+
+def test_a_language_model_that_loses_mass():
+    """Of the first symbol that is left, two fifths go to the end: so much of the mass ends."""
+    found = language(LEAK)
+    assert found.at_fault == ["(length)"]
+    total = found.totals[-1]
+    assert abs(total.value - 0.4) < 6 * total.error
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_language_model_whose_length_the_data_decide(several):
+    def model(sentences):
+        for i, sentence in enumerate(sentences if several else [sentences]):
+            word = 0
+            for t, seen in enumerate(sentence):
+                word = pyro.sample(f"w{i}_{t}", dist.Categorical(NONE[word]), obs=torch.as_tensor(seen))
+
+    def ended(sentences):
+        for i, sentence in enumerate(sentences if several else [sentences]):
+            word = 0
+            for t, seen in enumerate([*(int(w) for w in sentence), 2]):
+                word = pyro.sample(f"w{i}_{t}", dist.Categorical(END[word]), obs=torch.as_tensor(seen))
+
+    one = torch.tensor([0, 1, 1, 0, 1])
+    data = [torch.tensor([1, 1, 0]), one] if several else one
+    found = check_normalised(model, data)
+    assert found.at_fault == ["(length)"]
+    assert found.total == math.inf
+    assert check_normalised(ended, data).ok
+
+
+def test_rows_in_a_loop_are_no_sequence():
+    def model(x):
+        p = pyro.sample("p", dist.Beta(1.0, 1.0))
+        for i in range(len(x)):
+            pyro.sample(f"x_{i}", dist.Bernoulli(p), obs=x[i])
+
+    assert check_normalised(model, torch.tensor([0.0, 1.0, 0.0, 1.0])).ok
+
+
+class Twice(dist.MultivariateNormal):
+    """Scores too much by a constant."""
+
+    def log_prob(self, value):
+        return super().log_prob(value) + 0.5
+
+
+@pytest.mark.parametrize("d", [1, 3, 8])
+def test_vectors_by_importance_sampling(d):
+    cov = torch.eye(d) + 0.5
+    for cls, exact in ((dist.MultivariateNormal, 1.0), (Twice, math.exp(0.5))):
+        total, error = sampled(cls(torch.ones(d), cov), 0, 4096)
+        assert abs(total - exact) < 6 * error, (d, total, error)
+        assert error < 0.1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_false_alarm_of_importance_sampling(seed):
+    torch.manual_seed(seed)
+    for fn in (
+        dist.Dirichlet(torch.tensor([0.5, 1.0, 4.0])),
+        dist.MultivariateNormal(torch.tensor([1e3, -1e3]), torch.tensor([[1e4, 0.0], [0.0, 1e-4]])),
+        dist.MultivariateStudentT(4.0, torch.zeros(2), torch.eye(2)),
+        dist.LKJCholesky(3, 2.0),
+    ):
+        if (found := sampled(fn, 0)) is not None:
+            total, error = found
+            assert abs(total - 1) < 6 * error + 1e-3, fn
+
+
+def test_improper_priors_and_what_cannot_be_told():
+    def improper():
+        b = pyro.sample("b", dist.ImproperUniform(constraints.real, (), ()))
+        pyro.sample("n", dist.Multinomial(3, torch.ones(2)))
+        pyro.sample("x", dist.Normal(b, 1.0))
+
+    found = check_normalised(improper)
+    assert found.at_fault == ["b"]
+    assert found.total == math.inf
+
+    def multinomial():
+        pyro.sample("n", dist.Multinomial(3, torch.ones(2)))
+
+    open_ = check_normalised(multinomial)
+    assert open_.ok
+    assert not open_.complete
+    assert "not known of n" in str(open_)
+
+
+def test_many_cells_are_looked_at_in_part():
+    def model(x):
+        with pyro.plate("data", len(x)):
+            pyro.sample("x", dist.Normal(torch.zeros(len(x), 784), 1.0).to_event(1), obs=x)
+
+    assert check_normalised(model, torch.zeros(300, 784)).complete
+
+
+def test_prints():
+    good = check_normalised(GaussianMixture(components=2, features=2))
+    assert str(good).startswith("GaussianMixture: its density sums to one\n")
+    assert "enumerated" in str(good)
+    assert "<table>" in good._repr_html_()
+    assert abs(good.total - 1) <= good.error
+
+
+def test_the_callers_own_mistakes_are_errors():
+    with pytest.raises(DataError, match="the class VAE; make one"):
+        check_normalised(VAE)
+    with pytest.raises(UnknownVariable, match="'rows'"):
+        check_normalised(VAE(features=2, latent=1), rows=3)
+    with pytest.raises(DataError, match="by name"):
+        check_normalised(VAE(features=2, latent=1), torch.zeros(3, 2))
+    assert isinstance(VAE(features=2, latent=1), ProbabilisticModel)

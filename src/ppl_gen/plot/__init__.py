@@ -1,7 +1,12 @@
 """Figures from arrays and trees of draws. Nothing here knows a model; matplotlib is imported when drawing."""
 
+from ppl_gen.plot.bars import log_odds
 from ppl_gen.plot.codes import bounds, choices, kl_terms, ladder, reconstructions, traversals
-from ppl_gen.plot.figures import calibration, densities, elbo, images, latent, learning_curves, log_odds
+from ppl_gen.plot.curves import elbo, learning_curves
+from ppl_gen.plot.draws import densities
+from ppl_gen.plot.pictures import images
+from ppl_gen.plot.points import latent
+from ppl_gen.plot.reliability import calibration
 from ppl_gen.plot.style import style, svg
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Are these numbers uniform? Their distribution function, inside an envelope that holds everywhere at once."""
+"""Are these numbers uniform? Their distribution function against an envelope that holds everywhere at once."""
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ppl_gen.errors import DataError
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]
 POINTS = 100  # at which a distribution function is looked at, if nobody says where
 CLOSE = 1e-12  # two numbers nearer than that are one: (rank + 1) / (L + 1) may be rounded either way
 

@@ -1,4 +1,4 @@
-"""Are these numbers uniform? Their distribution function against an envelope that holds everywhere at once."""
+"""Are these numbers uniform? Their distribution function in an envelope that holds everywhere at once."""
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache

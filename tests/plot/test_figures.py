@@ -29,6 +29,8 @@ from ppl_gen.plot import (
     learning_curves,
     log_odds,
     reconstructions,
+    replications,
+    statistics,
     style,
     svg,
     traversals,
@@ -72,6 +74,10 @@ FIGURES: dict[str, Callable[[], Any]] = {
     "kl terms": lambda: kl_terms([2.0, 1.0, 0.001], active=[True, True, False]).figure,
     "reconstructions": lambda: reconstructions(torch.rand(5, 64), torch.rand(5, 64)).figure,
     "traversals": lambda: traversals(torch.rand(3, 7, 64)).figure,
+    "statistics": lambda: statistics(["max of x", "mean of $y$"], [3.0, 0.0], RNG.normal(size=(90, 2))),
+    "replications": lambda: replications(RNG.normal(size=(40, 2)), torch.randn(9, 40, 2), label="x"),
+    "replications of counts": lambda: replications(RNG.poisson(2, 50), RNG.poisson(2, (9, 50)), label="y"),
+    "replications, ecdf": lambda: replications(RNG.random(50), RNG.random((9, 50)), kind="ecdf"),
     "latent line": lambda: latent(RNG.normal(size=(60, 1))).figure,
 }
 
@@ -213,6 +219,10 @@ def test_densities_read_trees_and_choose() -> None:
         (lambda: kl_terms([1.0, 2.0], active=[True]), "active"),
         (lambda: reconstructions(np.zeros((2, 4)), np.zeros((3, 4))), "again"),
         (lambda: traversals(np.zeros((2, 4))), "grid"),
+        (lambda: statistics(["a"], [1.0, 2.0], np.zeros((9, 2))), "replicated"),
+        (lambda: replications([1.0], [[1.0, 2.0]]), "replicated"),
+        (lambda: replications([1.0], [[1.0]], kind="pie"), "kind"),
+        (lambda: replications(np.zeros((2, 13)), np.zeros((3, 2, 13))), "at most 12"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(draw: Callable[[], Any], message: str) -> None:
@@ -271,3 +281,22 @@ def test_choices_are_ringed_and_doubtful_ones_hollow() -> None:
     assert [len(line.get_xdata()) for line in hollow] == [0, 1]
     assert "hollow" in ax.get_xlabel()
     assert "hollow" not in choices([1, 2, 3], shown).get_xlabel()
+
+
+def test_statistics_draw_a_line_where_the_data_have_theirs() -> None:
+    figure = statistics(["a", "b"], [4.0, -1.0], np.tile(np.arange(9.0)[:, None], 2))
+    assert [float(ax.lines[0].get_xdata()[0]) for ax in figure.axes] == [4.0, -1.0]
+
+
+def test_replications_read_trees_and_show_shares() -> None:
+    drawn = (("chain", "draw", "row"), np.array([[[0, 0, 1, 1], [0, 1, 1, 1]]]))
+    tree = xarray.DataTree.from_dict(
+        {
+            "observed_data": xarray.Dataset({"y": ("row", np.array([0, 1, 1, 2]))}),
+            "posterior_predictive": xarray.Dataset({"y": drawn}),
+        }
+    )
+    (ax,) = replications(tree).axes
+    assert ax.get_xlabel() == "y"
+    assert [bar.get_height() for bar in ax.patches] == [0.25, 0.5, 0.25]
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), [0.375, 0.625, 0.0])  # medians of two

@@ -12,7 +12,10 @@ from ppl_gen.diagnostics.codes import (
     reconstruct,
     traversal,
 )
+from ppl_gen.diagnostics.envelopes import Uniformity, uniformity
 from ppl_gen.diagnostics.ladder import ladder
+from ppl_gen.diagnostics.misfit import PredictiveCheck
+from ppl_gen.diagnostics.predictive import predictive_check
 from ppl_gen.diagnostics.rungs import Ladder, Rung
 from ppl_gen.diagnostics.summaries import invariants, summary
 
@@ -21,7 +24,9 @@ __all__ = [
     "Criterion",
     "ELBOTerms",
     "Ladder",
+    "PredictiveCheck",
     "Rung",
+    "Uniformity",
     "amortization_gap",
     "choose_k",
     "elbo_terms",
@@ -29,8 +34,10 @@ __all__ = [
     "importance_bounds",
     "invariants",
     "ladder",
+    "predictive_check",
     "reconstruct",
     "summary",
     "to_arviz",
     "traversal",
+    "uniformity",
 ]

@@ -7,6 +7,7 @@ from ppl_gen.plot.draws import densities
 from ppl_gen.plot.pictures import images
 from ppl_gen.plot.points import latent
 from ppl_gen.plot.reliability import calibration
+from ppl_gen.plot.replications import replications, statistics
 from ppl_gen.plot.style import style, svg
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "learning_curves",
     "log_odds",
     "reconstructions",
+    "replications",
+    "statistics",
     "style",
     "svg",
     "traversals",

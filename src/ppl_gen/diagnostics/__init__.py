@@ -12,9 +12,13 @@ from ppl_gen.diagnostics.codes import (
     reconstruct,
     traversal,
 )
+from ppl_gen.diagnostics.comparing import ModelComparison, compare_models
 from ppl_gen.diagnostics.envelopes import Uniformity, uniformity
 from ppl_gen.diagnostics.ladder import ladder
+from ppl_gen.diagnostics.left_out import LeaveOneOut
+from ppl_gen.diagnostics.loo import loo
 from ppl_gen.diagnostics.misfit import PredictiveCheck
+from ppl_gen.diagnostics.pit import LooPit, loo_pit
 from ppl_gen.diagnostics.predictive import predictive_check
 from ppl_gen.diagnostics.rungs import Ladder, Rung
 from ppl_gen.diagnostics.summaries import invariants, summary
@@ -24,16 +28,22 @@ __all__ = [
     "Criterion",
     "ELBOTerms",
     "Ladder",
+    "LeaveOneOut",
+    "LooPit",
+    "ModelComparison",
     "PredictiveCheck",
     "Rung",
     "Uniformity",
     "amortization_gap",
     "choose_k",
+    "compare_models",
     "elbo_terms",
     "gradient_variance",
     "importance_bounds",
     "invariants",
     "ladder",
+    "loo",
+    "loo_pit",
     "predictive_check",
     "reconstruct",
     "summary",

@@ -119,8 +119,22 @@ def arviz_summary(tree: Any, **options: Any) -> Any:
     return stats.summary(tree, **options)
 
 
-def leave_one_out(posterior: Posterior, /, draws: int = 500, seed: int = 0) -> tuple[Tensor, Tensor, float]:
-    """ArviZ's PSIS-LOO of the rows of the last fit: log density of each (n,), k-hat (n,), and its limit.
+class Smoothed(NamedTuple):
+    """Draws of the parameters, and weights that make them draws of the posterior without one row.
+
+    ``log_weights`` and ``log_likelihood`` are (draws, n), the former normalised; ``k_hat`` (n,) is to be
+    below ``limit``; ``parameters`` are by name (draws, …).
+    """
+
+    log_weights: Tensor
+    k_hat: Tensor
+    limit: float
+    log_likelihood: Tensor
+    parameters: Named
+
+
+def leave_one_out(posterior: Posterior, /, draws: int = 500, seed: int = 0) -> Smoothed:
+    """ArviZ's Pareto-smoothed weights of the rows of the last fit, each left out.
 
     Draws of a guide are first weighted by log p - log q, so that a wrong guide shows in k-hat (Vehtari,
     Gelman and Gabry 2017; Magnusson et al. 2019, Bayesian leave-one-out cross-validation for large data).
@@ -129,16 +143,39 @@ def leave_one_out(posterior: Posterior, /, draws: int = 500, seed: int = 0) -> t
 
     stats: Any = arviz_stats
     tree = _tree(posterior, draws, seed, {}, predict=False)
-    (name,) = tree["log_likelihood"].data_vars
+    likelihood: Any = sum(v for v in tree["log_likelihood"].data_vars.values())
+    sample, among = ("chain", "draw"), tree["sample_stats"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # they say what k-hat says
-        if posterior.evidence is None and "log_q" in tree["sample_stats"]:
-            guide = {key: tree["sample_stats"][key] for key in ("log_p", "log_q")}
-            found = stats.loo_approximate_posterior(tree, **guide, pointwise=True, var_name=name)
+        if isinstance(posterior.guide, Draws):  # which depend on one another
+            tree["log_likelihood"]["rows"] = likelihood
+            found = stats.loo(tree, pointwise=True, var_name="rows")
+            weights, k_hat = found.log_weights, found.pareto_k
         else:
-            found = stats.loo(tree, pointwise=True, var_name=name)
-    rows, k_hat = (torch.as_tensor(v.values).double() for v in (found.elpd_i, found.pareto_k))
-    return rows, k_hat, float(found.good_k)
+            guide = 0 if posterior.evidence is not None else among["log_p"] - among["log_q"]
+            weights, k_hat = (likelihood - guide).azstats.psislw(dim=list(sample))
+
+    def of(values: Any) -> Tensor:
+        flat = values.stack(sample=sample).transpose("sample", ...).values
+        return torch.as_tensor(flat.astype(float))
+
+    drawn = tree["posterior"].data_vars.items()
+    parameters = {str(k): of(v).to(dtype_of(posterior.model)) for k, v in drawn if k in posterior.parameters}
+    log_weights, count = of(weights), likelihood.sizes["chain"] * likelihood.sizes["draw"]
+    limit = min(1 - 1 / math.log10(count), 0.7)
+    log_weights = log_weights - log_weights.logsumexp(0)
+    return Smoothed(log_weights, torch.as_tensor(k_hat.values).double(), limit, of(likelihood), parameters)
+
+
+def log_likelihood_at(posterior: Posterior, data: Data, parameters: Named) -> Tensor:
+    """log p(row | parameters) of rows without continuous latents of their own, for each draw: (draws, n)."""
+    bridge = _Bridge(posterior, data, len(next(iter(parameters.values()))))
+    with isolated(0):
+        rows = []
+        for i in range(bridge.draws):
+            drawn = bridge._draw(point({name: v[i] for name, v in parameters.items()}), data.observed)
+            rows.append(sum(drawn.log_rows.values(), torch.zeros(data.n)).double())
+    return torch.stack(rows)
 
 
 # The data ---------------------------------------------------------------------------------------------------

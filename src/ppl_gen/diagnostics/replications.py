@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ppl_gen.core import ProbabilisticModel, run, variables
 from ppl_gen.errors import DataError, NoSampler
@@ -45,26 +46,40 @@ def replications(
         NoSampler: the joint cannot be drawn from.
     """
     posterior = of if isinstance(of, Posterior) else None
-    joint: Any = of if posterior is None else posterior.prior if prior else posterior.joint
-    values = {**data.inputs, "n": data.n}
-    fixed = {name: v for name, v in data.observed.items() if not data.sites[name].local}
-    blank = {name: ~mask.numpy(force=True) for name, mask in data.seen.items()}
-    targets, untouched = targets_of(data), arrays_of(data)
-    drawn = posterior.draw(draws, seed) if posterior is not None and not prior else {}
-    believed = posterior.yesterday if posterior is not None and prior else None
+    if posterior is not None and not prior:
+        yield from drawn_rows(posterior, data, posterior.draw(draws, seed), seed, draws)
+        return
+    believed = posterior.yesterday if posterior is not None else None
+    joint = of if posterior is None else posterior.prior
     with isolated(seed + 1):
-        for i in range(draws):
-            known = {name: v[i] for name, v in drawn.items()}
-            if believed is not None:
+        for _ in range(draws):
+            known = {}
+            if posterior is not None and believed is not None:
                 found = variables(run(believed, data.values))
-                names = (name for name in posterior.parameters if name in found) if posterior else ()
-                known = {name: found[name]["value"] for name in names}
-            trace = _run(joint, values, {**known, **fixed})
-            rows = {name: trace[name]["value"].numpy(force=True).astype(float) for name in targets}
-            for name, mask in blank.items():
-                if name in rows:
-                    rows[name] = np.where(mask, np.nan, rows[name])
-            yield {**untouched, **rows}
+                known = {name: found[name]["value"] for name in posterior.parameters if name in found}
+            yield _generated(joint, data, known)
+
+
+def drawn_rows(
+    posterior: Posterior, data: Data, parameters: Mapping[str, Tensor], seed: int, draws: int = 0
+) -> Iterator[dict[str, Array]]:
+    """Rows like ``data`` for each draw of the ``parameters`` (draws, …), or for none ``draws`` times."""
+    count = max((len(v) for v in parameters.values()), default=draws)
+    with isolated(seed + 1):
+        for i in range(count):
+            yield _generated(posterior.joint, data, {name: v[i] for name, v in parameters.items()})
+
+
+def _generated(joint: Any, data: Data, known: Mapping[str, Tensor]) -> dict[str, Array]:
+    """One data set, with the same cells missing."""
+    fixed = {name: v for name, v in data.observed.items() if not data.sites[name].local}
+    trace = _run(joint, {**data.inputs, "n": data.n}, {**known, **fixed})
+    found = arrays_of(data)
+    for name in targets_of(data):
+        rows = trace[name]["value"].numpy(force=True).astype(float)
+        seen = data.seen.get(name)
+        found[name] = rows if seen is None else np.where(seen.numpy(force=True), rows, np.nan)
+    return found
 
 
 def _run(joint: Any, values: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:

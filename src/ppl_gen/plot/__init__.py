@@ -4,6 +4,7 @@ from ppl_gen.plot.bars import log_odds
 from ppl_gen.plot.codes import bounds, choices, kl_terms, ladder, reconstructions, traversals
 from ppl_gen.plot.curves import elbo, learning_curves
 from ppl_gen.plot.draws import densities
+from ppl_gen.plot.left_out import differences, leave_one_out, uniform
 from ppl_gen.plot.pictures import images
 from ppl_gen.plot.points import latent
 from ppl_gen.plot.reliability import calibration
@@ -15,12 +16,14 @@ __all__ = [
     "calibration",
     "choices",
     "densities",
+    "differences",
     "elbo",
     "images",
     "kl_terms",
     "ladder",
     "latent",
     "learning_curves",
+    "leave_one_out",
     "log_odds",
     "reconstructions",
     "replications",
@@ -28,4 +31,5 @@ __all__ = [
     "style",
     "svg",
     "traversals",
+    "uniform",
 ]

@@ -5,7 +5,16 @@ from ppl_gen.ask import Answer, ask
 from ppl_gen.calibration import CalibrationCurve, calibration_curve
 from ppl_gen.clusters import Assignments, assignments, relabelled, together
 from ppl_gen.core import ProbabilisticModel
-from ppl_gen.diagnostics import compare_models, invariants, loo, loo_pit, predictive_check, summary, to_arviz
+from ppl_gen.diagnostics import (
+    compare_models,
+    invariants,
+    loo,
+    loo_pit,
+    predictive_check,
+    summary,
+    to_arviz,
+    two_sample,
+)
 from ppl_gen.engine import Importance, LowerBound
 from ppl_gen.equivalence import logistic_equivalent
 from ppl_gen.evidence import Evidence, log_evidence
@@ -49,6 +58,7 @@ __all__ = [
     "loo",
     "loo_pit",
     "compare_models",
+    "two_sample",
     "log_evidence",
     "explain",
     "logistic_equivalent",

@@ -16,12 +16,14 @@ from ppl_gen.diagnostics.comparing import ModelComparison, compare_models
 from ppl_gen.diagnostics.envelopes import Uniformity, uniformity
 from ppl_gen.diagnostics.ladder import ladder
 from ppl_gen.diagnostics.left_out import LeaveOneOut
+from ppl_gen.diagnostics.likeness import TwoSample
 from ppl_gen.diagnostics.loo import loo
 from ppl_gen.diagnostics.misfit import PredictiveCheck
 from ppl_gen.diagnostics.pit import LooPit, loo_pit
 from ppl_gen.diagnostics.predictive import predictive_check
 from ppl_gen.diagnostics.rungs import Ladder, Rung
 from ppl_gen.diagnostics.summaries import invariants, summary
+from ppl_gen.diagnostics.two_sample import two_sample
 
 __all__ = [
     "Choice",
@@ -33,6 +35,7 @@ __all__ = [
     "ModelComparison",
     "PredictiveCheck",
     "Rung",
+    "TwoSample",
     "Uniformity",
     "amortization_gap",
     "choose_k",
@@ -49,5 +52,6 @@ __all__ = [
     "summary",
     "to_arviz",
     "traversal",
+    "two_sample",
     "uniformity",
 ]

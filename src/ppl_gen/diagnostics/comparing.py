@@ -157,14 +157,14 @@ def compare_models(
     for other, result in found.items():
         if set(result.asked.left) != set(one.asked.left):
             both = [v for v in one.asked.left if v in result.asked.left]
-            advice = f". Ask all for one, as compare_models(…, 'p({both[-1]} | x)')" if both else ""
+            advice = f". Ask all for one: compare_models(…, 'p({both[-1]} | x)')" if both else ""
             raise DataError(
                 f"models: {first!r} scores {one.question}, {other!r} scores {result.question}: densities of "
                 f"different variables do not compare{advice}"
             )
         if len(result.rows) != len(one.rows) or result.fingerprint != one.fingerprint:
             raise DataError(
-                f"models: expected the same rows, but {first!r} and {other!r} were fitted to different values "
+                f"models: expected the same rows; {first!r} and {other!r} were fitted to different values "
                 f"of {', '.join(one.asked.left)} ({len(one.rows)} and {len(result.rows)} rows)"
             )
     order = sorted(found, key=lambda name: -found[name].elpd)

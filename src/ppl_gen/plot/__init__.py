@@ -5,6 +5,7 @@ from ppl_gen.plot.codes import bounds, choices, kl_terms, ladder, reconstruction
 from ppl_gen.plot.curves import elbo, learning_curves
 from ppl_gen.plot.draws import densities
 from ppl_gen.plot.left_out import differences, leave_one_out, uniform
+from ppl_gen.plot.modes import modes
 from ppl_gen.plot.pictures import images
 from ppl_gen.plot.points import latent
 from ppl_gen.plot.reliability import calibration
@@ -25,6 +26,7 @@ __all__ = [
     "learning_curves",
     "leave_one_out",
     "log_odds",
+    "modes",
     "reconstructions",
     "replications",
     "statistics",

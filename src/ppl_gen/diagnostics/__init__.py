@@ -21,6 +21,7 @@ from ppl_gen.diagnostics.loo import loo
 from ppl_gen.diagnostics.misfit import PredictiveCheck
 from ppl_gen.diagnostics.pit import LooPit, loo_pit
 from ppl_gen.diagnostics.predictive import predictive_check
+from ppl_gen.diagnostics.reliability import Reliability, reliability
 from ppl_gen.diagnostics.rungs import Ladder, Rung
 from ppl_gen.diagnostics.summaries import invariants, summary
 from ppl_gen.diagnostics.two_sample import two_sample
@@ -34,6 +35,7 @@ __all__ = [
     "LooPit",
     "ModelComparison",
     "PredictiveCheck",
+    "Reliability",
     "Rung",
     "TwoSample",
     "Uniformity",
@@ -49,6 +51,7 @@ __all__ = [
     "loo_pit",
     "predictive_check",
     "reconstruct",
+    "reliability",
     "summary",
     "to_arviz",
     "traversal",

@@ -6,8 +6,8 @@ from ppl_gen.plot.curves import elbo, learning_curves
 from ppl_gen.plot.draws import densities
 from ppl_gen.plot.left_out import differences, leave_one_out, uniform
 from ppl_gen.plot.modes import modes
-from ppl_gen.plot.pictures import images
-from ppl_gen.plot.points import latent
+from ppl_gen.plot.pictures import images, sample_grid
+from ppl_gen.plot.points import clusters, latent
 from ppl_gen.plot.reliability import calibration
 from ppl_gen.plot.replications import replications, statistics
 from ppl_gen.plot.style import style, svg
@@ -16,6 +16,7 @@ __all__ = [
     "bounds",
     "calibration",
     "choices",
+    "clusters",
     "densities",
     "differences",
     "elbo",
@@ -29,6 +30,7 @@ __all__ = [
     "modes",
     "reconstructions",
     "replications",
+    "sample_grid",
     "statistics",
     "style",
     "svg",

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 LEAST = 1e-3  # what lies below is drawn there: on a log scale there is no zero
 
+FAR = 100  # times farther below than all else: off the axis
+
 
 @in_style
 def ladder(names: Sequence[str], gaps: Any, means: Any, sds: Any) -> "Figure":
@@ -87,7 +89,8 @@ def choices(
 ) -> "Axes":
     """Criteria of model size, each as nats below its own best, with standard errors; its choice is ringed.
 
-    The vertical axis is linear down to one nat below the best, logarithmic from there.
+    The vertical axis is linear down to one nat below the best, logarithmic from there. What lies a hundred
+    times farther than all else stands at the lower edge, with its number.
 
     Args:
         ks: the sizes.
@@ -100,7 +103,9 @@ def choices(
     """
     sizes = numbers("ks", ks, 1)
     ax = axes(ax, (5.6, 3.6))
-    low, high, doubted = -1.0, 0.5, dict(unsure or {})
+    doubted = dict(unsure or {})
+    floor = _floor([numbers(name, below, 1) for name, (below, _, _) in criteria.items()])
+    low, high = floor, 0.5
     for i, (name, (below, errors, chosen)) in enumerate(criteria.items()):
         y, e = (numbers(name, v, 1) for v in (below, errors))
         if not y.shape == e.shape == sizes.shape or chosen not in (None, *sizes):
@@ -114,7 +119,20 @@ def choices(
         if chosen is not None:
             ring: dict[str, Any] = {"markersize": 14, "markerfacecolor": "none", "markeredgewidth": 1.6}
             ax.plot(x[sizes == chosen], y[sizes == chosen], "o", color=colour, **ring)
-        low, high = min(low, float(np.nanmin(y - e))), max(high, float(np.nanmax(y + e)))
+        far = y < floor
+        for place, value in zip(x[far], y[far], strict=True):
+            ax.plot(place, floor, marker="v", color=colour, markersize=7)
+            look = {
+                "textcoords": "offset points",
+                "ha": "left",
+                "va": "center",
+                "fontsize": 9,
+                "color": colour,
+            }
+            ax.annotate(f"{-value:,.0f}", (place, floor), (0, 7 + 10 * i), **look)
+        y, e = np.where(far, np.nan, y), np.where(far, 0, e)
+        low = min(low, max(float(np.nanmin(y - e)), 10 * floor))
+        high = max(high, float(np.nanmax(y + e)))
     ax.set_yscale("symlog", linthresh=1.0)
     ax.set_ylim(1.6 * low, 1.6 * high)
     decades = -(10.0 ** np.arange(0, np.ceil(np.log10(-1.6 * low))))
@@ -127,6 +145,16 @@ def choices(
     ax.set_ylabel("nats below the best K")
     ax.figure.legend(loc="outside upper left", ncols=4)
     return ax
+
+
+def _floor(below: Sequence[Any]) -> float:
+    """The lowest of the differences, less those a hundred times beyond the next ones."""
+    lowest = 1.0
+    for size in np.sort(-np.concatenate(below)):  # nan last
+        if size > FAR * lowest or np.isnan(size):
+            break
+        lowest = max(lowest, float(size))
+    return -lowest
 
 
 @in_style

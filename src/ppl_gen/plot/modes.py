@@ -46,7 +46,13 @@ def modes(
     for i, (share, label, n) in enumerate(((mine, "real", 0), (theirs, "generated", 1))):
         error = 2 * np.sqrt(share * (1 - share) / rows[n]) if rows else None
         look: Any = {"height": 0.36, "color": colour_of(1 - i), "alpha": 0.75, "label": label}
-        left.barh(places + 0.19 * (2 * i - 1), share, xerr=error, error_kw={"elinewidth": 1.0}, **look)
+        left.barh(
+            places + 0.19 * (2 * i - 1),
+            share,
+            xerr=error,
+            error_kw={"elinewidth": 1.0, "ecolor": left.spines["left"].get_edgecolor()},
+            **look,
+        )
     right.axvline(1, color=PALETTE[-1], linewidth=1.0, linestyle=DASHES[2])
     right.plot(ratio, places, "o", color=colour_of(0), markersize=6)
     for place in places[~np.isfinite(ratio)]:

@@ -5,7 +5,17 @@ from ppl_gen.ask import Answer, ask
 from ppl_gen.calibration import CalibrationCurve, calibration_curve
 from ppl_gen.clusters import Assignments, assignments, relabelled, together
 from ppl_gen.core import ProbabilisticModel
-from ppl_gen.diagnostics import invariants, summary, to_arviz
+from ppl_gen.diagnostics import (
+    compare_models,
+    invariants,
+    loo,
+    loo_pit,
+    predictive_check,
+    reliability,
+    summary,
+    to_arviz,
+    two_sample,
+)
 from ppl_gen.engine import Importance, LowerBound
 from ppl_gen.equivalence import logistic_equivalent
 from ppl_gen.evidence import Evidence, log_evidence
@@ -47,6 +57,12 @@ __all__ = [
     "to_arviz",
     "summary",
     "invariants",
+    "predictive_check",
+    "loo",
+    "loo_pit",
+    "compare_models",
+    "reliability",
+    "two_sample",
     "log_evidence",
     "explain",
     "logistic_equivalent",

@@ -15,7 +15,7 @@ import xarray
 from torch import Tensor
 
 from ppl_gen import SVI, Factorization, Posterior, ProbabilisticModel, fit, models
-from ppl_gen.diagnostics import cells, compare_loo, loo, loo_pit, summary, to_arviz
+from ppl_gen.diagnostics import cells, compare_trees, summary, to_arviz, tree_loo, tree_loo_pit
 from ppl_gen.errors import DataError, Unreliable
 from ppl_gen.inputs import admit
 from tests.readme import VARIANTS, example
@@ -85,16 +85,16 @@ def test_numbers(case: str) -> None:
         fitted(case), draws=DRAWS, seed=1, groups=["posterior", "log_likelihood", "log_prior", "sample_stats"]
     )
     for name in t.log_likelihood.data_vars:
-        found = loo(t, str(name))
+        found = tree_loo(t, str(name))
         assert found.n_data_points == ROWS
         assert np.isfinite(found.elpd_i.values).all()
         assert found.elpd == pytest.approx(float(found.elpd_i.sum()))
-        both = compare_loo({"one": t, "other": again}, str(name))
+        both = compare_trees({"one": t, "other": again}, str(name))
         assert sorted(both["rank"]) == [0, 1]
         assert both["elpd_diff"].max() == 0
         assert not both.isna().any(axis=None)
     for name, seen in t.observed_data.data_vars.items():
-        pits = loo_pit(t, str(name))
+        pits = tree_loo_pit(t, str(name))
         assert pits.shape == (seen.size,)
         assert ((pits >= 0) & (pits <= 1)).all()
 
@@ -104,7 +104,7 @@ def test_only_points_are_still() -> None:
         values = [v.values.reshape(DRAWS, -1) for v in tree(case).log_likelihood.data_vars.values()]
         assert any((np.ptp(v, 0) == 0).all() for v in values) == (case in STILL)
     with pytest.warns(Unreliable, match="as a point does"):
-        found = loo(tree("Autoencoder"))
+        found = tree_loo(tree("Autoencoder"))
     rows = tree("Autoencoder").log_likelihood["x"].values[0, 0]
     assert found.elpd_i.values == pytest.approx(rows)
     assert (found.pareto_k.values == -np.inf).all()
@@ -129,7 +129,7 @@ def test_figures(case: str) -> None:
         if case not in STILL:
             arviz_plots.plot_loo_pit(flat, var_names=[name], **options)
     for name in map(str, t.log_likelihood.data_vars):
-        arviz_plots.plot_khat(loo(t, name), **options)
+        arviz_plots.plot_khat(tree_loo(t, name), **options)
     for name, values in t.posterior.data_vars.items():
         first = {dim: values.coords[dim].values[:1] for dim in values.dims[2:]}
         arviz_plots.plot_dist(t, var_names=[str(name)], coords=first, kind="ecdf", **options)

@@ -20,18 +20,26 @@ from ppl_gen.plot import (
     bounds,
     calibration,
     choices,
+    clusters,
     densities,
+    differences,
     elbo,
     images,
     kl_terms,
     ladder,
     latent,
     learning_curves,
+    leave_one_out,
     log_odds,
+    modes,
     reconstructions,
+    replications,
+    sample_grid,
+    statistics,
     style,
     svg,
     traversals,
+    uniform,
 )
 from ppl_gen.plot.style import INK, PAPER
 
@@ -72,6 +80,25 @@ FIGURES: dict[str, Callable[[], Any]] = {
     "kl terms": lambda: kl_terms([2.0, 1.0, 0.001], active=[True, True, False]).figure,
     "reconstructions": lambda: reconstructions(torch.rand(5, 64), torch.rand(5, 64)).figure,
     "traversals": lambda: traversals(torch.rand(3, 7, 64)).figure,
+    "statistics": lambda: statistics(["max of x", "mean of $y$"], [3.0, 0.0], RNG.normal(size=(90, 2))),
+    "replications": lambda: replications(RNG.normal(size=(40, 2)), torch.randn(9, 40, 2), label="x"),
+    "replications of counts": lambda: replications(RNG.poisson(2, 50), RNG.poisson(2, (9, 50)), label="y"),
+    "replications, ecdf": lambda: replications(RNG.random(50), RNG.random((9, 50)), kind="ecdf"),
+    "clusters": lambda: (
+        clusters(
+            RNG.normal(size=(60, 3)),
+            RNG.dirichlet([1.0, 1.0], 60),
+            means=RNG.normal(size=(2, 3)),
+            covariances=np.ones((2, 3)),
+        ).figure
+    ),
+    "leave one out": lambda: leave_one_out(RNG.normal(size=40), RNG.random(40)).figure,
+    "differences": lambda: differences(["a", "b"], [0.0, -3.0], torch.tensor([0.0, 1.0])).figure,
+    "uniform": lambda: uniform(
+        {"x": ([0.2, 0.5], [0.2, 0.5], [0.1, 0.3], [0.5, 0.7]), "y": ([0.5], [0.9], [0.3], [0.7])}
+    ),
+    "modes": lambda: modes(["a", "$b$"], [0.5, 0.5], [1.0, 0.0], [1.1, np.nan], rows=(50, 60), wrong=[0, 1]),
+    "sample grid": lambda: sample_grid({"data": torch.rand(4, 64), "samples": torch.rand(3, 64)}).figure,
     "latent line": lambda: latent(RNG.normal(size=(60, 1))).figure,
 }
 
@@ -94,7 +121,8 @@ def test_draws_and_exports(name: str, dark: bool) -> None:
     assert root.attrib["role"] == "img"
     assert root.attrib["aria-label"] == '5 > 4 & "so"'
     assert INK[dark] not in text
-    assert PAPER[dark] not in text or name == "latent"  # its names are white on their colours
+    named = name in ("latent", "clusters")  # whose names are white on their colours
+    assert PAPER[dark] not in text or named
     assert "<style" not in text
     ids = re.findall(r' id="([^"]+)"', text)
     assert len(ids) == len(set(ids))
@@ -213,6 +241,18 @@ def test_densities_read_trees_and_choose() -> None:
         (lambda: kl_terms([1.0, 2.0], active=[True]), "active"),
         (lambda: reconstructions(np.zeros((2, 4)), np.zeros((3, 4))), "again"),
         (lambda: traversals(np.zeros((2, 4))), "grid"),
+        (lambda: clusters(np.zeros((3, 2)), [0, 1]), "labels"),
+        (lambda: clusters(np.zeros((3, 2)), [0, 1, 1], means=np.zeros((3, 2))), "means"),
+        (lambda: leave_one_out([1.0], [1.0, 2.0]), "k_hat"),
+        (lambda: differences(["a"], [1.0, 2.0], [0.0, 0.0]), "values"),
+        (lambda: uniform({"x": ([0.5], [0.5], [0.5], [0.5, 0.6])}), "one length"),
+        (lambda: modes(["a"], [0.5, 0.5], [1.0, 0.0], [1.0, 1.0]), "shares"),
+        (lambda: sample_grid({"a": np.zeros((2, 63))}), "8 × 8"),
+        (lambda: sample_grid({}), "groups"),
+        (lambda: statistics(["a"], [1.0, 2.0], np.zeros((9, 2))), "replicated"),
+        (lambda: replications([1.0], [[1.0, 2.0]]), "replicated"),
+        (lambda: replications([1.0], [[1.0]], kind="pie"), "kind"),
+        (lambda: replications(np.zeros((2, 13)), np.zeros((3, 2, 13))), "at most 12"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(draw: Callable[[], Any], message: str) -> None:
@@ -271,3 +311,61 @@ def test_choices_are_ringed_and_doubtful_ones_hollow() -> None:
     assert [len(line.get_xdata()) for line in hollow] == [0, 1]
     assert "hollow" in ax.get_xlabel()
     assert "hollow" not in choices([1, 2, 3], shown).get_xlabel()
+
+
+def test_statistics_draw_a_line_where_the_data_have_theirs() -> None:
+    figure = statistics(["a", "b"], [4.0, -1.0], np.tile(np.arange(9.0)[:, None], 2))
+    assert [float(ax.lines[0].get_xdata()[0]) for ax in figure.axes] == [4.0, -1.0]
+
+
+def test_replications_read_trees_and_show_shares() -> None:
+    drawn = (("chain", "draw", "row"), np.array([[[0, 0, 1, 1], [0, 1, 1, 1]]]))
+    tree = xarray.DataTree.from_dict(
+        {
+            "observed_data": xarray.Dataset({"y": ("row", np.array([0, 1, 1, 2]))}),
+            "posterior_predictive": xarray.Dataset({"y": drawn}),
+        }
+    )
+    (ax,) = replications(tree).axes
+    assert ax.get_xlabel() == "y"
+    assert [bar.get_height() for bar in ax.patches] == [0.25, 0.5, 0.25]
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), [0.375, 0.625, 0.0])  # medians of two
+
+
+def test_no_two_kinds_of_a_latent_space_look_alike() -> None:
+    """Ten classes, seven colours: the others are hollow, and so are their names; no name hides another."""
+    ax = latent(np.repeat(RNG.normal(size=(2, 2)), 30, 0), np.arange(60) % 10)
+    looks = {
+        (tuple(drawn.get_edgecolor().ravel()[:3]), bool(drawn.get_facecolor().size))
+        for drawn in ax.collections
+    }
+    assert len(looks) == 10
+    boxes = [text.get_bbox_patch() for text in ax.texts]
+    assert len({(box.get_edgecolor()[:3], box.get_facecolor()[:3] == (1, 1, 1)) for box in boxes}) == 10
+    ax.figure.draw_without_rendering()
+    places = [text.get_window_extent() for text in ax.texts]
+    assert not any(a.overlaps(b) for i, a in enumerate(places) for b in places[:i])
+
+
+def test_clusters_have_ellipses_of_two_standard_deviations() -> None:
+    ax = clusters(
+        RNG.normal(size=(9, 2)), [0] * 9, means=[[1.0, 2.0]], covariances=[[[4.0, 0.0], [0.0, 1.0]]]
+    )
+    (ellipse,) = ax.patches
+    assert ellipse.get_center() == (1, 2)
+    assert sorted([ellipse.get_width(), ellipse.get_height()]) == pytest.approx([4, 8])
+    assert ellipse.get_width() == pytest.approx(8)
+    assert abs(ellipse.get_angle()) % 180 == pytest.approx(0, abs=1e-9)
+
+
+def test_one_very_bad_k_does_not_squeeze_the_rest() -> None:
+    ax = choices([1, 2, 3], {"LOO": ([-1e6, -3.0, 0.0], [9.0, 0.7, 0.0], 3)})
+    assert ax.get_ylim()[0] > -40
+    assert [text.get_text() for text in ax.texts] == ["1,000,000"]
+    assert choices([1, 2, 3], {"LOO": ([-900.0, -30.0, 0.0], [9.0, 0.7, 0.0], 3)}).get_ylim()[0] < -900
+
+
+def test_rows_not_to_be_trusted_are_marked_and_numbered() -> None:
+    ax = leave_one_out([-1.0, -2.0, -3.0], [0.1, 0.9, np.nan])
+    assert [text.get_text() for text in ax.texts] == ["1"]
+    assert "1 not to be trusted" in ax.get_label()

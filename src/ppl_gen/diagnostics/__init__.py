@@ -1,6 +1,6 @@
 """What is known about a posterior: ArviZ's view of it, and how far to trust it."""
 
-from ppl_gen.diagnostics.arviz_bridge import cells, compare_loo, loo, loo_pit, to_inference_data
+from ppl_gen.diagnostics.arviz_bridge import cells, compare_trees, to_inference_data, tree_loo, tree_loo_pit
 from ppl_gen.diagnostics.choice import Choice, Criterion
 from ppl_gen.diagnostics.choosing import choose_k
 from ppl_gen.diagnostics.codes import (
@@ -12,21 +12,39 @@ from ppl_gen.diagnostics.codes import (
     reconstruct,
     traversal,
 )
+from ppl_gen.diagnostics.comparing import ModelComparison, compare_models
+from ppl_gen.diagnostics.envelopes import Uniformity, uniformity
 from ppl_gen.diagnostics.ladder import ladder
+from ppl_gen.diagnostics.left_out import LeaveOneOut
+from ppl_gen.diagnostics.likeness import TwoSample
+from ppl_gen.diagnostics.loo import loo
+from ppl_gen.diagnostics.misfit import PredictiveCheck
+from ppl_gen.diagnostics.pit import LooPit, loo_pit
+from ppl_gen.diagnostics.predictive import predictive_check
+from ppl_gen.diagnostics.reliability import Reliability, reliability
 from ppl_gen.diagnostics.rungs import Ladder, Rung
 from ppl_gen.diagnostics.summaries import invariants, summary
 from ppl_gen.diagnostics.trees import to_arviz
+from ppl_gen.diagnostics.two_sample import two_sample
 
 __all__ = [
     "Choice",
     "Criterion",
     "ELBOTerms",
     "Ladder",
+    "LeaveOneOut",
+    "LooPit",
+    "ModelComparison",
+    "PredictiveCheck",
+    "Reliability",
     "Rung",
+    "TwoSample",
+    "Uniformity",
     "amortization_gap",
     "cells",
     "choose_k",
-    "compare_loo",
+    "compare_models",
+    "compare_trees",
     "elbo_terms",
     "gradient_variance",
     "importance_bounds",
@@ -34,9 +52,15 @@ __all__ = [
     "ladder",
     "loo",
     "loo_pit",
+    "predictive_check",
     "reconstruct",
+    "reliability",
     "summary",
     "to_arviz",
     "to_inference_data",
     "traversal",
+    "tree_loo",
+    "tree_loo_pit",
+    "two_sample",
+    "uniformity",
 ]

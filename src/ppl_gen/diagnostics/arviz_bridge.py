@@ -7,14 +7,21 @@ sign and the rounding of `compare`'s differences, and the `InferenceData` that 1
 import math
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ppl_gen.core import dtype_of
+from ppl_gen.diagnostics.labels import Named
+from ppl_gen.diagnostics.posterior_draws import Scorer
 from ppl_gen.diagnostics.posterior_trees import posterior_tree
 from ppl_gen.errors import DataError, Unreliable
+from ppl_gen.inference.guides import point
+from ppl_gen.inference.nuts import Draws
+from ppl_gen.inputs import Data
+from ppl_gen.isolation import isolated
 from ppl_gen.posterior import Posterior
 
 
@@ -23,7 +30,7 @@ def arviz_summary(tree: Any, **options: Any) -> Any:
     return _stats().summary(tree, **options)
 
 
-def loo(tree: Any, var_name: str | None = None) -> Any:
+def tree_loo(tree: Any, var_name: str | None = None) -> Any:
     """ArviZ's PSIS-LOO of one variable's rows, pointwise; of a guide's draws, `loo_approximate_posterior`.
 
     Draws of a guide are first weighted by log p - log q, so that a wrong guide shows in k-hat, which plain
@@ -47,7 +54,7 @@ def loo(tree: Any, var_name: str | None = None) -> Any:
     >>> from ppl_gen.models import GaussianNaiveBayes
     >>> data = {"x": [[0.], [1.], [5.], [6.], [2.], [4.]], "y": [0, 0, 1, 1, 0, 1]}
     >>> tree = to_arviz(fit(GaussianNaiveBayes(classes=2, features=1), **data), draws=100)
-    >>> loo(tree, "x").elpd_i.sizes
+    >>> tree_loo(tree, "x").elpd_i.sizes
     Frozen({'row': 6})
     """
     name = _scored(tree, var_name)
@@ -63,7 +70,7 @@ def loo(tree: Any, var_name: str | None = None) -> Any:
         found = _weights(rows, correction)
         result = _stats().loo(tree, **options, log_weights=found[0], pareto_k=found[1])
     warnings.warn(
-        f"loo: all draws give some rows of {name} the same likelihood, as a point does: nothing changes "
+        f"tree_loo: all draws give some rows of {name} the same likelihood, as a point does: nothing changes "
         f"where such a row is left out, and its elpd is that of a row that was fitted",
         Unreliable,
         stacklevel=2,
@@ -71,16 +78,66 @@ def loo(tree: Any, var_name: str | None = None) -> Any:
     return result
 
 
-def leave_one_out(posterior: Posterior, /, draws: int = 500, seed: int = 0) -> tuple[Tensor, Tensor, float]:
-    """`loo` of the rows of the last fit: log density of each (n,), k-hat (n,), and its limit."""
-    groups = ("posterior", "log_likelihood", "log_prior", "sample_stats")
-    found = loo(posterior_tree(posterior, draws, seed, {}, groups))
-    rows, k_hat = (torch.as_tensor(v.values).double() for v in (found.elpd_i, found.pareto_k))
-    return rows, k_hat, float(found.good_k)
+class Smoothed(NamedTuple):
+    """Draws of the parameters, and weights that make them draws of the posterior without one row.
+
+    ``log_weights`` and ``log_likelihood`` are (draws, n), the former normalised; ``k_hat`` (n,) is to be
+    below ``limit``; ``parameters`` are by name (draws, …).
+    """
+
+    log_weights: Tensor
+    k_hat: Tensor
+    limit: float
+    log_likelihood: Tensor
+    parameters: Named
 
 
-def compare_loo(trees: Mapping[str, Any], var_name: str | None = None) -> Any:
-    """Models by their `loo`, the best first: one table with one meaning in all versions of ArviZ.
+def leave_one_out(posterior: Posterior, /, draws: int = 500, seed: int = 0) -> Smoothed:
+    """ArviZ's Pareto-smoothed weights of the rows of the last fit, each left out.
+
+    Draws of a guide are first weighted by log p - log q, so that a wrong guide shows in k-hat (Vehtari,
+    Gelman and Gabry 2017; Magnusson et al. 2019, Bayesian leave-one-out cross-validation for large data).
+    """
+    stats = _stats()
+    tree = posterior_tree(
+        posterior, draws, seed, {}, ("posterior", "log_likelihood", "log_prior", "sample_stats")
+    )
+    likelihood: Any = sum(v for v in tree["log_likelihood"].data_vars.values())
+    sample, among = ("chain", "draw"), tree["sample_stats"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they say what k-hat says
+        if isinstance(posterior.guide, Draws):  # which depend on one another
+            tree["log_likelihood"]["rows"] = likelihood
+            found = stats.loo(tree, pointwise=True, var_name="rows")
+            weights, k_hat = found.log_weights, found.pareto_k
+        else:
+            guide = 0 if posterior.evidence is not None else among["log_p"] - among["log_q"]
+            weights, k_hat = (likelihood - guide).azstats.psislw(dim=list(sample))
+
+    def of(values: Any) -> Tensor:
+        flat = values.stack(sample=sample).transpose("sample", ...).values
+        return torch.as_tensor(flat.astype(float))
+
+    drawn = tree["posterior"].data_vars.items()
+    parameters = {str(k): of(v).to(dtype_of(posterior.model)) for k, v in drawn if k in posterior.parameters}
+    log_weights, count = of(weights), likelihood.sizes["chain"] * likelihood.sizes["draw"]
+    limit = min(1 - 1 / math.log10(count), 0.7)
+    log_weights = log_weights - log_weights.logsumexp(0)
+    return Smoothed(log_weights, torch.as_tensor(k_hat.values).double(), limit, of(likelihood), parameters)
+
+
+def log_likelihood_at(posterior: Posterior, data: Data, parameters: Named) -> Tensor:
+    """log p(row | parameters) of rows without continuous latents of their own, for each draw: (draws, n)."""
+    scorer, rows = Scorer(posterior, data), []
+    with isolated(0):
+        for i in range(len(next(iter(parameters.values())))):
+            drawn = scorer.draw(point({name: v[i] for name, v in parameters.items()}), data.observed)
+            rows.append(sum(drawn.log_rows.values(), torch.zeros(data.n)).double())
+    return torch.stack(rows)
+
+
+def compare_trees(trees: Mapping[str, Any], var_name: str | None = None) -> Any:
+    """Models by their `tree_loo`, the best first: one table with one meaning in all versions of ArviZ.
 
     Columns: rank; elpd in nats and se, its standard error; p, the effective number of parameters; elpd_diff,
     elpd less that of the best (never above 0; ArviZ 0.8 has the other sign, 1 rounds to text), and dse, its
@@ -88,22 +145,22 @@ def compare_loo(trees: Mapping[str, Any], var_name: str | None = None) -> Any:
     so that their numbers mean little.
 
     Args:
-        trees: name -> tree of the same rows. var_name: as in `loo`.
+        trees: name -> tree of the same rows. var_name: as in `tree_loo`.
 
     Raises:
-        DataError: there are fewer than two trees, or `loo` refuses one.
+        DataError: there are fewer than two trees, or `tree_loo` refuses one.
 
     >>> from ppl_gen import fit, to_arviz
     >>> from ppl_gen.models import GaussianNaiveBayes, SharedGaussianNaiveBayes
     >>> data = {"x": [[0.], [1.], [5.], [6.], [2.], [4.]], "y": [0, 0, 1, 1, 0, 1]}
     >>> twins = {"own": GaussianNaiveBayes(2, 1), "shared": SharedGaussianNaiveBayes(2, 1)}
-    >>> table = compare_loo({name: to_arviz(fit(p, **data), draws=100) for name, p in twins.items()}, "x")
+    >>> table = compare_trees({name: to_arviz(fit(p, **data), draws=100) for name, p in twins.items()}, "x")
     >>> table["elpd_diff"].tolist()[0], bool(table["elpd_diff"].iloc[1] < 0)
     (0.0, True)
     """
     if len(trees) < 2:
         raise DataError(f"trees: expected two or more, by name; got {len(trees)}")
-    found = {name: loo(tree, var_name) for name, tree in trees.items()}
+    found = {name: tree_loo(tree, var_name) for name, tree in trees.items()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         options = {} if is_legacy() else {"round_to": "none"}
@@ -150,17 +207,17 @@ def cells(tree: Any, var_name: str) -> Any:
     return xarray.DataTree.from_dict(groups)
 
 
-def loo_pit(tree: Any, var_name: str, seed: int = 0) -> Tensor:
+def tree_loo_pit(tree: Any, var_name: str, seed: int = 0) -> Tensor:
     """Where each cell lies among its predictions by the other rows: (cells,), uniform if all is well.
 
-    Probability integral transforms, weighed as in `loo`; missing cells are left out, ties are broken at
+    Probability integral transforms, weighed as in `tree_loo`; missing cells are left out, ties are broken at
     random. Cells of one row are not independent. Reference: Gelfand, Dey and Chang 1992, Model determination
     using predictive distributions.
 
     >>> from ppl_gen import fit, to_arviz
     >>> from ppl_gen.models import GaussianNaiveBayes
     >>> nb = fit(GaussianNaiveBayes(classes=2, features=1), x=[[0.], [1.], [2.], [5.]], y=[0, 0, 0, 1])
-    >>> loo_pit(to_arviz(nb, draws=100), "x").shape
+    >>> tree_loo_pit(to_arviz(nb, draws=100), "x").shape
     torch.Size([4])
     """
     flat = cells(tree, var_name)

@@ -10,7 +10,7 @@ from torch.distributions import biject_to
 from ppl_gen.ask import ask
 from ppl_gen.clusters import assignments
 from ppl_gen.core import Conjugate
-from ppl_gen.diagnostics.arviz_bridge import leave_one_out
+from ppl_gen.diagnostics.loo import smoothed
 from ppl_gen.engine import Importance
 from ppl_gen.errors import NoEvidence, Unanswerable, Unreliable
 from ppl_gen.evidence import log_evidence
@@ -78,17 +78,13 @@ def _log_orders(posterior: Posterior, k: int, data: Data) -> tuple[float, str]:
 
 
 def loo(posterior: Posterior, draws: int, seed: int) -> Worth:
-    """Leave-one-out log predictive density by Pareto-smoothed importance sampling, as ArviZ computes it.
+    """Leave-one-out log predictive density by Pareto-smoothed importance sampling; see `loo`.
 
     Raises:
         Unanswerable: there are no draws to reweight.
     """
-    if posterior.point or not posterior.parameters:
-        raise Unanswerable("there is no posterior of parameters whose draws could be reweighted")
-    rows, k_hat, limit = leave_one_out(posterior, draws, seed)
-    bad = int((k_hat > limit).sum())
-    how = f"PSIS, {draws} draws; k-hat above {limit:.2f} for {bad} of {len(rows)} rows"
-    return of_rows(rows, how, bad <= BAD * len(rows))
+    found = smoothed(posterior, None, draws, seed)[0]
+    return of_rows(found.rows, found.how, len(found.unsure) <= BAD * len(found.rows))
 
 
 def bic(posterior: Posterior, data: Data) -> Worth:

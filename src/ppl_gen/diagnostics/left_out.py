@@ -1,0 +1,113 @@
+"""What leave-one-out found: the elpd of one model, and of several on the same rows."""
+
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ppl_gen import plot
+from ppl_gen.notation import Factor
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LeaveOneOut:
+    """Log predictive densities of rows given all others, in nats; made by `loo`.
+
+    Attributes:
+        model: its name. asked: the variables scored, and those they are given.
+        rows: of each row (n,). fitted: the same with the row among those fitted (n,), nan if not known.
+        k_hat: of each row's importance weights (n,), nan where there are none; above ``limit`` the row's
+            number is not to be trusted.
+        how: how they were obtained.
+        fingerprint: a hash of the values scored: numbers compare only where it is the same.
+    """
+
+    model: str
+    asked: Factor
+    rows: Tensor
+    fitted: Tensor
+    k_hat: Tensor
+    limit: float
+    how: str
+    fingerprint: str
+
+    @property
+    def elpd(self) -> float:
+        """The expected log pointwise predictive density, times n: the sum over the rows."""
+        return float(self.rows.sum())
+
+    @property
+    def standard_error(self) -> float:
+        """Of the elpd, over rows: what other rows of the same population would make of it."""
+        return float(self.rows.std() * len(self.rows) ** 0.5)
+
+    @property
+    def p_loo(self) -> float:
+        """The effective number of parameters: what is lost by not having fitted the rows that are scored."""
+        return float((self.fitted - self.rows).sum())
+
+    @property
+    def unsure(self) -> tuple[int, ...]:
+        """Rows whose k-hat is too high, the highest first."""
+        order = self.k_hat.nan_to_num(-torch.inf).argsort(descending=True).tolist()
+        return tuple(i for i in order if self.k_hat[i] > self.limit)
+
+    @property
+    def question(self) -> str:
+        """What is scored, such as "p(y | x)"."""
+        bar = f" | {', '.join(self.asked.right)}" if self.asked.right else ""
+        return f"p({', '.join(self.asked.left)}{bar})"
+
+    def table(self) -> "DataFrame":
+        """One row for each row of the data, the worst predicted first."""
+        from pandas import DataFrame
+
+        columns = {"log density": self.rows, "with the row fitted": self.fitted, "k-hat": self.k_hat}
+        frame = DataFrame({name: v.numpy(force=True) for name, v in columns.items()})
+        return frame.rename_axis("row").sort_values("log density")
+
+    def verdict(self) -> str:
+        """The elpd, and whether to trust it, in words."""
+        effective = f", effective parameters {self.p_loo:,.1f}" if self.p_loo == self.p_loo else ""
+        said = (
+            f"elpd of {self.question} {self.elpd:,.1f} ± {self.standard_error:,.1f} nats over "
+            f"{len(self.rows):,} rows ({self.how}){effective}."
+        )
+        if not self.unsure:
+            return said
+        if len(self.unsure) > len(self.rows) / 2:
+            return (
+                f"{said} Not to be trusted: the draws, before any row is left out, are too far from the "
+                f"posterior. Fit by a better guide, or by NUTS(); by='refit' takes {len(self.rows):,} fits."
+            )
+        some = ", ".join(map(str, self.unsure[:8])) + ("…" if len(self.unsure) > 8 else "")
+        return (
+            f"{said} Not to be trusted for row{'s' * (len(self.unsure) > 1)} {some}: left out, the posterior "
+            f"is too far from the draws. loo(posterior, refit=True) fits without each of them, "
+            f"{len(self.unsure)} fit{'s' * (len(self.unsure) > 1)}."
+        )
+
+    def figure(self, *, dark: bool = False) -> "Figure":
+        """The rows' log densities, those not to be trusted marked, as `plot.leave_one_out`."""
+        with plot.style(dark):
+            drawn: Figure = plot.leave_one_out(self.rows, self.k_hat, limit=self.limit).figure  # type: ignore[assignment]
+        return drawn
+
+    def __str__(self) -> str:
+        return f"{self.model}: {self.verdict()}"
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        import matplotlib.pyplot as plt
+
+        figure = self.figure()
+        drawn = plot.svg(figure, alt=self.verdict())
+        plt.close(figure)
+        return f"<p>{escape(str(self))}</p>{drawn}"

@@ -12,9 +12,13 @@ from ppl_gen.diagnostics.codes import (
     reconstruct,
     traversal,
 )
+from ppl_gen.diagnostics.coverage import coverage
 from ppl_gen.diagnostics.ladder import ladder
 from ppl_gen.diagnostics.rungs import Ladder, Rung
+from ppl_gen.diagnostics.simulated import SimulatedCalibration
+from ppl_gen.diagnostics.simulation import simulation_based_calibration
 from ppl_gen.diagnostics.summaries import invariants, summary
+from ppl_gen.diagnostics.uniformity import calibration_power
 
 __all__ = [
     "Choice",
@@ -22,14 +26,18 @@ __all__ = [
     "ELBOTerms",
     "Ladder",
     "Rung",
+    "SimulatedCalibration",
     "amortization_gap",
+    "calibration_power",
     "choose_k",
+    "coverage",
     "elbo_terms",
     "gradient_variance",
     "importance_bounds",
     "invariants",
     "ladder",
     "reconstruct",
+    "simulation_based_calibration",
     "summary",
     "to_arviz",
     "traversal",

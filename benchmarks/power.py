@@ -1,11 +1,12 @@
 """What simulation-based calibration finds, measured: ``python -m benchmarks.power --keep FILE``.
 
-Writes docs/calibration.md and its figures. FILE keeps what was measured, one line a run, so that the study
-can be stopped and goes on. Without --keep the tests alone are measured on Gaussian posteriors, in a minute.
+FILE keeps what was measured, one line a run, so that the study can be stopped and goes on. With --page the
+tables and figures of docs/calibration.md are written.
 """
 
 import argparse
 import json
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,8 +159,11 @@ def page(results: dict[str, list[dict[str, Any]]]) -> str:
         for name, found in results.items()
         if found
     ]
-    text = (DOCS / "calibration.md.in").read_text()
-    return text.replace("{quick}", "\n".join(rows)).replace("{runs}", "\n".join(runs))
+    text = (DOCS / "calibration.md").read_text()
+    for mark, lines in (("quick", rows), ("runs", runs)):
+        pattern = rf"(<!-- {mark} -->\n).*?(<!-- end -->)"
+        text = re.sub(pattern, lambda m, lines=lines: m[1] + "\n".join([*lines, ""]) + m[2], text, flags=re.S)
+    return text
 
 
 def main() -> None:

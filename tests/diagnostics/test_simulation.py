@@ -1,7 +1,9 @@
 """Simulation-based calibration: right posteriors pass, wrong ones are named, whatever happens on the way."""
 
+import multiprocessing
 import os
 import signal
+import threading
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -272,6 +274,19 @@ def test_processes_find_the_same():
 
 
 @pytest.mark.slow
+def test_ctrl_c_stops_processes_too():
+    timer = threading.Timer(25.0, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    try:
+        with pytest.warns(Interrupted, match="of 100000 simulations"):
+            found = calibrated(None, 100_000, workers=2)
+    finally:
+        timer.cancel()
+    assert 1 < found.simulations < 100_000
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.slow
 def test_a_process_that_dies_takes_one_fit_along():
     method = Trouble(what="die", limit=2.5)
     targets = {i: calibrated(None, 12).simulated(i)[1]["y"][0] for i in range(12)}
@@ -387,3 +402,17 @@ def test_a_full_rank_guide_passes_where_a_mean_field_is_too_narrow():
     assert field.findings["w[1]"].ratio < 0.6
     rank = simulation_based_calibration(model, SVI(steps=1500, guide="full_rank"), **options)
     assert rank.passed, rank.verdict()
+
+
+# The page ---------------------------------------------------------------------------------------------------
+
+
+def test_a_page_of_a_notebook_holds_words_table_and_figure():
+    found = calibrated(Perturbed(bias=-2.0), 20)
+    page = found._repr_html_()
+    for part in ("too low: ", "<table", "<svg", "sds too low"):
+        assert part in page
+    assert str(found).splitlines()[0].startswith("LinearRegression by Perturbed(bias=-2.0")
+    assert list(found.table().index) == list(found.names)
+    with pytest.raises(DataError, match="index: expected a simulation from 0 to 19"):
+        found.simulated(20)

@@ -22,6 +22,7 @@ def coverage(u: Mapping[str, Array], levels: Sequence[float] = LEVELS) -> "pd.Da
     Args:
         u: name -> (simulations,). levels: of the intervals, between 0 and 1.
 
+    >>> import numpy as np
     >>> coverage({"w": np.linspace(0.2, 0.8, 50)}, [0.5]).round(2).values.tolist()
     [['w', 0.5, 0.84, 0.71, 0.93]]
     """

@@ -1,7 +1,7 @@
 """What is ranked: scalars of the latents and the data, of the truth and of draws of a posterior alike."""
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -78,15 +78,21 @@ def _number(name: str, value: Any) -> Array:
     return array
 
 
-def distinct(values: Mapping[str, Array]) -> tuple[int, ...]:
-    """Which of the scalars vary, and do not go up or down with an earlier one, as halves of a matrix do."""
+def distinct(values: Mapping[str, Array], latents: Iterable[str]) -> tuple[int, ...]:
+    """Which scalars to keep: all but those of latents that do not vary, or that go with an earlier one.
+
+    Halves of a symmetric matrix do, and the probabilities of two classes.
+    """
+    names = set(latents)
     kept: list[int] = []
-    ranks: list[Array] = []
-    for i, value in enumerate(values.values()):
+    seen: list[Array] = []
+    for i, (name, value) in enumerate(values.items()):
         order = np.unique(np.round(value, 12), return_inverse=True)[1]
-        if order.max() and not any(np.array_equal(r, o) for r in ranks for o in (order, order.max() - order)):
+        ways = [order, order.max() - order]
+        told = not order.max() or any(np.array_equal(before, way) for before in seen for way in ways)
+        if name.partition("[")[0] not in names or not told:
             kept.append(i)
-            ranks.append(order)
+            seen.append(order)
     return tuple(kept)
 
 

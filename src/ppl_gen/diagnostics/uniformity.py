@@ -161,7 +161,7 @@ def holm(p_values: Sequence[float], shares: Sequence[float] | None = None) -> li
     Args:
         p_values: of the tests. shares: their weights, alike by default.
 
-    >>> holm([0.01, 0.04, 0.5])
+    >>> [round(p, 3) for p in holm([0.01, 0.04, 0.5])]
     [0.03, 0.08, 0.5]
     """
     weights = np.ones(len(p_values)) if shares is None else np.asarray(shares, float)
@@ -170,7 +170,7 @@ def holm(p_values: Sequence[float], shares: Sequence[float] | None = None) -> li
     left = float(weights.sum())
     for i in order:
         highest = max(highest, min(1.0, max(p_values[i], LEAST) / float(weights[i]) * left))
-        adjusted[i], left = round(highest, 15), left - float(weights[i])
+        adjusted[i], left = highest, left - float(weights[i])
     return adjusted
 
 
@@ -198,8 +198,8 @@ def calibration_power(
         repeats: that estimate the probability, with standard error at most 1 / (2 √repeats).
         seed: decides them.
 
-    >>> round(calibration_power(200, sd=0.8), 1), round(calibration_power(50, sd=0.8), 1)
-    (1.0, 0.5)
+    >>> calibration_power(200, sd=0.8) > 0.9 > 0.6 > calibration_power(50, sd=0.8)
+    True
     """
     from scipy.special import ndtr
 

@@ -13,6 +13,7 @@ from ppl_gen.diagnostics.codes import (
     traversal,
 )
 from ppl_gen.diagnostics.comparing import ModelComparison, compare_models
+from ppl_gen.diagnostics.coverage import coverage
 from ppl_gen.diagnostics.envelopes import Uniformity, uniformity
 from ppl_gen.diagnostics.ladder import ladder
 from ppl_gen.diagnostics.left_out import LeaveOneOut
@@ -23,9 +24,12 @@ from ppl_gen.diagnostics.pit import LooPit, loo_pit
 from ppl_gen.diagnostics.predictive import predictive_check
 from ppl_gen.diagnostics.reliability import Reliability, reliability
 from ppl_gen.diagnostics.rungs import Ladder, Rung
+from ppl_gen.diagnostics.simulated import SimulatedCalibration
+from ppl_gen.diagnostics.simulation import simulation_based_calibration
 from ppl_gen.diagnostics.summaries import invariants, summary
 from ppl_gen.diagnostics.trees import to_arviz
 from ppl_gen.diagnostics.two_sample import two_sample
+from ppl_gen.diagnostics.uniformity import calibration_power
 
 __all__ = [
     "Choice",
@@ -38,13 +42,16 @@ __all__ = [
     "PredictiveCheck",
     "Reliability",
     "Rung",
+    "SimulatedCalibration",
     "TwoSample",
     "Uniformity",
     "amortization_gap",
+    "calibration_power",
     "cells",
     "choose_k",
     "compare_models",
     "compare_trees",
+    "coverage",
     "elbo_terms",
     "gradient_variance",
     "importance_bounds",
@@ -55,6 +62,7 @@ __all__ = [
     "predictive_check",
     "reconstruct",
     "reliability",
+    "simulation_based_calibration",
     "summary",
     "to_arviz",
     "to_inference_data",

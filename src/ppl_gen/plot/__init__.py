@@ -10,6 +10,7 @@ from ppl_gen.plot.pictures import images, sample_grid
 from ppl_gen.plot.points import clusters, latent
 from ppl_gen.plot.reliability import calibration
 from ppl_gen.plot.replications import replications, statistics
+from ppl_gen.plot.simulated import coverage, rank_ecdf, simulated_calibration, z_scores
 from ppl_gen.plot.style import style, svg
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "calibration",
     "choices",
     "clusters",
+    "coverage",
     "densities",
     "differences",
     "elbo",
@@ -28,12 +30,15 @@ __all__ = [
     "leave_one_out",
     "log_odds",
     "modes",
+    "rank_ecdf",
     "reconstructions",
     "replications",
     "sample_grid",
+    "simulated_calibration",
     "statistics",
     "style",
     "svg",
     "traversals",
     "uniform",
+    "z_scores",
 ]

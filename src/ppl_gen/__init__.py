@@ -5,7 +5,16 @@ from ppl_gen.ask import Answer, ask
 from ppl_gen.calibration import CalibrationCurve, calibration_curve
 from ppl_gen.clusters import Assignments, assignments, relabelled, together
 from ppl_gen.core import ProbabilisticModel
-from ppl_gen.diagnostics import invariants, summary, to_arviz
+from ppl_gen.diagnostics import (
+    Diagnosis,
+    GuideQuality,
+    diagnose,
+    guide_quality,
+    invariants,
+    report,
+    summary,
+    to_arviz,
+)
 from ppl_gen.engine import Importance, LowerBound
 from ppl_gen.equivalence import logistic_equivalent
 from ppl_gen.evidence import Evidence, log_evidence
@@ -45,6 +54,9 @@ __all__ = [
     "to_arviz",
     "summary",
     "invariants",
+    "diagnose",
+    "guide_quality",
+    "report",
     "log_evidence",
     "explain",
     "logistic_equivalent",
@@ -69,6 +81,8 @@ __all__ = [
     "Answer",
     "Assignments",
     "Evidence",
+    "Diagnosis",
+    "GuideQuality",
     "Factorization",
     "LearningCurves",
     "CalibrationCurve",

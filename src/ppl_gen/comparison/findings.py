@@ -11,7 +11,7 @@ from ppl_gen.comparison.reasons import Disagreement, Example, GapDecision
 from ppl_gen.comparison.study import Study
 from ppl_gen.comparison.verdict import Measured, Verdict
 from ppl_gen.laboratory import LearningCurves
-from ppl_gen.report import Figure
+from ppl_gen.article import Figure
 
 WIDTH = 4.4  # inches, so that letters can be read on a phone
 

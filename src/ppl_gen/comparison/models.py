@@ -2,7 +2,7 @@
 
 from ppl_gen.comparison.findings import Findings
 from ppl_gen.notation import Factorization
-from ppl_gen.report import Card, Section
+from ppl_gen.article import Card, Section
 
 LETTERS = {
     "y": "the class",

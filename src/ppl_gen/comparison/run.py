@@ -19,7 +19,7 @@ from ppl_gen.comparison.verdict import Measured, Verdict
 from ppl_gen.data import Dataset
 from ppl_gen.files import replace_file
 from ppl_gen.laboratory import LearningCurves, learning_curves
-from ppl_gen.report import Table, print_table
+from ppl_gen.article import Table, print_table
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -13,7 +13,7 @@ from ppl_gen.inference import SVI
 from ppl_gen.models import LogisticRegression
 from ppl_gen.notation import read_question
 from ppl_gen.posterior import Posterior
-from ppl_gen.report import Section, Table
+from ppl_gen.article import Section, Table
 from ppl_gen.tour.workshop import Workshop, codes_of
 
 QUESTIONS = (

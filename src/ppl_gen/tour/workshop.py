@@ -21,7 +21,7 @@ from ppl_gen.inference import SVI
 from ppl_gen.isolation import isolated
 from ppl_gen.models import VAE, GaussianMixture, GaussianNaiveBayes
 from ppl_gen.posterior import Posterior
-from ppl_gen.report import Card, Figure, Table
+from ppl_gen.article import Card, Figure, Table
 
 if TYPE_CHECKING:
     import xarray

@@ -41,7 +41,7 @@ FAULTS: dict[str, str] = {
     "guide too far": "the guide's draws hardly come near the posterior",
     # the model and these data
     "prior in conflict": "the data put a parameter where its prior does not expect it",
-    "variance for sd": "the rows scatter as if a variance stood where a standard deviation belongs, or reversely",
+    "variance for sd": "the rows scatter as if a variance stood where an sd belongs, or reversely",
     "wrong scale": "the rows scatter more or less than the model expects",
     "overdispersed": "counts scatter more than the model's family allows",
     "too many zeros": "there are more zeros than the model expects",
@@ -53,7 +53,9 @@ FAULTS: dict[str, str] = {
 }
 RANK = {name: place for place, name in enumerate(FAULTS)}
 MARKS = {"ok": "✓", "note": "·", "caution": "!", "fault": "✗"}
-MODEL = set(list(FAULTS)[list(FAULTS).index("prior in conflict") :])  # the posterior is right, the model is not
+MODEL = set(
+    list(FAULTS)[list(FAULTS).index("prior in conflict") :]
+)  # the posterior is right, the model is not
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,9 @@ class Check:
 
     def __str__(self) -> str:
         text = f"{MARKS[self.state]} {self.name}: {self.shown}"
-        named = f"{self.fault}{f' ({self.where})' if self.where else ''}: {self.meaning}" if self.fault else ""
+        named = (
+            f"{self.fault}{f' ({self.where})' if self.where else ''}: {self.meaning}" if self.fault else ""
+        )
         rest = [part for part in (named or self.meaning, self.fix) if part]
         return ". ".join([text, *(part[0].upper() + part[1:] for part in rest)])
 

@@ -13,11 +13,12 @@ from torch import Tensor
 from ppl_gen.core import is_local
 from ppl_gen.diagnostics.arviz_bridge import arviz_summary
 from ppl_gen.diagnostics.case import Case
+from ppl_gen.diagnostics.causes import funnel, non_centre
 from ppl_gen.diagnostics.checks import Check, fault
-from ppl_gen.diagnostics.guide_checks import funnel, non_centre
 from ppl_gen.errors import NonFinite, Unanswerable
 from ppl_gen.fit import fit
 from ppl_gen.inference import EM, SVI, VariationalBayes
+from ppl_gen.inference.convergence import gain
 from ppl_gen.inference.nuts import Draws
 from ppl_gen.inference.relabelling import Components, rename
 from ppl_gen.isolation import isolated
@@ -68,20 +69,20 @@ def _more_steps(case: Case, steps: int) -> Iterator[Check]:
     before, _ = posterior.weighted(200, case.seed)
     after, _ = on.weighted(200, case.seed)
     gained = after.sum(1) - before.sum(1)
-    gain, error = float(gained.mean()), float(gained.std() / len(gained) ** 0.5)
+    risen, error = float(gained.mean()), float(gained.std() / len(gained) ** 0.5)
     local = any(is_local(site) and name in case.runs[0].q for name, site in case.runs[0].p.items())
     limit = GAIN[0] + GAIN[1] * case.data.n * local
-    shown = f"{steps} more steps gain {gain:,.2f} ± {error:.1g} nats"
-    numbers: dict[str, Any] = {"value": gain, "error": error, "limit": limit}
-    if not gain - SURE * error > limit:
+    shown = f"{steps} more steps gain {risen:,.2f} ± {error:.1g} nats"
+    numbers: dict[str, Any] = {"value": risen, "error": error, "limit": limit}
+    if not risen - SURE * error > limit:
         yield Check("climb", "ok", shown, "the bound has arrived", **numbers)
         return
     history = posterior.elbo.double()
-    climbed = _rate(history)
-    if _falls(history, before.sum(1)):
+    climbed, rising = _rate(history), _rising(history)
+    if _falls(history, before.sum(1)) or (own >= 10 * usual and not rising):
         fix = f"take a smaller learning_rate than {own:g}, such as {usual:g}, falling to zero (schedule)"
         yield fault("learning rate too high", "climb", shown, fix, **numbers)
-    elif len(history) >= 50 and gain / steps > 20 * max(climbed, 0.0):
+    elif len(history) >= 50 and risen / steps > 20 * max(climbed, 0.0):
         fix = f"take a larger learning_rate than {own:g}, such as {usual:g}"
         yield fault("learning rate too low", "climb", shown, fix, **numbers)
     else:
@@ -95,8 +96,17 @@ def _rate(history: Tensor) -> float:
     return float(history[-size:].mean() - history[:size].mean()) / len(history)
 
 
+def _rising(history: Tensor) -> bool:
+    """Whether the last quarter lies above the one before it by more than chance."""
+    window = len(history) // 4
+    if window < 20:
+        return True
+    last = gain(history.tolist(), window)
+    return last.nats > SURE * last.standard_error
+
+
 def _falls(history: Tensor, draws: Tensor, blocks: int = 10) -> bool:
-    """Whether the second half of the climb falls as it rises, by far more than the scatter of single draws."""
+    """Whether the second half of the climb falls as it rises, by far more than single draws scatter."""
     half = history[len(history) // 2 :]
     size = len(half) // blocks
     if size < 3:
@@ -125,8 +135,8 @@ def _components(case: Case, components: Components) -> Iterator[Check]:
                     "singular component",
                     "components",
                     f"moving a row by {STEP:.0%} of the data's spread costs it {spike:,.1f} nats",
-                    "take VariationalBayes() or EM(prior=True), whose prior keeps variances away from zero, or "
-                    "fewer components",
+                    "take VariationalBayes() or EM(prior=True), whose prior keeps variances away from zero, "
+                    "or fewer components",
                     value=spike,
                     limit=SPIKE,
                 )
@@ -167,7 +177,9 @@ def _restarts(case: Case, restarts: int) -> Iterator[Check]:
     own = posterior.elbo[-1] if not isinstance(method, SVI) else None
     ends = []
     for i in range(restarts if own is not None else 2 * restarts):
-        options = {"restarts": max(method.restarts, 10)} if own is not None else {"progress": False}
+        options: dict[str, Any] = {"progress": False}
+        if not isinstance(method, SVI):
+            options = {"restarts": max(method.restarts, 10)}
         again: Any = replace(method, seed=method.seed + 101 + i, **options)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -178,15 +190,15 @@ def _restarts(case: Case, restarts: int) -> Iterator[Check]:
     if not ends:
         return
     if own is not None:
-        gain, error = max(float(end.elbo[-1] - own) for end in ends), 0.0
+        higher, error = max(float(end.elbo[-1] - own) for end in ends), 0.0
     else:
         bound, error = posterior.estimate_elbo(200, case.seed)
         found = [end.estimate_elbo(200, case.seed) for end in ends]
         best, its = max(found)
-        gain, error = best - bound, math.hypot(error, its)
-    shown = f"{len(ends)} other start{'s' * (len(ends) > 1)}: {gain:+,.2f} nats"
-    numbers: dict[str, Any] = {"value": gain, "error": error, "limit": 1.0}
-    if gain - SURE * error > 1.0:
+        higher, error = best - bound, math.hypot(error, its)
+    shown = f"{len(ends)} other start{'s' * (len(ends) > 1)}: {higher:+,.2f} nats"
+    numbers: dict[str, Any] = {"value": higher, "error": error, "limit": 1.0}
+    if higher - SURE * error > 1.0:
         fix = "take more starts (restarts=10, or other seeds) and keep the highest bound"
         yield fault("stuck in a worse mode", "starts", shown, fix, **numbers)
     else:
@@ -213,7 +225,9 @@ def _chains(case: Case) -> Iterator[Check]:
     else:
         yield Check("divergences", "ok", f"{divergent:,} of {total:,} draws", value=float(divergent))
     if guide.chains < 2 or guide.draws < 4:
-        yield Check("chains", "caution", "one chain alone", "nothing tells whether it is stuck", fix="chains=4")
+        yield Check(
+            "chains", "caution", "one chain alone", "nothing tells whether it is stuck", fix="chains=4"
+        )
         return
     switched = _switched(case)
     if switched:
@@ -242,7 +256,7 @@ def _chains(case: Case) -> Iterator[Check]:
 
 
 def _agreement(values: dict[str, Tensor]) -> tuple[float, float, str, int]:
-    """The largest R-hat, the smallest effective sample size, the parameter of the former, draws of a chain."""
+    """The largest R-hat, the smallest effective sample size, the former's parameter, draws of a chain."""
     import xarray
 
     flat = {

@@ -79,7 +79,9 @@ def _priors(case: Case) -> Iterator[Check]:
             limit=FAR,
         )
     else:
-        yield Check("priors", "ok", "every parameter lies where its prior may put it", value=far_off, limit=FAR)
+        yield Check(
+            "priors", "ok", "every parameter lies where its prior may put it", value=far_off, limit=FAR
+        )
 
 
 # Rows and replicates ----------------------------------------------------------------------------------------
@@ -111,7 +113,10 @@ def _rows(case: Case) -> Iterator[Check]:
         else:
             y = case.data.observed[name].double()
         seen = case.data.seen.get(name)
-        y, y_rep = y.reshape(len(y), -1)[:, :COLUMNS], y_rep.double().reshape(len(y_rep), len(y), -1)[..., :COLUMNS]
+        y, y_rep = (
+            y.reshape(len(y), -1)[:, :COLUMNS],
+            y_rep.double().reshape(len(y_rep), len(y), -1)[..., :COLUMNS],
+        )
         if seen is not None:
             hidden = ~seen.reshape(len(y), -1)[:, :COLUMNS].expand(y.shape)
             y, y_rep = y.masked_fill(hidden, torch.nan), y_rep.masked_fill(hidden, torch.nan)
@@ -145,7 +150,7 @@ def _statistics(kind: str, y: Tensor, centre: Tensor) -> dict[str, Tensor]:
         found["zeros"] = torch.where(y.isnan(), torch.nan, (y == 0).double()).nanmean(-2)
     if y.shape[-2] > 20:
         found["neighbours"] = (z[..., 1:, :] * z[..., :-1, :]).nanmean(-2)
-    if 1 < y.shape[-1]:
+    if y.shape[-1] > 1:
         filled = torch.nan_to_num(z)
         together = filled.mT @ filled / y.shape[-2]
         i, j = torch.triu_indices(y.shape[-1], y.shape[-1], 1)
@@ -165,7 +170,7 @@ NAMED = {
 FIXES = {
     "wrong scale": "let the scale be learned, or correct it; are the data in the units of the prior?",
     "variance for sd": "pyro's Normal takes a standard deviation: pass variance.sqrt()",
-    "wrong location": "give the model an intercept or the missing input, and its prior room to reach the data",
+    "wrong location": "give the model an intercept or the missing input, and priors room to reach the data",
     "overdispersed": "take a negative binomial, a beta-binomial, or a mixture",
     "too many zeros": "take a mixture with a component at zero (zero-inflated)",
     "dependent rows": "model what rows share: a group, a time, a random walk",
@@ -179,11 +184,11 @@ def _compared(case: Case, name: str, y: Tensor, y_rep: Tensor, kind: str) -> Che
     centre = y_rep.mean(0)
     seen, drawn = _statistics(kind, y, centre), _statistics(kind, y_rep, centre)
     found: dict[str, tuple[float, int]] = {}
-    for what, own in seen.items():
+    for what, here in seen.items():
         others = drawn[what]
         spread = others.std(0).clamp(min=1e-9)
-        z = (own - others.mean(0)) / spread
-        beyond = (own > others.amax(0)) | (own < others.amin(0))
+        z = (here - others.mean(0)) / spread
+        beyond = (here > others.amax(0)) | (here < others.amin(0))
         z = torch.nan_to_num(torch.where(beyond, z, 0.0))
         place = int(z.abs().argmax())
         if float(z.abs()[place]) > FAR:
@@ -197,19 +202,22 @@ def _compared(case: Case, name: str, y: Tensor, y_rep: Tensor, kind: str) -> Che
         found.pop("scale")
     if not found:
         tests = sum(v.numel() for v in seen.values())
-        return Check(f"rows: {name}", "ok", f"{tests:,} statistics within {FAR:g} sds of replicates", limit=FAR)
+        return Check(
+            f"rows: {name}", "ok", f"{tests:,} statistics within {FAR:g} sds of replicates", limit=FAR
+        )
     order = [what for what in NAMED if what in found]
     what = order[0] if order[0] in ("scale", "neighbours") else max(found, key=lambda w: abs(found[w][0]))
-    z, place = found[what]
+    far, place = found[what]
     called, more = NAMED[what], ""
     if what == "scale":
-        own, usual = float(seen[what][place].exp()), float(drawn[what][:, place].mean().exp())
-        called, more = _scale(kind, own, usual), f": sd {own:.3g}, expected {usual:.3g}"
+        sd, usual = float(seen[what][place].exp()), float(drawn[what][:, place].mean().exp())
+        called, more = _scale(kind, sd, usual), f": sd {sd:.3g}, expected {usual:.3g}"
     if what == "mean" and not case.data.sites[name].local:
         more = ""
     column = f"{name}[{place}]" if y.shape[1] > 1 and what != "columns" else name
-    shown = f"{what} of {column} lies {abs(z):.1f} sds of replicates {'above' if z > 0 else 'below'}{more}"
-    numbers: dict[str, Any] = {"value": z, "error": 1.0, "limit": FAR}
+    side = "above" if far > 0 else "below"
+    shown = f"{what} of {column} lies {abs(far):.1f} sds of replicates {side}{more}"
+    numbers: dict[str, Any] = {"value": far, "error": 1.0, "limit": FAR}
     return fault(called, f"rows: {name}", shown, FIXES[called], where=column, **numbers)
 
 

@@ -1,4 +1,4 @@
-"""The verb `diagnose`: is this posterior to be believed? Checks with their evidence, and a verdict in words."""
+"""The verb `diagnose`: is this posterior to be believed? Checks with evidence, and a verdict in words."""
 
 import html
 from collections.abc import Callable, Iterator, Mapping
@@ -57,7 +57,10 @@ class Diagnosis:
         found = ranked(list(self.checks))
         if not found:
             return self._sound()
-        first, also = found[0], sorted({c.fault for c in found[1:]} - {found[0].fault}, key=list(FAULTS).index)
+        first, also = (
+            found[0],
+            sorted({c.fault for c in found[1:]} - {found[0].fault}, key=list(FAULTS).index),
+        )
         more = f" Then: {', '.join(also)}." if also else ""
         what = f"{first.fault}{f' ({first.where})' if first.where else ''}"
         if first.fault in UNEVEN_SDS and first.state == "caution":
@@ -136,17 +139,17 @@ def diagnose(
     restarts: int | None = None,
     **data: Any,
 ) -> Diagnosis:
-    """Is this posterior to be believed, and is the model one of these data? What applies to the method is run.
+    """Is this posterior to be believed, and is the model one of these data? What applies is run.
 
     The joint: rows counted once, no factor beside it, densities of total one. The climb: whether more steps
-    or another start gain. The guide: importance weights of its draws (see `guide_quality`), and where they are
-    uneven what explains it: a prior or rows counted wrongly, a dropped Jacobian, correlations, a funnel.
+    or another start gain. The guide: importance weights of its draws (see `guide_quality`), and where they
+    are uneven what explains it: a prior or rows counted wrongly, a dropped Jacobian, correlations, a funnel.
     Chains: R-hat, effective sample size, divergences, labels. Codes that collapsed. The rows: location, scale
     and shape beside those of replicates; parameters beside their priors.
 
     Each check holds a number against its limit. Limits of random numbers lie five standard errors out, or
     five sds and beyond all of 200 replicates, so that of a right model and a fit that arrived hardly one in
-    100,000 checks is a false alarm; k-hat's is that of its authors. What no check looks at may still be wrong.
+    100,000 checks is a false alarm; k-hat's is that of its authors. What no check looks at may be wrong.
 
     Args:
         posterior: what `fit` returned.
@@ -173,7 +176,8 @@ def diagnose(
     try:
         quality = guide_quality(posterior, draws=draws, seed=seed, nuts=nuts, **data)
     except NoEvidence as error:
-        quality, _ = None, skipped.append(f"weights: {error}")
+        quality = None
+        skipped.append(f"weights: {error}")
     case = Case(posterior, data, whole("seed", seed, least=0), quality)
     parts: Mapping[str, Callable[[], Iterator[Check]]] = {
         "joint": lambda: joint_checks(case),
@@ -183,6 +187,8 @@ def diagnose(
     }
     found: list[Check] = []
     for part, run in parts.items():
+        if part == "data" and any(check.fault == "outside the support" for check in found):
+            continue  # nothing can be drawn of such parameters
         try:
             found.extend(run())
         except (Unanswerable, NotImplementedError) as error:

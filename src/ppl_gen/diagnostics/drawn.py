@@ -99,12 +99,15 @@ def drawn(posterior: Posterior, draws: int, seed: int, data: Mapping[str, Any]) 
             with torch.no_grad():
                 u = to.inv(value)
                 log_det = to.log_abs_det_jacobian(u, value)
-        except (NotImplementedError, ValueError, RuntimeError):  # no such map is known, or a draw lies outside
+        except (
+            NotImplementedError,
+            ValueError,
+            RuntimeError,
+        ):  # no such map is known, or a draw lies outside
             continue
         free[name] = u.reshape(draws, -1)
         log_det = log_det.expand(draws, *log_det.shape[1:]).reshape(draws, -1).sum(1)
         if float(log_det.std()) > 0:
             jacobian[name] = log_det
-    stacked = (torch.stack(v) for v in (prior, likelihood, q))
-    return Drawn(*stacked, shared, free, jacobian, local)
-
+    parts = torch.stack(prior), torch.stack(likelihood), torch.stack(q)
+    return Drawn(*parts, shared, free, jacobian, local)

@@ -40,7 +40,7 @@ def _weighed(sites: dict[str, Node]) -> Check:
                     "wrong plate size",
                     "rows",
                     f"{frame.size:,} rows of {name} count as {frame.full_size:,}",
-                    f'write pyro.plate("{ROWS}", n), with n the number of rows; fit weighs minibatches itself',
+                    f'write pyro.plate("{ROWS}", n), with n the rows there are; fit weighs minibatches',
                     where=name,
                     value=float(frame.full_size),
                     limit=float(frame.size),
@@ -68,8 +68,8 @@ def _factor(case: Case, name: str) -> Check:
         if not delta(site) and site["infer"].get("_enumerate_dim") is None
     }
     own = scores.pop(name, None)
-    for other, score in scores.items() if own is not None and float(own.std()) > 0 else ():
-        if float(score.std()) <= 0:
+    for other, score in scores.items():
+        if own is None or float(own.std()) <= 0 or float(score.std()) <= 0:
             continue
         r = float(torch.corrcoef(torch.stack([own, score]))[0, 1])
         if abs(r) > 0.9999:
@@ -152,5 +152,7 @@ def _mass(fn: Any) -> tuple[Tensor, Tensor | None] | None:
     log_p = torch.where(support.check(value), base.log_prob(value).double(), -torch.inf)
     measure = (spread * t.cosh()).log() + math.log(2 * REACH / (GRID - 1))
     log_det = to.log_abs_det_jacobian(at, value)
-    each = [torch.nan_to_num(v, nan=-torch.inf).exp().sum(0) for v in (log_p + log_det + measure, log_p + measure)]
+    each = [
+        torch.nan_to_num(v, nan=-torch.inf).exp().sum(0) for v in (log_p + log_det + measure, log_p + measure)
+    ]
     return each[0], each[1] if bool((log_det != 0).any()) else None

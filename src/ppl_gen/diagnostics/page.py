@@ -83,8 +83,7 @@ def _checks(d: Diagnosis) -> Section:
     for check in ranked(list(d.checks)):
         where = f" ({check.where})" if check.where else ""
         parts.append(
-            f"{check.fault[0].upper()}{check.fault[1:]}{where}: {check.meaning}. "
-            f"What to do: {check.fix}."
+            f"{check.fault[0].upper()}{check.fault[1:]}{where}: {check.meaning}. What to do: {check.fix}."
         )
     parts += [f"Left out: {text}" for text in d.skipped]
     bad = len(ranked(list(d.checks)))
@@ -97,7 +96,7 @@ def _climb(d: Diagnosis) -> Section | None:
     if len(history) < 3 or not bool(torch.isfinite(history).any()):
         return None
     words = f"The bound of each of {len(history):,} steps: running mean, and nine steps in ten as a band. It "
-    words += f"ends at {float(history[-max(len(history) // 20, 1):].mean()):,.2f} nats."
+    words += f"ends at {float(history[-max(len(history) // 20, 1) :].mean()):,.2f} nats."
     exact = d.posterior.evidence
     return Section(
         "The climb of the bound", [_figure(lambda: plot.elbo(history, log_evidence=exact).figure, words)]
@@ -131,7 +130,10 @@ def _parameters(d: Diagnosis) -> Section | None:
     posterior, q = d.posterior, d.quality
     if isinstance(posterior.guide, Draws):
         values = posterior.guide.values
-        each = {f"chain {i + 1}": {n: v[i] for n, v in values.items()} for i in range(min(4, posterior.guide.chains))}
+        each = {
+            f"chain {i + 1}": {n: v[i] for n, v in values.items()}
+            for i in range(min(4, posterior.guide.chains))
+        }
         words = "Every chain's intervals, half of its draws in the thick line and 90 % in the thin one."
         return Section("The chains", [_figure(lambda: plot.forest(each), words)])
     if q is None or not q.scored.latents:
@@ -141,7 +143,7 @@ def _parameters(d: Diagnosis) -> Section | None:
         return None
     w = pareto_smoothed(q.scored.log_weights)[:, 0].double().softmax(0)
     both = {"guide": drawn} if q.exact else {"guide": drawn, "weighted": drawn}
-    words = "Intervals of the parameters: half of the draws in the thick line, 90 % in the thin one, the mean marked"
+    words = "Intervals: half of the draws in the thick line, 90 % in the thin one, the mean marked"
     words += "." if q.exact else "; by the guide, and by its draws weighted to the posterior"
     words += "" if q.exact else (", which k-hat says not to trust." if not q.trusted else ".")
     parts: list[Part] = [_figure(lambda: plot.forest(both, weights={"weighted": w}), words)]
@@ -156,11 +158,13 @@ def _parameters(d: Diagnosis) -> Section | None:
 
 def _moments(q: GuideQuality) -> Table:
     best, by = q.best
-    assert best is not None and q.guide is not None
+    assert best is not None
+    assert q.guide is not None
     rows = []
     for name, sd in q.guide.sds.items():
         cells = zip(
-            *(v[name].flatten().tolist() for v in (q.guide.means, q.guide.sds, best.means, best.sds)), strict=True
+            *(v[name].flatten().tolist() for v in (q.guide.means, q.guide.sds, best.means, best.sds)),
+            strict=True,
         )
         for i, (a, b, c, e) in enumerate(cells):
             called = name if sd.numel() == 1 else f"{name}[{i}]"

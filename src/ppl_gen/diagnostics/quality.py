@@ -80,7 +80,7 @@ class GuideQuality:
 
     @property
     def trusted(self) -> bool:
-        """Whether weights can mend the guide: k-hat is not above the threshold (of at most a tenth of rows)."""
+        """Whether weights can mend the guide: k-hat exceeds its threshold in at most a tenth of rows."""
         return self.above <= 0.1
 
     @property

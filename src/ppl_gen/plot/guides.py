@@ -20,7 +20,7 @@ MOST = 6  # parameters whose pairs can be told apart on one figure
 
 @in_style
 def k_hat(values: Any, *, threshold: float = 0.7, interval: Any = None, ax: "Axes | None" = None) -> "Axes":
-    """k-hat of one set of importance weights with its range, or of every row's: what lies right is not trusted.
+    """k-hat of importance weights with its range, or of every row's: what lies to the right is not trusted.
 
     Args:
         values: one number, or one for each row (n,); -inf, of equal weights, stands at the left as "exact".
@@ -33,9 +33,11 @@ def k_hat(values: Any, *, threshold: float = 0.7, interval: Any = None, ax: "Axe
     k = np.atleast_1d(_numbers("values", np.atleast_1d(_array(values)), 1))
     if np.isnan(k).any():
         raise DataError("values: expected k-hats, got nan: too few draws to fit a tail")
-    exact, shown = np.isneginf(k), np.where(np.isneginf(k), EXACT, np.minimum(k, 3.0))
+    exact, shown = np.isneginf(k), np.where(np.isneginf(k), EXACT, np.clip(k, 0.7 * EXACT, 3.0))
     ax = _axes(ax, (5.0, 1.7 if len(k) == 1 else 2.9))
-    right = max(1.2, float(shown.max()) + 0.15, *(() if interval is None else (min(interval[1], 3.0) + 0.15,)))
+    right = max(
+        1.2, float(shown.max()) + 0.15, *(() if interval is None else (min(interval[1], 3.0) + 0.15,))
+    )
     left = min(-0.1, float(shown.min()) - 0.15)
     bad = k > threshold
     if len(k) == 1:
@@ -48,13 +50,15 @@ def k_hat(values: Any, *, threshold: float = 0.7, interval: Any = None, ax: "Axe
         ax.set_yticks([])
         ax.spines["left"].set_visible(False)
     else:
-        edges = np.linspace(left, right, 31)
+        edges = np.linspace(left, right, 31).tolist()
         ax.hist([shown[~bad], shown[bad]], edges, stacked=True, color=[_colour(0), _colour(3)], rwidth=0.92)
         ax.set_ylabel("rows")
-        ax.annotate(f"{bad.mean():.0%} of rows above", (0.99, 0.92), xycoords="axes fraction", ha="right")
     ax.axvline(threshold, color=_colour(1), linewidth=1.4)
+    above = f", {bad.mean():.0%} of rows above" if len(k) > 1 else ""
+    if len(k) > 1:  # room for the words above the bars
+        ax.set_ylim(top=1.15 * ax.get_ylim()[1])
     ax.annotate(
-        f"trusted up to {_number(threshold, '.2f')}",
+        f"trusted up to {_number(threshold, '.2f')}{above}",
         (threshold, 1.0),
         (-4, -2),
         textcoords="offset points",
@@ -158,8 +162,10 @@ def pair(draws: Any, *, weights: Any = None, names: Any = None) -> "Figure":
             for points, i, label in sets:
                 if row == column:
                     low, high = values[:, row].min(), values[:, row].max()
-                    edges = np.linspace(low, high if high > low else low + 1, 25)
-                    ax.hist(points[:, row], edges, histtype="step", color=_colour(i), label=label, linewidth=1.5)
+                    edges = np.linspace(low, high if high > low else low + 1, 25).tolist()
+                    ax.hist(
+                        points[:, row], edges, histtype="step", color=_colour(i), label=label, linewidth=1.5
+                    )
                     ax.set_yticks([])
                 else:
                     look: dict[str, Any] = {"s": 7, "alpha": 0.35, "linewidths": 0, "marker": MARKERS[i]}

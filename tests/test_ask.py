@@ -277,7 +277,7 @@ def test_rows_tell_of_what_they_share_together():
     answer = ask(Coin(), "p(k | x)", x=x)
     close(answer.probs, np.exp(scores - np.logaddexp.reduce(scores)))
     assert answer.sample(5).shape == (5,)
-    rate = ask(Counts(), "p(rate | x)", Importance(draws=4000), x=[0, 1, 3])
+    rate = ask(Counts(), "p(rate | x)", Importance(draws=1000), x=[0, 1, 3])
     exact = st.gamma(6, scale=1 / 4)
     assert abs(rate.log_prob(rate=1.5) - exact.logpdf(1.5)) < Z * rate.standard_error
     assert abs(rate.mean - exact.mean()) < Z * rate.standard_error
@@ -312,12 +312,12 @@ def test_averages_agree_with_closed_forms_within_their_error():
 def test_the_posterior_predictive_of_a_guide():
     post = fit(Level(), SVI(steps=1, progress=False), x=[0.0])
     loc = post.model.loc.item()
-    answer, exact = ask(post, "p(x)", Importance(draws=4000)), st.norm(loc, 2**0.5)
+    answer, exact = ask(post, "p(x)", Importance(draws=1000)), st.norm(loc, 2**0.5)
     assert abs(answer.log_prob(x=0.7) - exact.logpdf(0.7)) < Z * answer.standard_error
-    assert answer.how == "posterior average (4,000 draws)"
+    assert answer.how == "posterior average (1,000 draws)"
     close(ask(post, "p(mu)").log_prob(mu=0.3), st.norm(loc, 1).logpdf(0.3))
     for seed in (0, 1, None):  # the draws of mu and of the rows are independent
-        assert uniform(exact.cdf(answer.sample(4000, seed=seed).numpy()))
+        assert uniform(exact.cdf(answer.sample(1000, seed=seed).numpy()))
 
 
 def test_linear_vae_has_the_evidence_of_its_normal():

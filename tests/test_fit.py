@@ -101,7 +101,7 @@ def state_of_the_world():
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("validate", [True, False])
+@pytest.mark.parametrize("validate", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_every_verb_leaves_the_world_as_it_was(validate, tmp_path):
     with pyro.validation_enabled(validate):
         before = state_of_the_world()
@@ -309,7 +309,7 @@ def test_new_rows_take_yesterdays_posterior_as_their_prior():
     shuffled = gaussian_mixture(rows=400, components=2, features=1, seed=3)
     x = shuffled.x
     model = GaussianNaiveBayes(classes=2, features=1)
-    method = SVI(steps=800)
+    method = SVI(steps=400)
     halves = fit(fit(model, method, x=x[:300], y=shuffled.y[:300]), method, x=x[300:], y=shuffled.y[300:])
     exact = fit(model, x=x, y=shuffled.y)
     second = fit(model, x=x[300:], y=shuffled.y[300:])

@@ -165,12 +165,12 @@ def test_tour_in_this_process_leaves_no_trace(toured, tmp_path, capsys):
             looks,
         ]
 
-    before = state()
-    assert main(["tour", "--quick", "--out", str(tmp_path / "new" / "folder")]) == 0
-    assert state() == before
     import matplotlib.pyplot as plt
 
-    assert not plt.get_fignums()
+    before, figures = state(), plt.get_fignums()
+    assert main(["tour", "--quick", "--out", str(tmp_path / "new" / "folder")]) == 0
+    assert state() == before
+    assert plt.get_fignums() == figures
     said = capsys.readouterr()
     assert said.err == ""
     numbers = [line for line in said.out.splitlines() if "nats" in line and "seconds" not in line]

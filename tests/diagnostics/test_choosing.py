@@ -77,7 +77,7 @@ def leave_one_out(x):
     return torch.stack(rows)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_held_out_rows_and_loo_are_what_one_component_predicts(seed):
     x, method, both = clusters(rows=16, k=1), VariationalBayes(restarts=1), ["held out", "LOO"]
     exact = leave_one_out(x)
@@ -125,7 +125,7 @@ def test_bic_counts_free_parameters(cls):
         assert nats == pytest.approx(likelihood - COUNTS[cls](k, 2) / 2 * math.log(len(x)), rel=1e-9)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_three_clusters_far_apart_are_found_by_all(seed):
     """A fourth component splits normal scores, which no criterion can gain from."""
     found = choose_k(gaussians, range(1, 5), draws=100, folds=3, seed=seed, x=clusters())
@@ -165,7 +165,7 @@ def test_rotations_of_codes_are_no_parameters(cls):
 
 def test_svi_and_nuts_say_how():
     x = clusters(7, k=2)  # more rows than can be enumerated
-    svi = choose_k(gaussians, [1, 2], SVI(steps=200), criteria=["log evidence"], draws=100, x=x)
+    svi = choose_k(gaussians, [1, 2], SVI(steps=100), criteria=["log evidence"], draws=100, x=x)
     assert "importance sampled (100 draws, k-hat" in svi["log evidence"].how[1]
     assert "+ log 2!" in svi["log evidence"].how[1]
     nuts = choose_k(gaussians, [1, 2], NUTS(draws=30, warmup=30, chains=1),

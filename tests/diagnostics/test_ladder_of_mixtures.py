@@ -57,10 +57,10 @@ def quadrature(x, points=240):
 def ordered():
     x = rows()
     rungs = {
-        "SVI, mean-field": SVI(steps=1500, guide="mean_field", progress=False),
-        "SVI, full-rank": SVI(steps=1500, guide="full_rank", progress=False),
+        "SVI, mean-field": SVI(steps=800, guide="mean_field", progress=False),
+        "SVI, full-rank": SVI(steps=800, guide="full_rank", progress=False),
         "importance-weighted": None,
-        "NUTS": NUTS(draws=250, warmup=100, chains=2, progress=False),
+        "NUTS": NUTS(draws=120, warmup=80, chains=2, progress=False),
     }
     return ladder(OrderedMeans(), rungs=rungs, draws=2000, x=x), quadrature(x)
 

@@ -57,7 +57,7 @@ def test_naive_bayes_equals_scikit_learns_at_equal_parameters(data):
 
 def test_logistic_regression_finds_the_posterior_mode_that_scikit_learn_finds():
     data = wine().standardized()
-    ours = fit(LogisticRegression(classes=3, features=13), SVI(steps=1500), x=data.x, y=data.y)
+    ours = fit(LogisticRegression(classes=3, features=13), SVI(steps=800), x=data.x, y=data.y)
     theirs = SklearnLogisticRegression(C=1.0).fit(data.x.numpy(), data.y.numpy())  # the same Normal prior
     weights = ask(ours, "p(w)").mean[1:]
     weights = weights - weights.mean(1, keepdim=True)  # softmax does not see a common shift
@@ -79,11 +79,11 @@ def test_logistic_regression_does_not_mind_the_units_of_x():
     torch.testing.assert_close(one.probs, two.probs, rtol=1e-6, atol=1e-8)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(s, marks=pytest.mark.slow) for s in (1, 2))])
 def test_mixture_finds_well_separated_components(seed):
     data = gaussian_mixture(rows=600, components=3, features=2, separation=8.0, seed=seed)
     model = GaussianMixture(components=3, features=2)
-    posterior = fit(model, SVI(steps=600, seed=seed), x=data.x)
+    posterior = fit(model, SVI(steps=300, seed=seed), x=data.x)
     found = ask(posterior, "p(z | x)", x=data.x).mode
     truth = data.truth
     answer = ask(model, "p(z | x, pi, mu, tau)", x=data.x, pi=truth["pi"], mu=truth["mu"], tau=truth["tau"])
@@ -165,19 +165,22 @@ def test_vae_refuses_what_is_no_likelihood():
         VAE(features=2, latent=0)
 
 
-def test_vae_on_digits_beats_the_floors():
-    """Test -ELBO at most 97.4 nats, where independent pixels need 106 (train [:1000], test [1350:])."""
+@pytest.mark.parametrize(
+    ("width", "steps", "ceiling"), [(256, 700, 99.91), pytest.param(512, 2000, 97.4, marks=pytest.mark.slow)]
+)
+def test_vae_on_digits_beats_the_floors(width, steps, ceiling):
+    """Independent pixels need 106.4 nats of test -ELBO, a mixture over labels 99.91 (train [:1000])."""
     x = digits().x
     train, test = x[:1000], x[1350:]
     counts = torch.nn.functional.one_hot(train.long(), 17).sum(0) + 1.0
     log_pixel = (counts / counts.sum(-1, keepdim=True)).log()
     independent = -log_pixel[torch.arange(64), test.long()].sum(1).mean()
-    model = VAE(features=64, latent=16, likelihood=BetaBinomial(17), hidden=(512,), dropout=0.2)
+    model = VAE(features=64, latent=16, likelihood=BetaBinomial(17), hidden=(width,), dropout=0.2)
     untrained = fit(model, SVI(steps=1), x=train)
-    posterior = fit(model, SVI(steps=2000, learning_rate=2e-3), x=train)
+    posterior = fit(model, SVI(steps=steps, learning_rate=2e-3), x=train)
     start, found = (-ask(p, "p(x)", LowerBound(30)).log_prob(x=test).mean() for p in (untrained, posterior))
     assert start > independent
-    assert found <= 97.4
+    assert found <= ceiling
     assert independent == pytest.approx(106.4, abs=0.5)
 
 

@@ -229,14 +229,14 @@ def test_alpha_trains_the_classifier_and_is_no_part_of_the_bound():
     firsts = []
     for alpha in (1.0, 50.0):
         model = SemiSupervisedVAE(**SMALL, alpha=alpha)
-        posterior = fit(model, SVI(steps=200, learning_rate=1e-2, progress=False), x=BITS, y=CODES)
+        posterior = fit(model, SVI(steps=100, learning_rate=2e-2, progress=False), x=BITS, y=CODES)
         firsts.append(posterior.elbo[0].item())
         before, after = (
             p.classifier(BITS).log_softmax(1)[torch.arange(9), CODES].mean() for p in (model, posterior.model)
         )
         assert after > before + 0.3
-        value, error = posterior.estimate_elbo(400)
-        assert abs(value - posterior.elbo[-50:].mean()) < 8 * error + 1
+        value, error = posterior.estimate_elbo(100)
+        assert abs(value - posterior.elbo[-20:].mean()) < 8 * error + 1
         assert "no bound on the evidence" in posterior.note
     assert firsts[0] == firsts[1]  # of the same draw
     nothing = fit(SemiSupervisedVAE(**SMALL), QUICK, x=BITS)

@@ -279,10 +279,10 @@ def update_that_boasts(seed: int) -> Posterior:
 
 @planted("stuck in a worse mode")
 def one_start(seed: int) -> Posterior:
-    """Four groups, of which one component takes two: the first start that ends so."""
-    centres = torch.tensor([[0.0, 0], [0, 8], [9, 0], [30, 30]], dtype=REAL)
-    x = centres[torch.arange(120) % 4] + normal(seed, 120, 2)
-    model = GaussianMixture(components=4, features=2)
+    """Six groups, of which one component takes two: the worst of twelve starts."""
+    centres = torch.tensor([[0.0, 0], [0, 5], [6, 0], [6, 5], [12, 2], [-6, 2]], dtype=REAL)
+    x = centres[(6 * uniform(seed, 180)).long()] + normal(seed, 180, 2)
+    model = GaussianMixture(components=6, features=2)
     fits = [fit(model, EM(restarts=1, seed=100 * seed + i, steps=200), x=x) for i in range(12)]
     return min(fits, key=lambda p: float(p.elbo[-1]))
 
@@ -290,7 +290,7 @@ def one_start(seed: int) -> Posterior:
 @planted("stuck in a worse mode", slow=True)
 def one_start_of_svi(seed: int) -> Posterior:
     centres = torch.tensor([-12.0, 0, 12], dtype=REAL)
-    x = (centres[torch.arange(90) % 3] + normal(seed, 90))[:, None]
+    x = (centres[(3 * uniform(seed, 90)).long()] + normal(seed, 90))[:, None]
     model = GaussianMixture(components=3, features=1)
 
     def alike(**_: Any) -> None:
@@ -310,7 +310,8 @@ def one_start_of_svi(seed: int) -> Posterior:
 @planted("empty component")
 def too_many_components(seed: int) -> Posterior:
     x = torch.poisson(
-        torch.tensor([2.0, 25.0], dtype=REAL)[torch.arange(100) % 2], torch.Generator().manual_seed(seed)
+        torch.tensor([2.0, 25.0], dtype=REAL)[(2 * uniform(seed, 100)).long()],
+        torch.Generator().manual_seed(seed),
     )
     from ppl_gen import VariationalBayes
 

@@ -209,7 +209,7 @@ def random_walk(seed: int) -> Posterior:
 
 @planted("dependent columns")
 def naive_of_copies(seed: int) -> Posterior:
-    y = torch.arange(120) % 2
+    y = (uniform(seed + 9, 120) < 0.5).long()
     x = normal(seed, 120, 3) + 2 * y[:, None]
     x[:, 1] = x[:, 0] + 0.3 * normal(seed + 1, 120)
     return fit(GaussianNaiveBayes(classes=2, features=3), x=x, y=y)

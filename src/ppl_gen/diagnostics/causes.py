@@ -111,10 +111,10 @@ class Curved(NamedTuple):
 
 
 def curved(scored: Drawn) -> Curved | None:
-    """Fit log p - log q by a quadratic in the free coordinates.
+    """Fit log p by a quadratic in the free coordinates.
 
-    Where the guide is Normal there and the quadratic fits, log p is a Normal whose precision is the guide's
-    less the curvature: exact for a Normal posterior, however far the guide is from it.
+    Where it leaves little of what log weights vary, the posterior is nearly the Normal whose precision is its
+    curvature: exact for a Normal posterior, however far the guide is from it.
     """
     u, names = scored.columns()
     d = u.shape[1]
@@ -123,15 +123,16 @@ def curved(scored: Drawn) -> Curved | None:
     z = _centred(u) / u.std(0).clamp(min=1e-300)
     pairs = torch.triu_indices(d, d)
     design = torch.cat([torch.ones(len(z), 1, dtype=z.dtype), z, z[:, pairs[0]] * z[:, pairs[1]]], 1)
-    w = scored.log_weights[:, 0].double()
-    found = torch.linalg.lstsq(design, w[:, None], driver="gelsd").solution[:, 0]
-    share = _share(_centred(w), _centred(design @ found))
+    w = _centred(scored.log_weights[:, 0])
+    log_p = (scored.log_prior + scored.log_likelihood)[:, 0].double()
+    log_p = _centred(log_p + sum(v.double() for v in scored.log_jacobian.values()))
+    found = torch.linalg.lstsq(design, log_p[:, None], driver="gelsd").solution[:, 0]
+    share = 1 - float((log_p - design @ found).square().sum() / w.square().sum().clamp(min=1e-300))
     curvature = torch.zeros(d, d, dtype=z.dtype)
     curvature[pairs[0], pairs[1]] = found[1 + d :]
     curvature = curvature + curvature.T
     correlation = torch.corrcoef(z.T).reshape(d, d)
-    precision = torch.linalg.pinv(correlation) - curvature
-    values, vectors = torch.linalg.eigh(precision)
+    values, vectors = torch.linalg.eigh(-curvature)
     if float(values.min()) <= 0:
         return None
     covariance = vectors @ torch.diag(1 / values) @ vectors.T

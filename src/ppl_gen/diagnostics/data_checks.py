@@ -18,6 +18,7 @@ from ppl_gen.isolation import isolated
 
 REPLICATES = 200
 FAR = 5.0  # sds of the replicates beyond which, and beyond all of them, data are not what the model expects
+BEYOND = 1.5  # times the reach of 1,000 draws of a prior: of a Normal one, five sds
 COLUMNS = 60  # at most, of a variable
 
 
@@ -61,18 +62,17 @@ def _priors(case: Case) -> Iterator[Check]:
             prior = torch.stack([to.inv(t.p[name]["fn"].sample()) for t in q for _ in range(25)]).double()
         except (NotImplementedError, ValueError, RuntimeError):
             continue
-        low, middle, high = prior.quantile(torch.tensor([0.1587, 0.5, 0.8413], dtype=prior.dtype), dim=0)
-        spread = torch.where(here > middle, high - middle, middle - low).clamp(min=1e-12)
-        beyond = (here > prior.amax(0)) | (here < prior.amin(0))
-        far = torch.where(beyond, (here - middle).abs() / spread, 0.0)
+        middle = prior.median(0).values
+        reach = torch.where(here > middle, prior.amax(0) - middle, middle - prior.amin(0))
+        far = (here - middle).abs() / reach.clamp(min=1e-12)
         if float(far.max()) > worst[0]:
             worst = float(far.max()), name
     far_off, name = worst
-    if far_off > FAR:
+    if far_off > BEYOND:
         yield fault(
             "prior in conflict",
             "priors",
-            f"{name} lies {far_off:.1f} prior sds away",
+            f"{name} lies {far_off:.1f} times as far from its prior's median as any of 1,000 draws of it",
             f"widen the prior of {name} (is its scale an sd, or a variance?), or rescale the data",
             where=name,
             value=far_off,
@@ -90,15 +90,16 @@ def _priors(case: Case) -> Iterator[Check]:
 def replicates(case: Case, many: int = REPLICATES) -> dict[str, Tensor]:
     """Rows drawn anew from the posterior, each variable given the observed values of its parents.
 
-    Latents of the rows that the guide draws stay as it draws them; those summed out are drawn anew.
+    Latents of the rows are drawn anew: those that the rows themselves have shaped lie too near them.
     Returns name -> (many, n, …).
     """
     data, posterior = case.data, case.posterior
     guide, model, found = posterior.latents_of(data), posterior.joint.model, []
     for _ in range(many):
         with Observed(data.observed, data.seen, guide=True):
-            drawn = run(guide, data.values)
-        with poutine.replay(trace=drawn), poutine.condition(data=dict(data.observed)):
+            drawn = variables(run(guide, data.values))
+        shared = {name: site["value"] for name, site in drawn.items() if not is_local(site)}
+        with poutine.condition(data={**shared, **data.observed}):
             sites = variables(poutine.trace(model).get_trace(**arguments(model, data.values)))
         found.append({name: sites[name]["fn"].sample() for name in data.observed if is_local(sites[name])})
     return {name: torch.stack([f[name] for f in found]) for name in found[0]}

@@ -148,7 +148,7 @@ def variance_as_scale(seed: int) -> Posterior:
 def variance_as_scale_of_noise(seed: int) -> Posterior:
     x = normal(seed, 150, 2)
     y = x @ torch.tensor([1.0, -1.0], dtype=REAL) + 0.3 * normal(seed + 1, 150)
-    return fit(Line(2, noise=0.3**2), SVI(seed=seed, **FULL), x=x, y=y)
+    return fit(Line(2, noise=0.3**2), SVI(seed=seed, **{**FULL, "steps": 6000}), x=x, y=y)
 
 
 @planted("wrong scale")
@@ -169,7 +169,7 @@ class Lineless(Line):
 def no_intercept(seed: int) -> Posterior:
     x = normal(seed, 150, 2)
     y = x @ torch.tensor([1.0, -1.0], dtype=REAL) + 2 + normal(seed + 1, 150)
-    return fit(Lineless(2, noise=1.5), SVI(seed=seed, **FULL), x=x, y=y)
+    return fit(Lineless(2), SVI(seed=seed, **FULL), x=x, y=y)
 
 
 @planted("heavy tails")

@@ -76,12 +76,11 @@ def _priors(case: Case) -> Iterator[Check]:
             f"widen the prior of {name} (is its scale an sd, or a variance?), or rescale the data",
             where=name,
             value=far_off,
-            limit=FAR,
+            limit=BEYOND,
         )
     else:
-        yield Check(
-            "priors", "ok", "every parameter lies where its prior may put it", value=far_off, limit=FAR
-        )
+        words = "every parameter lies where its prior may put it"
+        yield Check("priors", "ok", words, value=far_off, limit=BEYOND)
 
 
 # Rows and replicates ----------------------------------------------------------------------------------------
@@ -148,6 +147,9 @@ def _statistics(kind: str, y: Tensor, centre: Tensor) -> dict[str, Tensor]:
     z = (r - mean) / sd[..., None, :]
     found |= {"scale": sd.log(), "skew": z.pow(3).nanmean(-2), "tail": z.pow(4).nanmean(-2).log()}
     if kind == "count":
+        some = torch.where(y > 0, y, torch.nan)
+        usual = some.nanmean(-2)
+        found["dispersion"] = ((some - usual[..., None, :]).square().nanmean(-2) / usual + 1e-9).log()
         found["zeros"] = torch.where(y.isnan(), torch.nan, (y == 0).double()).nanmean(-2)
     if y.shape[-2] > 20:
         found["neighbours"] = (z[..., 1:, :] * z[..., :-1, :]).nanmean(-2)
@@ -194,8 +196,9 @@ def _compared(case: Case, name: str, y: Tensor, y_rep: Tensor, kind: str) -> Che
         place = int(z.abs().argmax())
         if float(z.abs()[place]) > FAR:
             found[what] = float(z[place]), place
-    if kind == "count" and found.get("scale", (0.0, 0))[0] > 0:
-        what = "zeros" if found.get("zeros", (0.0, 0))[0] > found["scale"][0] else "scale"
+    dispersed = found.pop("dispersion", (0.0, 0))[0]
+    if kind == "count" and found.get("scale", (0.0, 0))[0] > 0:  # zeros alone, or the other counts as well?
+        what = "zeros" if "zeros" in found and dispersed <= 0 else "scale"
         found = {what: found[what]}
     if "scale" in found and found["scale"][0] < 0 and "tail" in found:
         found.pop("tail")

@@ -20,6 +20,7 @@ from ppl_gen.inference.nuts import Draws
 from ppl_gen.isolation import isolated
 from ppl_gen.posterior import Posterior
 
+NEARLY = 0.9  # of the draws: so even are the weights of a guide that needs none
 BOOTSTRAP = 200  # resamples behind the range of k-hat
 SHORT = NUTS(draws=300, warmup=300, chains=2, progress=False)  # the budget of a comparison with NUTS
 AFFORDABLE = 2_000_000  # cells of data times numbers drawn, beyond which even that is long
@@ -80,8 +81,10 @@ class GuideQuality:
 
     @property
     def trusted(self) -> bool:
-        """Whether weights can mend the guide: k-hat exceeds its threshold in at most a tenth of rows."""
-        return self.above <= 0.1
+        """Whether weights can mend the guide, or need not: k-hat exceeds its threshold in at most a tenth of
+        the rows, or the draws are worth nearly as many of the posterior, whatever lies in the far tail.
+        """
+        return self.above <= 0.1 or self.effective > NEARLY * self.draws
 
     @property
     def best(self) -> tuple[Moments | None, str]:

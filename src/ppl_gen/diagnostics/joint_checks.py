@@ -100,7 +100,7 @@ def _densities(whose: str, sites: dict[str, Node]) -> Iterator[Check]:
     for name, site in sites.items():
         try:
             found = _mass(site["fn"])
-        except (NotImplementedError, ValueError, RuntimeError):
+        except (NotImplementedError, AttributeError, ValueError, RuntimeError):  # no sampler, or no support
             continue
         if found is None:
             continue

@@ -147,7 +147,7 @@ def _parameters(d: Diagnosis) -> Section | None:
     words += "." if q.exact else "; by the guide, and by its draws weighted to the posterior"
     words += "" if q.exact else (", which k-hat says not to trust." if not q.trusted else ".")
     parts: list[Part] = [_figure(lambda: plot.forest(both, weights={"weighted": w}), words)]
-    if q.best[0] is not None and q.guide is not None:
+    if q.best[0] is not None and q.guide is not None and not q.exact:
         parts.append(_moments(q))
     if sum(v[0].numel() for v in drawn.values()) > 1:
         words = "Parameters two by two"
@@ -170,9 +170,15 @@ def _moments(q: GuideQuality) -> Table:
             called = name if sd.numel() == 1 else f"{name}[{i}]"
             ratio = f"{b / e:.2f}" if e > 0 else "–"
             rows.append((called, f"{a:,.4g}", f"{b:,.3g}", f"{c:,.4g}", f"{e:,.3g}", ratio))
-    head = ("parameter", "mean", "sd", f"mean, {by}", f"sd, {by}", "ratio of sds")
+    head = ("parameter", "mean", "sd", "mean", "sd", "ratio")
     fold = f"Means and sds of {len(rows)} parameters, by the guide and by {by}" if len(rows) > 8 else ""
-    return Table(head, rows, "By the guide, and by what is trusted more.", numbers=(1, 2, 3, 4, 5), fold=fold)
+    return Table(
+        head,
+        rows,
+        f"First by the guide, then by {by}, which are trusted more; and the ratio of the two sds.",
+        numbers=(1, 2, 3, 4, 5),
+        fold=fold,
+    )
 
 
 def _figure(draw: Callable[[], Any], words: str) -> Figure:

@@ -84,8 +84,8 @@ def page(runs: list[dict[str, Any]], seeds: int) -> str:
         "# Planted faults\n",
         "Written by `python -m benchmarks.faults`: the programs are those of tests/planted_faults.\n",
         machine(),
-        f"- named first: {first} of {len(faults)} faults (target: 9 of 10) {mark[first >= 0.9 * len(faults)]}; "
-        f"named at all: {named}",
+        f"- named first: {first} of {len(faults)} faults (target: 9 of 10) "
+        f"{mark[first >= 0.9 * len(faults)]}; named at all: {named}",
         f"- false alarms: {len(alarms)} of {len(sound)} sound fits, {len(SOUND)} of them by {seeds} seeds "
         f"(target: 0) {mark[not alarms]}",
         f"- a diagnosis takes {sum(r['diagnose'] for r in runs) / len(runs):.1f} s on average\n",

@@ -15,8 +15,8 @@ import xarray
 
 from ppl_gen import __version__
 from ppl_gen.__main__ import main
+from ppl_gen.article import Card, Figure, Report, Section, Table
 from ppl_gen.files import replace_file
-from ppl_gen.report import Card, Figure, Report, Section, Table
 
 TREES = {
     "naive-bayes-exact",

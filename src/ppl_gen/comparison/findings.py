@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ppl_gen import plot
+from ppl_gen.article import Figure
 from ppl_gen.comparison.measures import Estimate
 from ppl_gen.comparison.pair import Learned, NaiveBayes
 from ppl_gen.comparison.reasons import Disagreement, Example, GapDecision
 from ppl_gen.comparison.study import Study
 from ppl_gen.comparison.verdict import Measured, Verdict
 from ppl_gen.laboratory import LearningCurves
-from ppl_gen.report import Figure
 
 WIDTH = 4.4  # inches, so that letters can be read on a phone
 

@@ -1,8 +1,8 @@
 """The two models in plain words, and their joints."""
 
+from ppl_gen.article import Card, Section
 from ppl_gen.comparison.findings import Findings
 from ppl_gen.notation import Factorization
-from ppl_gen.report import Card, Section
 
 LETTERS = {
     "y": "the class",

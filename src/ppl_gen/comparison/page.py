@@ -5,6 +5,7 @@ from typing import Any
 import torch
 
 from ppl_gen import plot
+from ppl_gen.article import Report, Section, Table
 from ppl_gen.comparison.findings import Findings, capital, figure
 from ppl_gen.comparison.measures import BASELINE, Estimate
 from ppl_gen.comparison.models import introduced, joints
@@ -12,7 +13,6 @@ from ppl_gen.comparison.pair import LR, NB
 from ppl_gen.comparison.study import Study
 from ppl_gen.comparison.verdict import SCORES, Measured, nats, percent, points, shown
 from ppl_gen.comparison.why import apart, reasons
-from ppl_gen.report import Report, Section, Table
 
 # Of each score: the unit of a side, and that of the difference.
 UNITS = {

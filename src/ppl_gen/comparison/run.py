@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from ppl_gen.article import Table, print_table
 from ppl_gen.comparison.findings import Findings
 from ppl_gen.comparison.measures import hold_out
 from ppl_gen.comparison.page import baseline_table, columns_table, decisions, report, score_table
@@ -19,7 +20,6 @@ from ppl_gen.comparison.verdict import Measured, Verdict
 from ppl_gen.data import Dataset
 from ppl_gen.files import replace_file
 from ppl_gen.laboratory import LearningCurves, learning_curves
-from ppl_gen.report import Table, print_table
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -3,11 +3,11 @@
 from typing import Any
 
 from ppl_gen import plot
+from ppl_gen.article import Section, Table
 from ppl_gen.comparison.cells import in_words
 from ppl_gen.comparison.findings import Findings, figure
 from ppl_gen.comparison.pair import LR, NB
 from ppl_gen.comparison.verdict import nats, percent, signed, span
-from ppl_gen.report import Section, Table
 
 SHOWN = 10  # columns in a figure, and pairs in a table
 

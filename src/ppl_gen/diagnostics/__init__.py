@@ -14,14 +14,17 @@ from ppl_gen.diagnostics.codes import (
 )
 from ppl_gen.diagnostics.comparing import ModelComparison, compare_models
 from ppl_gen.diagnostics.coverage import coverage
+from ppl_gen.diagnostics.diagnose import Diagnosis, diagnose
 from ppl_gen.diagnostics.envelopes import Uniformity, uniformity
 from ppl_gen.diagnostics.ladder import ladder
 from ppl_gen.diagnostics.left_out import LeaveOneOut
 from ppl_gen.diagnostics.likeness import TwoSample
 from ppl_gen.diagnostics.loo import loo
 from ppl_gen.diagnostics.misfit import PredictiveCheck
+from ppl_gen.diagnostics.page import report
 from ppl_gen.diagnostics.pit import LooPit, loo_pit
 from ppl_gen.diagnostics.predictive import predictive_check
+from ppl_gen.diagnostics.quality import GuideQuality, guide_quality
 from ppl_gen.diagnostics.reliability import Reliability, reliability
 from ppl_gen.diagnostics.rungs import Ladder, Rung
 from ppl_gen.diagnostics.simulated import SimulatedCalibration
@@ -34,7 +37,9 @@ from ppl_gen.diagnostics.uniformity import calibration_power
 __all__ = [
     "Choice",
     "Criterion",
+    "Diagnosis",
     "ELBOTerms",
+    "GuideQuality",
     "Ladder",
     "LeaveOneOut",
     "LooPit",
@@ -52,8 +57,10 @@ __all__ = [
     "compare_models",
     "compare_trees",
     "coverage",
+    "diagnose",
     "elbo_terms",
     "gradient_variance",
+    "guide_quality",
     "importance_bounds",
     "invariants",
     "ladder",
@@ -62,6 +69,7 @@ __all__ = [
     "predictive_check",
     "reconstruct",
     "reliability",
+    "report",
     "simulation_based_calibration",
     "summary",
     "to_arviz",

@@ -6,6 +6,7 @@ by their probability under the guide. Where a row's class was seen, it is that c
 Reference: Blei, Kucukelbir and McAuliffe 2017, Variational inference.
 """
 
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import pyro
@@ -233,24 +234,24 @@ def log_weights(
     drawn: list[dict[str, Tensor]] = []
     for _ in range(draws):
         tracer = poutine.trace()
-        recorded = _recorded(guide, tracer)
+        own = recorded(guide, tracer)
         if not apart:
-            found.append(elbo(model, recorded, values, observed, 1.0, first.plates, prior, seen)[None])
+            found.append(elbo(model, own, values, observed, 1.0, first.plates, prior, seen)[None])
         else:
-            t = terms(model, recorded, values, observed, first.plates, prior, seen)
+            t = terms(model, own, values, observed, first.plates, prior, seen)
             found.append(row_weights(t, seen).reshape(-1))
         nodes = tracer.trace.nodes if guide is not None else {}
         drawn.append({name: nodes[name]["value"] for name in shared if name in nodes})
     return torch.stack(found), {name: torch.stack([d[name] for d in drawn]) for name in drawn[0]}
 
 
-def _recorded(guide: Program | None, tracer: Any) -> Program | None:
-    """The guide, with its draws, and nothing but draws, left in ``tracer``."""
+def recorded(guide: Program | None, tracer: Any = None) -> Program | None:
+    """The guide with nothing enumerated, its draws left in ``tracer``, if there is one."""
     if guide is None:
         return None
 
     def program(**values: Any) -> Any:
-        with tracer, poutine.infer_config(config_fn=_nothing_enumerated):
+        with tracer or nullcontext(), poutine.infer_config(config_fn=_nothing_enumerated):
             return guide(**arguments(guide, values))
 
     return program

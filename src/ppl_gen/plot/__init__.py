@@ -4,6 +4,7 @@ from ppl_gen.plot.bars import log_odds
 from ppl_gen.plot.codes import bounds, choices, kl_terms, ladder, reconstructions, traversals
 from ppl_gen.plot.curves import elbo, learning_curves
 from ppl_gen.plot.draws import densities
+from ppl_gen.plot.guides import forest, k_hat, pair
 from ppl_gen.plot.left_out import differences, leave_one_out, uniform
 from ppl_gen.plot.modes import modes
 from ppl_gen.plot.pictures import images, sample_grid
@@ -22,7 +23,9 @@ __all__ = [
     "densities",
     "differences",
     "elbo",
+    "forest",
     "images",
+    "k_hat",
     "kl_terms",
     "ladder",
     "latent",
@@ -30,6 +33,7 @@ __all__ = [
     "leave_one_out",
     "log_odds",
     "modes",
+    "pair",
     "rank_ecdf",
     "reconstructions",
     "replications",

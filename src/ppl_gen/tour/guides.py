@@ -3,11 +3,11 @@
 from time import perf_counter
 
 from ppl_gen import plot
+from ppl_gen.article import Section, Table
 from ppl_gen.data import wine
 from ppl_gen.fit import fit
 from ppl_gen.inference import SVI
 from ppl_gen.models import GaussianNaiveBayes
-from ppl_gen.report import Section, Table
 from ppl_gen.tour.words import cultivar, number, short
 from ppl_gen.tour.workshop import Workshop
 

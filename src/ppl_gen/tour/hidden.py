@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from ppl_gen import plot
+from ppl_gen.article import Section, Table
 from ppl_gen.ask import ask
-from ppl_gen.report import Section, Table
 from ppl_gen.tour.words import average, cultivar, number
 from ppl_gen.tour.workshop import Workshop
 

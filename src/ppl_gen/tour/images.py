@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from ppl_gen import plot
+from ppl_gen.article import Section, Table
 from ppl_gen.ask import ask
 from ppl_gen.data import Dataset
 from ppl_gen.engine import LowerBound
 from ppl_gen.fit import fit
 from ppl_gen.models import GaussianNaiveBayes
-from ppl_gen.report import Section, Table
 from ppl_gen.tour.words import average, number, percent
 from ppl_gen.tour.workshop import LEVELS, Workshop, codes_of
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from ppl_gen.article import Section, Table
 from ppl_gen.ask import ask
 from ppl_gen.errors import DataError, NotGenerated, PplGenError, UnknownVariable
 from ppl_gen.fit import fit
@@ -13,7 +14,6 @@ from ppl_gen.inference import SVI
 from ppl_gen.models import LogisticRegression
 from ppl_gen.notation import read_question
 from ppl_gen.posterior import Posterior
-from ppl_gen.report import Section, Table
 from ppl_gen.tour.workshop import Workshop, codes_of
 
 QUESTIONS = (

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from ppl_gen.article import Report, Section, Table
 from ppl_gen.files import replace_file
-from ppl_gen.report import Report, Section, Table
 from ppl_gen.tour.guides import guides
 from ppl_gen.tour.hidden import hidden
 from ppl_gen.tour.images import images

@@ -4,12 +4,12 @@ from typing import Any
 
 import torch
 
+from ppl_gen.article import Section, Table
 from ppl_gen.data import Dataset, breast_cancer
 from ppl_gen.fit import fit
 from ppl_gen.inference import MAP, SVI
 from ppl_gen.laboratory import learning_curves
 from ppl_gen.models import GaussianNaiveBayes, LogisticRegression
-from ppl_gen.report import Section, Table
 from ppl_gen.tour.words import interval, number, percent
 from ppl_gen.tour.workshop import Workshop
 

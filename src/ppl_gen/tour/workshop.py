@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from ppl_gen import plot
+from ppl_gen.article import Card, Figure, Table
 from ppl_gen.core import ProbabilisticModel, run, variables
 from ppl_gen.data import Dataset, digits, wine
 from ppl_gen.diagnostics import summary, to_arviz
@@ -21,7 +22,6 @@ from ppl_gen.inference import SVI
 from ppl_gen.isolation import isolated
 from ppl_gen.models import VAE, GaussianMixture, GaussianNaiveBayes
 from ppl_gen.posterior import Posterior
-from ppl_gen.report import Card, Figure, Table
 
 if TYPE_CHECKING:
     import xarray

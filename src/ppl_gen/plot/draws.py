@@ -33,7 +33,7 @@ def densities(
     >>> [ax.get_xlabel() for ax in figure.axes]
     ['w[0]', 'w[1]']
     """
-    found = {method: _elements(method, values) for method, values in draws.items()}
+    found = {method: elements_of(method, values) for method, values in draws.items()}
     every = list(dict.fromkeys(name for elements in found.values() for name in elements))
     wanted = (
         every
@@ -68,7 +68,7 @@ def densities(
     return figure
 
 
-def _elements(method: str, draws: Any) -> dict[str, Array]:
+def elements_of(method: str, draws: Any) -> dict[str, Array]:
     """Every scalar of a method's draws: "mu[0, 1]" -> (draws,)."""
     groups = getattr(draws, "children", {})
     if "posterior" in groups:  # chain and draw come first, and become one

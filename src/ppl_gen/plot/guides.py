@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ppl_gen.errors import DataError
-from ppl_gen.plot.figures import _array, _axes, _colour, _elements, _number, _numbers, _panels
+from ppl_gen.plot.draws import elements_of
+from ppl_gen.plot.shared import as_array, axes, colour_of, new_panels, numbers, signed
 from ppl_gen.plot.style import MARKERS, drawable, in_style
 
 if TYPE_CHECKING:
@@ -30,11 +31,11 @@ def k_hat(values: Any, *, threshold: float = 0.7, interval: Any = None, ax: "Axe
     >>> k_hat([0.2, 0.5, 0.9], threshold=0.67).get_xlabel()
     'k-hat'
     """
-    k = np.atleast_1d(_numbers("values", np.atleast_1d(_array(values)), 1))
+    k = np.atleast_1d(numbers("values", np.atleast_1d(as_array(values)), 1))
     if np.isnan(k).any():
         raise DataError("values: expected k-hats, got nan: too few draws to fit a tail")
     exact, shown = np.isneginf(k), np.where(np.isneginf(k), EXACT, np.clip(k, 0.7 * EXACT, 3.0))
-    ax = _axes(ax, (5.0, 1.7 if len(k) == 1 else 2.9))
+    ax = axes(ax, (5.0, 1.7 if len(k) == 1 else 2.9))
     right = max(
         1.2, float(shown.max()) + 0.15, *(() if interval is None else (min(interval[1], 3.0) + 0.15,))
     )
@@ -42,35 +43,36 @@ def k_hat(values: Any, *, threshold: float = 0.7, interval: Any = None, ax: "Axe
     bad = k > threshold
     if len(k) == 1:
         if interval is not None and np.isfinite(interval).all():
-            ax.plot(list(interval), [0, 0], color=_colour(3 if bad[0] else 0), linewidth=4, alpha=0.35)
-        ax.plot(shown, [0], MARKERS[1 if bad[0] else 0], color=_colour(3 if bad[0] else 0), markersize=9)
-        text = "exact" if exact[0] else _number(float(k[0]), ".2f")
+            ax.plot(list(interval), [0, 0], color=colour_of(3 if bad[0] else 0), linewidth=4, alpha=0.35)
+        ax.plot(shown, [0], MARKERS[1 if bad[0] else 0], color=colour_of(3 if bad[0] else 0), markersize=9)
+        text = "exact" if exact[0] else signed(float(k[0]), ".2f")
         ax.annotate(text, (float(shown[0]), 0), (0, 11), textcoords="offset points", ha="center")
         ax.set_ylim(-0.5, 0.8)
         ax.set_yticks([])
         ax.spines["left"].set_visible(False)
     else:
         edges = np.linspace(left, right, 31).tolist()
-        ax.hist([shown[~bad], shown[bad]], edges, stacked=True, color=[_colour(0), _colour(3)], rwidth=0.92)
+        both, colours = [shown[~bad], shown[bad]], [colour_of(0), colour_of(3)]
+        ax.hist(both, edges, stacked=True, color=colours, rwidth=0.92)
         ax.set_ylabel("rows")
-    ax.axvline(threshold, color=_colour(1), linewidth=1.4)
+    ax.axvline(threshold, color=colour_of(1), linewidth=1.4)
     above = f", {bad.mean():.0%} of rows above" if len(k) > 1 else ""
     if len(k) > 1:  # room for the words above the bars
         ax.set_ylim(top=1.15 * ax.get_ylim()[1])
     ax.annotate(
-        f"trusted up to {_number(threshold, '.2f')}{above}",
+        f"trusted up to {signed(threshold, '.2f')}{above}",
         (threshold, 1.0),
         (-4, -2),
         textcoords="offset points",
         xycoords=ax.get_xaxis_transform(),
         ha="right",
         va="top",
-        color=_colour(1),
+        color=colour_of(1),
     )
     ax.set_xlim(left, right)
     if exact.any():
         ax.set_xticks([EXACT, *[t for t in ax.get_xticks() if t >= 0]])
-    ax.xaxis.set_major_formatter(lambda value, _: "exact" if value == EXACT else _number(value, ".2g"))
+    ax.xaxis.set_major_formatter(lambda value, _: "exact" if value == EXACT else signed(value, ".2g"))
     ax.set_xlabel("k-hat")
     ax.set_label("k-hat of importance weights")
     return ax
@@ -89,16 +91,16 @@ def forest(draws: Mapping[str, Any], *, weights: Mapping[str, Any] | None = None
     >>> forest({"guide": {"w": [1.0, 2.0, 3.0]}, "NUTS": {"w": [0.0, 2.0, 4.0]}}).axes[0].get_xlabel()
     'sds of guide from its mean'
     """
-    found = {method: _elements(method, values) for method, values in draws.items()}
+    found = {method: elements_of(method, values) for method, values in draws.items()}
     if not found or not next(iter(found.values())):
         raise DataError("draws: expected methods with draws of at least one parameter, got none")
     first = next(iter(found))
     names = list(found[first])[:most]
-    figure, (ax,) = _panels(1, 1, (5.6, 0.9 + (0.22 + 0.16 * len(found)) * len(names)))
+    figure, (ax,) = new_panels(1, 1, (5.6, 0.9 + (0.22 + 0.16 * len(found)) * len(names)))
     reach = 3.0
     for i, (method, elements) in enumerate(found.items()):
         own = (weights or {}).get(method)
-        w = None if own is None else np.asarray(_array(own), dtype=float)
+        w = None if own is None else np.asarray(as_array(own), dtype=float)
         for row, name in enumerate(names):
             if name not in elements:
                 continue
@@ -109,9 +111,9 @@ def forest(draws: Mapping[str, Any], *, weights: Mapping[str, Any] | None = None
             for q, width in zip(ends, (3.5, 1.2), strict=True):
                 interval = np.clip(_quantiles(z, w, q), -50, 50)
                 reach = max(reach, 1.05 * float(abs(interval).max()))
-                ax.plot(interval, [y, y], color=_colour(i), linewidth=width)
+                ax.plot(interval, [y, y], color=colour_of(i), linewidth=width)
             mean = float(np.average(z, weights=w))
-            look: dict[str, Any] = {"color": _colour(i), "markersize": 5}
+            look: dict[str, Any] = {"color": colour_of(i), "markersize": 5}
             ax.plot([mean], [y], MARKERS[i % len(MARKERS)], label=method if row == 0 else None, **look)
     ax.set_yticks(range(len(names)), [drawable(name) for name in names])
     ax.set_ylim(len(names) - 0.5, -0.5)
@@ -137,7 +139,7 @@ def pair(draws: Any, *, weights: Any = None, names: Any = None) -> "Figure":
     >>> len(pair({"a": [1.0, 2.0, 3.0], "b": [0.0, 1.0, 0.5]}).axes)
     4
     """
-    elements = _elements("draws", draws)
+    elements = elements_of("draws", draws)
     chosen = list(elements)[:MOST] if names is None else list(names)
     for name in chosen:
         if name not in elements:
@@ -145,13 +147,13 @@ def pair(draws: Any, *, weights: Any = None, names: Any = None) -> "Figure":
     values = np.stack([elements[name] for name in chosen], 1)
     again = None
     if weights is not None:
-        w = _numbers("weights", weights, 1)
+        w = numbers("weights", weights, 1)
         if len(w) != len(values) or not (w >= 0).all() or not 0 < w.sum() < np.inf:
             raise DataError(f"weights: expected {len(values)} numbers from 0 up, got shape {w.shape}")
         places = (np.arange(len(w)) + 0.5) / len(w)  # systematic resampling, which draws no random number
         again = values[np.searchsorted(np.cumsum(w / w.sum()), places).clip(max=len(w) - 1)]
     size = len(chosen)
-    figure, panels = _panels(size, size, (1.5 * size + 0.8, 1.35 * size + 0.8))
+    figure, panels = new_panels(size, size, (1.5 * size + 0.8, 1.35 * size + 0.8))
     sets = [(values, 0, "guide")] + ([] if again is None else [(again, 1, "weighted")])
     for row in range(size):
         for column in range(size):
@@ -164,12 +166,12 @@ def pair(draws: Any, *, weights: Any = None, names: Any = None) -> "Figure":
                     low, high = values[:, row].min(), values[:, row].max()
                     edges = np.linspace(low, high if high > low else low + 1, 25).tolist()
                     ax.hist(
-                        points[:, row], edges, histtype="step", color=_colour(i), label=label, linewidth=1.5
+                        points[:, row], edges, histtype="step", color=colour_of(i), label=label, linewidth=1.5
                     )
                     ax.set_yticks([])
                 else:
                     look: dict[str, Any] = {"s": 7, "alpha": 0.35, "linewidths": 0, "marker": MARKERS[i]}
-                    ax.scatter(points[:, column], points[:, row], color=_colour(i), **look)
+                    ax.scatter(points[:, column], points[:, row], color=colour_of(i), **look)
             ax.locator_params(nbins=3)
             ax.set_xlabel(drawable(chosen[column]) if row == size - 1 else "")
             ax.set_ylabel(drawable(chosen[row]) if column == 0 and row else "")

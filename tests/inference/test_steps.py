@@ -190,6 +190,7 @@ def test_ctrl_c_ends_the_fit_after_the_call_at_hand(calls, one_by_one, interrupt
         fitted(schedule=pressed)
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_amid_a_call_leaves_what_was_before_it(calls, interruptible):
     def pressed(done):
         if done == 0.4:
@@ -218,6 +219,7 @@ def compilations(monkeypatch):
     return found
 
 
+@pytest.mark.slow
 def test_the_same_step_is_compiled_once_in_a_process(compilations):
     first = fitted()
     same(first, fitted())

@@ -378,7 +378,7 @@ def test_other_arguments_are_checked():
 @pytest.mark.slow
 @pytest.mark.parametrize(("fault", "least"), [({}, 0), ({"sd": 0.8}, 0.75), ({"bias": 0.3}, 0.95)])
 def test_two_hundred_simulations_of_a_model_find_what_they_promise(fault, least):
-    runs = 40
+    runs = 20
     hits = sum(not calibrated(Perturbed(**fault), 200, seed=seed).passed for seed in range(runs))
     if fault:
         assert binom.cdf(hits, runs, least) > FALSE_ALARM
@@ -388,7 +388,7 @@ def test_two_hundred_simulations_of_a_model_find_what_they_promise(fault, least)
 
 @pytest.mark.slow
 def test_nuts_passes():
-    found = calibrated(NUTS(draws=200, warmup=150, chains=1), 60, false_alarm=1e-4)
+    found = calibrated(NUTS(draws=120, warmup=100, chains=1), 25, false_alarm=1e-6)
     assert found.passed, found.verdict()
 
 
@@ -396,11 +396,12 @@ def test_nuts_passes():
 def test_a_full_rank_guide_passes_where_a_mean_field_is_too_narrow():
     x = torch.linspace(2.0, 4.0, 30, dtype=torch.float64)[:, None]  # intercept and slope hang together
     model = LinearRegression(1, precision=1.0, shape=30.0, rate=30.0)
-    options: Any = {"simulations": 80, "x": x, "false_alarm": 1e-4}
-    field = simulation_based_calibration(model, SVI(steps=600, guide="mean_field"), **options)
+    options: Any = {"simulations": 25, "x": x, "false_alarm": 1e-6}
+    field = simulation_based_calibration(model, SVI(steps=400, guide="mean_field", compile=False), **options)
     assert field.findings["w[1]"].faults == ("spread",)
     assert field.findings["w[1]"].ratio < 0.6
-    rank = simulation_based_calibration(model, SVI(steps=1500, guide="full_rank"), **options)
+    assert "sds too small: " in field.verdict()
+    rank = simulation_based_calibration(model, SVI(steps=1000, guide="full_rank", compile=False), **options)
     assert rank.passed, rank.verdict()
 
 

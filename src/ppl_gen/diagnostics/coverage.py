@@ -24,7 +24,7 @@ def coverage(u: Mapping[str, Array], levels: Sequence[float] = LEVELS) -> "pd.Da
 
     >>> import numpy as np
     >>> coverage({"w": np.linspace(0.2, 0.8, 50)}, [0.5]).round(2).values.tolist()
-    [['w', 0.5, 0.84, 0.71, 0.93]]
+    [['w', 0.5, 0.8, 0.66, 0.9]]
     """
     import pandas as pd
 

@@ -12,7 +12,15 @@ from torch import Tensor
 from ppl_gen import ranks
 from ppl_gen.checks import called, did_you_mean, whole
 from ppl_gen.core import ProbabilisticModel, run, variables
-from ppl_gen.diagnostics.quantities import Array, Quantities, Quantity, distinct, places, posterior_draws
+from ppl_gen.diagnostics.quantities import (
+    LIKELIHOOD,
+    Array,
+    Quantities,
+    Quantity,
+    distinct,
+    places,
+    posterior_draws,
+)
 from ppl_gen.errors import DataError, Interrupted, Unanswerable
 from ppl_gen.fit import _default, fit
 from ppl_gen.inference import EM, MAP, SVI, CrossValidation, MaximumLikelihood
@@ -103,6 +111,8 @@ class Plan:
                 ranked = ranked._replace(latents=tuple(name for name in truth if name in drawn))
             every = {name: torch.cat([truth[name][None], drawn[name]]) for name in ranked.latents}
             found = ranked(every, admitted)
+        if bad := [name for name, values in found.items() if np.isnan(values).any()]:
+            raise DataError(f"expected numbers from the posterior, got nan for {bad[0]}")
         (t, *_), draws = np.split(np.stack(list(found.values()), 1), [1])
         below, equal = (draws < t).sum(0), (draws == t).sum(0)
         rng, count = np.random.default_rng(seeds[3]), len(draws)
@@ -162,6 +172,8 @@ def planned(
     rows = data.n if n is None else whole("n", n)
     names = _observed(p, data, observed)
     hidden = [name for name in data.sites if name not in names]
+    if clash := quantities.keys() & {*data.sites, LIKELIHOOD}:
+        raise DataError(f"quantities: {min(clash)!r} is ranked already; give yours another name")
     chosen = _default(p, dict.fromkeys(names)) if method is None else method
     if isinstance(chosen, type) or not hasattr(chosen, "fit"):
         raise DataError(f"method: expected Exact(), SVI(…) or another method, got {called(chosen)}")

@@ -46,7 +46,8 @@ def simulation_based_calibration(
     truth is one more draw: its rank is uniform, for each scalar of the latents and for the log likelihood of
     the data, which catches posteriors that the ranks of parameters miss, such as the prior itself (Modrák
     et al. 2023). Ties are broken at random. Chains are thinned to nearly independent draws. Components of a
-    mixture that have no names of their own are put in order, each parameter by size.
+    mixture that have no names of their own are put in order, each parameter by size. Of latents that rows
+    have each for themselves, those of the first ten are ranked.
 
     What is said is about data of this size, drawn from this prior: wide priors ask the method about data
     that nobody has. See `SimulatedCalibration` for the tests, and `calibration_power` for what they find.

@@ -2,7 +2,7 @@
 
 `linter` lists the checks. Each is a function of the `pair` of programs, whose runs are written down by
 `recording`, and yields `findings`; it stands with its like: `programs`, `names`, `shapes`, `plates`,
-`supports`, `enumeration`, `parameters`.
+`supports`, `enumeration`, `parameters`, `gradients`.
 """
 
 from ppl_gen.linting.findings import Finding, Findings

@@ -8,11 +8,11 @@ import torch
 from torch.distributions import Distribution
 
 from ppl_gen.isolation import isolated
-from ppl_gen.linting import enumeration, names, parameters, plates, programs, shapes, supports
+from ppl_gen.linting import enumeration, gradients, names, parameters, plates, programs, shapes, supports
 from ppl_gen.linting.findings import Finding, Findings
 from ppl_gen.linting.pair import Pair
 
-GROUPS = (programs, names, shapes, plates, supports, enumeration, parameters)
+GROUPS = (programs, names, shapes, plates, supports, enumeration, parameters, gradients)
 
 
 def lint(model: Any, guide: Any = None, /, *args: Any, **kwargs: Any) -> Findings:

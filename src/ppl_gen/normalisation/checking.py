@@ -1,11 +1,8 @@
 """`check_normalised`: does the joint density sum or integrate to one?"""
 
 import copy
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
-from html import escape
 from typing import Any
 
 import pyro
@@ -18,97 +15,17 @@ from torch.distributions import biject_to
 from ppl_gen.arrays import as_tensor
 from ppl_gen.checks import called
 from ppl_gen.core import ProbabilisticModel, arguments, dtype_of, is_local, own_parameters, variables
-from ppl_gen.errors import BrokenModel, DataError, UnknownVariable
+from ppl_gen.errors import DataError, UnknownVariable
 from ppl_gen.inference.bare import copied
 from ppl_gen.isolation import isolated
 from ppl_gen.normalisation.conditionals import Total, badness, of_site
-from ppl_gen.normalisation.integrals import draw
+from ppl_gen.normalisation.energies import energy
+from ppl_gen.normalisation.result import Normalisation
 from ppl_gen.normalisation.sequences import LONGEST, Factors, ending, given_length, limited, wanders
 from ppl_gen.notation import Factorization
 
-MANY = 20  # conditionals that are printed although nothing is wrong with them
 SEEDS = (0, 1)  # draws of the parents at which each conditional is looked at
-AVERAGED = 500  # runs over which factors are averaged
 ROWS = 2  # of a declared model, whose rows are alike
-
-
-@dataclass(frozen=True)
-class Normalisation:
-    """Whether a joint density sums or integrates to one; made by `check_normalised`.
-
-    Attributes:
-        name: of the model.
-        totals: of each conditional, in the order of the program; ``(factors)`` and ``(length)`` are those of
-            pyro.factor and of a program that draws until it stops.
-    """
-
-    name: str
-    totals: tuple[Total, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing was found to sum to something else than one."""
-        return not self.at_fault
-
-    @property
-    def complete(self) -> bool:
-        """Whether every conditional could be checked."""
-        return all(t.ok is not None for t in self.totals)
-
-    @property
-    def at_fault(self) -> list[str]:
-        """The variables whose densities do not sum or integrate to one."""
-        return [t.site for t in self.totals if t.ok is False]
-
-    @property
-    def total(self) -> float:
-        """What the joint sums to, if each conditional's total is the same for all values of its parents."""
-        known = [t.value for t in self.totals if not math.isnan(t.value)]
-        wrong = [t.value for t in self.totals if t.ok is False]
-        return math.prod(wrong) if wrong else math.prod(known)
-
-    @property
-    def error(self) -> float:
-        """Of ``total``: the relative errors of the conditionals added up."""
-        return self.total * math.fsum(t.error for t in self.totals if not math.isnan(t.error))
-
-    def require(self) -> None:
-        """Raise a BrokenModel that names the first variable at fault, if there is one."""
-        if not self.ok:
-            raise BrokenModel(str(self))
-
-    @property
-    def verdict(self) -> str:
-        """One sentence."""
-        if self.ok and self.complete:
-            return "its density sums to one"
-        if self.ok:
-            open_ = ", ".join(t.site for t in self.totals if t.ok is None)
-            return f"nothing was found against its density; not known of {open_}"
-        return f"its density does not sum to one: look at {', '.join(self.at_fault)}"
-
-    def __str__(self) -> str:
-        lines = [f"{self.name}: {self.verdict}"]
-        wide = max((len(t.site) for t in self.totals), default=0)
-        shown = [t for t in self.totals if t.ok is not True or t in self.totals[:MANY]]
-        for t in shown:
-            mark = {True: " ", False: "!", None: "?"}[t.ok]
-            number = "" if math.isnan(t.value) else f"{t.value:.4g} ± {t.error:.1g}, "
-            lines.append(f"  {mark} {t.site:{wide}}  {number}{t.how}{f': {t.note}' if t.note else ''}")
-        if len(shown) < len(self.totals):
-            lines.append(f"    and {len(self.totals) - len(shown)} more that sum to one")
-        return "\n".join(lines)
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{escape(t.site)}</td><td>{t.value:.4g}</td><td>{t.error:.1g}</td><td>{t.how}</td>"
-            f"<td style='text-align:left'>{escape(t.note)}</td></tr>"
-            for t in self.totals
-        )
-        head = "<tr><th>variable</th><th>total</th><th>error</th><th>how</th><th></th></tr>"
-        return f"<p><b>{escape(self.name)}</b>: {escape(self.verdict)}</p><table>{head}{rows}</table>"
 
 
 def check_normalised(model: Any, /, *args: Any, **kwargs: Any) -> Normalisation:
@@ -209,69 +126,8 @@ def _whole(program: Callable[[], Any]) -> list[Total]:
             note = f"runs still end after {LONGEST} draws; not known of the rest"
         found.append(Total("(length)", end.mass, end.error, end.how, good, note))
     if factors.names:
-        found.append(_energy(program, end.weight))
+        found.append(energy(program, end.weight))
     return found
-
-
-def _energy(program: Callable[[], Any], exact: float | None) -> Total:
-    """The mean of the exponential of all factors over draws of the rest of the program."""
-    how = "enumerated"
-    value, error = (exact, 1e-6) if exact is not None else (math.nan, math.nan)
-    if exact is None:
-        how, found = "quadrature", _line(program)
-        if found is None:
-            how, found = "importance sampled", _averaged(program)
-        value, error = found
-    wrong = not abs(value - 1) <= 6 * error + 1e-3
-    known = wrong or error < 0.1
-    note = (
-        "pyro.factor leaves the density unnormalised: divide by the total, or write a likelihood of data as "
-        "pyro.sample(…, obs=)"
-    )
-    return Total("(factors)", value, error, how, (not wrong) if known else None, note if wrong else "")
-
-
-def _averaged(program: Callable[[], Any]) -> tuple[float, float]:
-    """The mean over draws of the program, which are those of its density without the factors; and its s.e."""
-    logs = []
-    for seed in range(AVERAGED):
-        pyro.set_rng_seed(seed)
-        factors = Factors()
-        with factors:
-            limited(program)
-        logs.append(factors.log)
-    weights = torch.tensor(logs, dtype=torch.float64).exp()
-    return weights.mean().item(), (weights.std() / math.sqrt(AVERAGED)).item()
-
-
-def _line(program: Callable[[], Any]) -> tuple[float, float] | None:
-    """The same by quadrature, if the program draws one number and nothing else; and its error."""
-    drawn = {n: s for n, s in variables(limited(program)).items() if not s["is_observed"]}
-    if len(drawn) != 1:
-        return None
-    [(name, site)] = drawn.items()
-    fn = site["fn"]
-    if torch.Size(fn.shape()).numel() != 1 or fn.support.is_discrete or fn.event_shape:
-        return None
-    bijection = biject_to(fn.support)
-    u = bijection.inv(draw(fn, 256)).double().flatten().sort().values
-    middle, spread = u[128], u[192] - u[64]
-    step = 1 / 16
-    t = torch.arange(-4.5, 4.5, step, dtype=torch.float64)
-    half_pi = math.pi / 2
-    places = middle + spread * (half_pi * t.sinh()).sinh()
-    slopes = spread * half_pi * t.cosh() * (half_pi * t.sinh()).cosh()
-    terms = []
-    for place, slope in zip(places, slopes, strict=True):
-        value = bijection(place)
-        factors = Factors()
-        with factors, poutine.trace() as tracer, pyro.condition(data={name: value.expand(fn.shape())}):
-            program()
-        log = tracer.trace.nodes[name]["fn"].log_prob(value).sum() + factors.log
-        log = log + bijection.log_abs_det_jacobian(place, value) + slope.log()
-        terms.append(log.nan_to_num(-math.inf).exp())
-    f = torch.stack(terms)
-    return float(step * f.sum()), float(2 * step * (f[::2].sum() - f[1::2].sum()).abs() / 2) + 1e-9
 
 
 def _declared(

@@ -61,7 +61,7 @@ def schools(folder: Path) -> tuple[dict[str, Posterior], dict[str, Tensor]]:
     """Both forms, by mean-field SVI."""
     rows = json.loads((folder / "eight_schools.json").read_text())
     data = {name: torch.tensor(rows[name], dtype=torch.float64) for name in ("sigma", "y")}
-    method = SVI(steps=5000, learning_rate=0.03, guide="mean_field", particles=2, **QUIET)
+    method = SVI(steps=3000, learning_rate=0.03, guide="mean_field", **QUIET)
     found = {
         "eight schools, centred": fit(Centred(), method, **data),
         "eight schools, non-centred": fit(NonCentred(), method, **data),
@@ -78,9 +78,9 @@ def kidscore(folder: Path) -> tuple[dict[str, Posterior], dict[str, Tensor]]:
     }
     mode = fit(Kidscore(), MAP(), **data).point
     own = partial(AutoNormal, init_loc_fn=init_to_value(values=mode))
-    near: dict[str, Any] = {"learning_rate": 2e-3, "particles": 4, **QUIET}
+    near: dict[str, Any] = {"learning_rate": 2e-3, **QUIET}
     found = {
-        "kidscore, mean-field": fit(Kidscore(), SVI(steps=6000, guide=own, **near), **data),
+        "kidscore, mean-field": fit(Kidscore(), SVI(steps=5000, guide=own, **near), **data),
         "kidscore, full-rank": fit(fit(Kidscore(), Laplace(), **data), SVI(steps=3000, **near), **data),
     }
     draws = gold(folder, "kidiq-kidscore_momiq")
@@ -100,7 +100,7 @@ def main() -> None:
     said = []
     for posteriors, draws in (schools(folder), kidscore(folder)):
         for name, posterior in posteriors.items():
-            found = diagnose(posterior, draws=4000)
+            found = diagnose(posterior, draws=2000)
             q = found.quality
             assert q is not None
             low, high = q.k_hat_range
@@ -108,6 +108,7 @@ def main() -> None:
                 f"| {name} | {q.k_hat:.2f} ({low:.2f} to {high:.2f}) | {q.elbo:,.2f} ± {q.elbo_error:.2g} | "
                 f"{q.log_evidence:,.2f} ± {q.evidence_error:.2g} | {found.verdict} |"
             )
+            print(name, found, flush=True)
             said.append(f"\n```\n{found}\n```")
             assert q.guide is not None
             for key, values in draws.items():

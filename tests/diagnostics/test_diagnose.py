@@ -74,7 +74,8 @@ class Page(HTMLParser):
 def test_the_report_is_one_readable_page(tmp_path):
     x = normal(0, 40, 2)
     posterior = fit(LinearRegression(features=2), x=x, y=x[:, 0] + normal(1, 40))
-    path = report(posterior, tmp_path / "page.html")
+    found = diagnose(posterior, draws=200)
+    path = report(found, tmp_path / "page.html")
     text = path.read_text()
     page = Page()
     page.feed(text)
@@ -85,9 +86,9 @@ def test_the_report_is_one_readable_page(tmp_path):
     assert 'name="viewport"' in text
     assert "prefers-color-scheme: dark" in text
     assert "Exact: use it" in text
-    assert diagnose(posterior, draws=60).report(tmp_path / "again.html").exists()
+    assert found.report(tmp_path / "again.html").read_text() == text
     with pytest.raises(DataError, match="path"):
-        report(posterior, tmp_path / "nowhere" / "page.html")
+        report(found, tmp_path / "nowhere" / "page.html")
     with pytest.raises(DataError, match="posterior or a diagnosis"):
         report(3, tmp_path / "page.html")
 

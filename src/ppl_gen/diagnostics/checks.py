@@ -25,8 +25,8 @@ FAULTS: dict[str, str] = {
     "wrong update": "the update claims to be exact, and its density is not the joint's",
     # the shape of the posterior
     "funnel": "the scale of a variable is itself hidden, and the two depend on one another",
-    "stuck in a worse mode": "another start comes to a better place",
     "singular component": "a component shrank to a point, where the likelihood has no bound",
+    "stuck in a worse mode": "another start comes to a better place",
     "empty component": "a component holds no rows",
     "collapsed code": "the codes of the rows say nothing of the rows",
     "label switching": "the chains name the components of a mixture differently",

@@ -179,6 +179,13 @@ def counts_guide(x):
     normal("shift", start=-0.3)
 
 
+def beside(y, grid):
+    """Rows, and a longer argument that is none of their business."""
+    mu = pyro.sample("mu", dist.Normal(grid.mean(), 5.0))
+    with pyro.plate("rows", len(y)):
+        pyro.sample("y", dist.Normal(mu, 1.0), obs=y)
+
+
 def of_parts(model):
     """Point estimates of some latents, Normals of the others."""
     guide = AutoGuideList(model)
@@ -221,6 +228,7 @@ def _pairs():
         "tempered": (annealed, annealed_guide, x),
         "counts": (counts, counts_guide, x.abs().mul(3).round()),
         "conditioned from outside": (drawn, AutoNormal(drawn), 20),
+        "a longer argument": (beside, lambda y, grid: normal("mu"), x, torch.linspace(-3, 3, 50)),
         "model alone": (centre, None, x),
     }
 

@@ -88,6 +88,24 @@ def label_reshaped_by_rows(right):
 
 
 @wrong("enumeration-shape")
+def class_looked_up_by_position(right):
+    table = torch.tensor([-2.0, 2.0])
+
+    def model(x):
+        a = pyro.sample("a", dist.Bernoulli(0.3), infer=PARALLEL).long()
+        tau = pyro.sample("tau", dist.LogNormal(0.0, 1.0))
+        mean = table[a] if right else table[a.flatten()[0]]
+        with pyro.plate("rows", len(x)):
+            pyro.sample("x", dist.Normal(mean, tau), obs=x)
+
+    def guide(x):
+        scale = pyro.param("scale", torch.tensor(0.3), constraint=dist.constraints.positive)
+        pyro.sample("tau", dist.LogNormal(pyro.param("loc", torch.tensor(0.0)), scale))
+
+    return model, guide, data()
+
+
+@wrong("enumeration-shape")
 def label_cut_with_a_loop(right):
     def looped(mu, z):
         return mu[z] if right else torch.stack([mu[int(k)] for k in z.flatten()[:1]])

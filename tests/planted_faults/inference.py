@@ -131,7 +131,7 @@ def centred_schools(seed: int) -> Posterior:
 
 @planted("funnel", slow=True)
 def centred_chains(seed: int) -> Posterior:
-    method = NUTS(draws=250, warmup=150, chains=2, seed=seed, progress=False)
+    method = NUTS(draws=100, warmup=60, chains=2, seed=seed, progress=False)
     return fit(CentredChains(), method, school=torch.arange(8), sigma=ERRORS, y=EFFECTS)
 
 

@@ -56,17 +56,32 @@ def test_hidden_variables_are_fitted_and_asked(began, capsys):
         assert word in printed
 
 
+def test_a_posterior_is_judged(began, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    exec(BLOCKS[5], dict(began[0]))
+    printed = capsys.readouterr().out
+    for words in (
+        "no mistake found",
+        "do not use it: too few steps",
+        "(exact)",
+        "clearly behind",
+        "no fault found",
+    ):
+        assert words in printed
+    assert "<svg" in (tmp_path / "hurried.html").read_text()
+
+
 def test_a_long_fit_goes_on(began, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = dict(began[0])
-    exec(BLOCKS[5], names)
+    exec(BLOCKS[6], names)
     first = names["lr"]
-    exec(BLOCKS[5], names)  # the same line: it was done
+    exec(BLOCKS[6], names)  # the same line: it was done
     assert (names["lr"].elbo == first.elbo).all()
 
 
 def test_a_model_of_ones_own_runs():
-    exec(BLOCKS[6], {})
+    exec(BLOCKS[7], {})
 
 
 def test_the_comparison_of_the_shell_block_runs(tmp_path, monkeypatch, capsys):
@@ -79,4 +94,4 @@ def test_the_comparison_of_the_shell_block_runs(tmp_path, monkeypatch, capsys):
 
 
 def test_every_python_block_is_run():
-    assert len(BLOCKS) == 7
+    assert len(BLOCKS) == 8

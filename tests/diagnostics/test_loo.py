@@ -108,11 +108,11 @@ def test_a_wrong_guide_is_corrected():
             pyro.sample("theta", dist.Beta(found[1].ones / 3, found[1].zeros / 3).to_event(1))
 
     guided = replace(exact, model=exact.prior, guide=wide, evidence=None, method=SVI(), _drawn={})
-    result, draws = smoothed(guided, None, 600, 0)
+    result, draws = smoothed(guided, None, 2000, 0)
     assert not result.unsure
     each = result.rows - loo(exact).rows
-    plain = -(-draws.log_likelihood).logsumexp(0) + math.log(600) - loo(exact).rows
-    weights = guided.weighted(600, 0)[0][:, :1].double()
+    plain = -(-draws.log_likelihood).logsumexp(0) + math.log(2000) - loo(exact).rows
+    weights = guided.weighted(2000, 0)[0][:, :1].double()
     error = 2 * log_mean_exp_error(weights - draws.log_likelihood)
     assert bool((abs(each) <= SURE * error).all())
     assert bool((abs(plain) > SURE * error).any())

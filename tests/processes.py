@@ -1,6 +1,7 @@
 """The fits that tests/test_ranks.py compares: run by this process alone, or by two under torchrun.
 
-``torchrun … tests/processes.py fits OUT`` writes what `fits` found, ``… killed OUT`` loses a process.
+``torchrun … tests/processes.py fits OUT`` writes what `fits` found, ``… killed OUT`` loses a process, and
+``… endless OUT`` waits for a signal.
 """
 
 import json
@@ -9,6 +10,7 @@ import signal
 import sys
 import time
 import warnings
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from ppl_gen import (
     MAP,
     NUTS,
     SVI,
+    Checkpoint,
     Exact,
     MaximumLikelihood,
     ProbabilisticModel,
@@ -32,7 +35,7 @@ from ppl_gen import (
     ranks,
     save,
 )
-from ppl_gen.errors import NonFinite, OutOfStep, Unreliable
+from ppl_gen.errors import ForeignFile, NonFinite, OutOfStep, Unreliable
 from ppl_gen.inference.objective import Objective
 from ppl_gen.inputs import admit
 from ppl_gen.isolation import isolated
@@ -170,12 +173,78 @@ def several(out: Path) -> None:
         fit(codes(Breaks), SVI(steps=9, learning_rate=0.01), x=X)
     except NonFinite as error:
         said["nan"] = [error.step, error.site, str(error)]
+    folder = out.parent / "kept"
+    folder.mkdir(exist_ok=True)
+    said["kept"] = kept(folder)
     said["bare"] = [v.item() for v in bare().parameters.values()]
     fit(LogisticRegression(3, 2), MAP(), x=X, y=Y)
     path = out.with_suffix(".pplgen")
     save(posterior, path)
     said["saved"] = path.exists()
     out.with_suffix(f".{rank}.json").write_text(json.dumps(said))
+
+
+class Awkward(Codes):
+    """Codes with noise of each process's own, dropout, and a batch norm, whose means are its own too."""
+
+    def __init__(self):
+        super().__init__()
+        layers = nn.Linear(1, 5), nn.BatchNorm1d(5), nn.Dropout(0.2), nn.Linear(5, 2)
+        self.decoder = nn.Sequential(*layers).double()
+
+
+HALT: dict[str, int] = {}  # in which process, before which step of twenty, which signal comes
+
+
+def stopping(done: float) -> float:
+    """The schedule of fits that are stopped."""
+    if HALT and (ranks.world().rank, round(20 * done)) == (HALT["rank"], HALT["step"]):
+        signal.raise_signal(HALT["signal"])
+    return SVI().factor(done)
+
+
+def kept(folder: Path) -> dict[str, object]:
+    """Fits that one process is told to end: all end at its step, and go on to the same bits."""
+    with isolated(0):
+        p = Awkward()
+    data, whole = {"x": X[:100]}, SVI(steps=20, batch_size=20, progress=False)
+    expected = state(fit(p, whole, **data))
+    said: dict[str, object] = {"means": expected["decoder.1.running_mean"].tolist(), "same": [], "ended": []}
+
+    def again(name: str, **changes: object):
+        place = Checkpoint(folder / name, **changes.pop("place", {"steps": 6}))
+        return fit(p, replace(whole, schedule=stopping, checkpoint=place, **changes), **data)
+
+    def compare(found) -> None:
+        said["same"].append(all(torch.equal(v, expected[k]) for k, v in state(found).items()))
+
+    HALT.update(rank=1, step=9, signal=signal.SIGINT)
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        stopped = again("c")
+    said["ended"].append([len(stopped.elbo), stopped.note, len(warned)])
+    for name, changes in (("other settings", {"seed": 1}), ("one process", {})):
+        try:
+            with ranks.alone() if name == "one process" else nullcontext():
+                again("c", **changes)
+        except ForeignFile as error:
+            said[name] = str(error)
+    HALT.clear()
+    compare(again("c"))
+    compare(again("c"))  # it is done
+    HALT.update(rank=0, step=13, signal=signal.SIGTERM)
+    try:
+        again("term", place={"seconds": 1e6})
+    except SystemExit as end:
+        said["ended"].append([end.code, sorted(path.name for path in (folder / "term").iterdir())])
+    HALT.clear()
+    compare(again("term", place={"seconds": 1e-9}))  # by the clock: each step is late somewhere
+    (folder / "file").touch()
+    try:
+        again("file/c")
+    except OSError as error:
+        said["no folder"] = str(error)
+    return said
 
 
 class Breaks(NormalOfRow):
@@ -219,25 +288,50 @@ def gradients_beside_ddp() -> float:
 
 
 def killed(out: Path) -> None:
-    """A fit that loses process 1 half-way, the first time."""
+    """A fit that loses process 1 half-way, the first time, and goes on from its checkpoint."""
     rank, _ = ranks.world()
     again = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     out.with_suffix(f".{rank}.{again}").write_text(str(os.getpid()))
-
-    def half_way(done: float) -> float:
-        if done >= 0.5 and rank == 1 and again == "0":
-            out.with_suffix(".time").write_text(str(time.time()))
-            os.kill(os.getpid(), signal.SIGKILL)
-        return method.factor(done)
-
     model, method, data = SVIS["mixture"]
-    save(fit(model(), replace(method, schedule=half_way), **data), out)
+    STEPS.clear()
+    place = Checkpoint(out.with_suffix(".checkpoints"), steps=7)
+    posterior = fit(model(), replace(method, schedule=half_way, checkpoint=place), **data)
+    out.with_suffix(f".{rank}.steps").write_text(json.dumps(STEPS))
+    if rank == 0:
+        bits = {key: value.detach().clone().contiguous() for key, value in state(posterior).items()}
+        save_file(bits, out.with_suffix(".bits"))
+    save(posterior, out)
+
+
+def endless(out: Path) -> None:
+    """A fit that somebody will end."""
+
+    def under_way(done: float) -> float:
+        if done >= 5 / 2**20:
+            out.touch()
+        return 1.0
+
+    place = Checkpoint(out.with_suffix(".checkpoints"), seconds=1e6)
+    model, method, data = SVIS["codes"]
+    fit(model(), replace(method, steps=2**20, compile=False, schedule=under_way, checkpoint=place), **data)
+
+
+STEPS: list[float] = []  # that this process has done, as fractions of all
+
+
+def half_way(done: float) -> float:
+    """The schedule of the fit, which no argument of its own tells from that of the next try."""
+    STEPS.append(done)
+    if done >= 0.5 and os.environ["RANK"] == "1" and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
+        Path(sys.argv[2]).with_suffix(".time").write_text(str(time.time()))
+        os.kill(os.getpid(), signal.SIGKILL)
+    return SVI().factor(done)
 
 
 if __name__ == "__main__":
     what, path = sys.argv[1], Path(sys.argv[2])
-    if what == "killed":
-        killed(path)
+    if what in ("killed", "endless"):
+        {"killed": killed, "endless": endless}[what](path)
     else:
         several(path)
         found = fits()

@@ -1,6 +1,8 @@
 """``ppl-gen fit``: what it reads, says and writes, and what it refuses."""
 
 import re
+import signal
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,6 +12,7 @@ import torch
 from ppl_gen import fit, load
 from ppl_gen.__main__ import main
 from ppl_gen.data import iris
+from ppl_gen.inference.steps import Steps
 from ppl_gen.models import GaussianNaiveBayes, LogisticRegression, MixedNaiveBayes
 from ppl_gen.models import __all__ as MODELS
 from ppl_gen.tables import columns_of
@@ -75,6 +78,10 @@ def test_columns_of_many_kinds_with_missing_cells(folder, capsys):
         ("iris.csv --model PPCA --set latent=2 --drop kind", "log evidence"),
         ("iris.csv --model LinearRegression --class petal_width_(cm) --drop kind", "150 rows, 3 columns"),
         ("iris.npy --model Autoencoder --set latent=2 --steps 5", None),
+        ("iris.csv --model GaussianMixture --set components=3 --drop kind --seed 1", "VariationalBayes("),
+        ("iris.csv --model GaussianMixture --set components=3 --drop kind --batch-size 50 --steps 9", "SVI("),
+        ("iris.csv --model VAE --set latent=2,likelihood=Gaussian --drop kind --steps 5", "SVI(steps=5"),
+        ("iris.npy --model VAE --set latent=1,likelihood=Gaussian,prior=NormalMixture(2) --steps 1", "SVI("),
         ("people.csv --model MixedMixture --set components=2 --drop state --method vb", "24 rows"),
     ],
 )
@@ -110,6 +117,23 @@ def test_other_models(folder, capsys, command, says):
         ("people.csv --model GaussianNaiveBayes --class state", "'town' holds text. Take MixedNaiveBayes"),
         ("iris.csv --model GaussianNaiveBayes --class kind --method exact --steps 3", "--steps: Exact"),
         ("iris.csv --model PPCA --drop kind --set latent=2 --method exact", "no closed form"),
+        (
+            "iris.csv --model VAE --set latent=2,likelihood=Gauss --drop kind",
+            r"of Bernoulli.*mean 'Gaussian'\?",
+        ),
+        (
+            "iris.csv --model VAE --set latent=2,likelihood=Gaussian(3) --drop kind",
+            "Gaussian takes no number",
+        ),
+        (
+            "iris.csv --model VAE --set latent=2,likelihood=Binomial( --drop kind",
+            "--set likelihood: expected",
+        ),
+        (
+            "iris.csv --model PPCA --drop kind --set latent=2 --method ml --checkpoint run",
+            "--checkpoint: Max",
+        ),
+        ("iris.csv --model PPCA --out iris.csv", "iris.csv is there already; .* replace it with --overwrite"),
         ("iris.csv --model PPCA --out /nowhere/fit", "cannot write to /nowhere/fit"),
         ("iris.csv --model PPCA --out .", "cannot write to ."),
     ],
@@ -120,6 +144,39 @@ def test_a_users_mistake_is_one_line(folder, capsys, command, message):
     assert said.out == ""
     assert re.fullmatch(rf"ppl-gen: .*{message}.*\n", said.err), said.err
     assert not list(folder.glob("*.pplgen"))
+
+
+def test_a_posterior_is_replaced_only_where_that_is_asked_for(folder, capsys):
+    command = ["fit", "iris.csv", "--model", "PPCA", "--drop", "kind", "--set", "latent=1"]
+    assert main(command) == 0
+    first = load("ppl-gen-fit.pplgen").model.latent
+    assert main([*command[:-1], "latent=2"]) == 2
+    assert load("ppl-gen-fit.pplgen").model.latent == first == 1
+    assert main([*command[:-1], "latent=2", "--overwrite"]) == 0
+    assert load("ppl-gen-fit.pplgen").model.latent == 2
+
+
+def test_a_command_that_was_stopped_goes_on(folder, capsys, monkeypatch):
+    command = "fit iris.npy --model LogisticRegression --class 4 --steps 30 --batch-size 40 --checkpoint run"
+    assert main([*command.split()[:-2], "--out", "whole.pplgen"]) == 0
+    real, calls = Steps.step, []
+
+    def step(self, *rows):
+        calls.append(1)
+        if len(calls) == 20:
+            signal.raise_signal(signal.SIGINT)
+        return real(self, *rows)
+
+    monkeypatch.setattr(Steps, "step", step)
+    capsys.readouterr()
+    assert main(command.split()) == 130
+    there = Path("run", "step-20.checkpoint")
+    assert capsys.readouterr().err == (f"ppl-gen: stopped by Ctrl-C; the same command goes on from {there}\n")
+    assert main(command.split()) == 0
+    assert len(calls) == 30
+    whole, resumed = load("whole.pplgen"), load("ppl-gen-fit.pplgen")
+    assert torch.equal(resumed.elbo, whole.elbo)
+    assert (resumed.method, resumed.note) == (whole.method, whole.note)
 
 
 @pytest.mark.parametrize("wrong", ["--steps=0", "--steps=x", "--set=components", "--seed=-1"])
@@ -153,8 +210,10 @@ def test_every_model_is_known_by_name():
 def test_two_processes_write_the_same_posterior_once(folder):
     command = "fit iris.npy --model LogisticRegression --class 4 --steps 20 --batch-size 40 --out"
     assert main([*command.split(), "one.pplgen"]) == 0
-    done = torchrun(*command.split(), folder / "two.pplgen", program=["-m", "ppl_gen"])
+    whole = [*command.split(), folder / "two.pplgen", "--checkpoint", folder / "run"]
+    done = torchrun(*whole, program=["-m", "ppl_gen"])
     assert done.returncode == 0, done.stderr
+    assert len(list((folder / "run").iterdir())) == 2
     assert done.stdout.count("Posterior of LogisticRegression") == 1
     one, two = load("one.pplgen"), load("two.pplgen")
     torch.testing.assert_close(two.elbo, one.elbo, rtol=1e-10, atol=0)

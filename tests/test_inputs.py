@@ -208,6 +208,27 @@ def test_the_callers_mode_changes_nothing(context):
         Distribution.set_default_validate_args(True)
 
 
+@pytest.mark.parametrize("rows", [20, 300_000])  # 4.8 MB: fingerprinted by blocks
+def test_a_fingerprint_tells_every_change_of_the_rows(rows):
+    x = np.random.default_rng(1).normal(size=(rows, 2))
+    x[3:5] = [[2.0, -1.0], [-1.0, 2.0]]  # which sums do not tell from one another
+
+    def print_of(change=lambda _: None):
+        own = x.copy()
+        change(own)
+        return admit(GaussianNaiveBayes(classes=2, features=2), {"x": own}, missing=True).fingerprint()
+
+    def swap(a, b):
+        return lambda own: own.__setitem__([a, b], own[[b, a]])
+
+    places = [(0, 0), (rows // 2, 1), (rows - 1, 0), (7, 1)]
+    changes = [lambda own, at=at: own.__setitem__(at, np.nextafter(own[at], 9.0)) for at in places]
+    changes += [lambda own, at=at: own.__setitem__(at, -own[at]) for at in places]
+    changes += [swap(3, 4), swap(0, rows - 1), swap(rows // 3, rows // 2), lambda own: own.sort(0)]
+    assert print_of() == print_of()
+    assert len({print_of(), *map(print_of, changes)}) == 1 + len(changes)
+
+
 def test_a_missing_cell_is_not_the_zero_that_stands_in_for_it():
     model = GaussianNaiveBayes(classes=2, features=2)
     rows = [admit(model, {"x": [[1.0, cell]], "y": [0]}, missing=True) for cell in (0.0, float("nan"))]

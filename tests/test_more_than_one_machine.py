@@ -46,6 +46,7 @@ def test_the_script_by_two_processes_finds_what_one_finds(folder, capsys):
         assert (value - start[name]).abs().max().item() > 0.01
 
 
+@pytest.mark.slow
 def test_the_command_by_two_processes(folder):
     done = torchrun(program=shlex.split(COMMANDS[1])[3:])
     assert done.returncode == 0, done.stderr

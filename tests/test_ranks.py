@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -27,13 +28,17 @@ def torchrun(
     *arguments, options=(), program=(f"{HERE}/processes.py",), timeout=300
 ) -> subprocess.CompletedProcess:
     """Two processes on this machine; ``--standalone`` finds a free port."""
+    line, settings = command(*arguments, options=options, program=program)
+    return subprocess.run(line, **settings, timeout=timeout)
+
+
+def command(*arguments, options=(), program=(f"{HERE}/processes.py",)) -> tuple[list[str], dict[str, object]]:
+    """What starts them, and how."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
     environment["PYTHONPATH"] = os.pathsep.join([os.path.dirname(HERE), *sys.path])
-    return subprocess.run(
-        [*launcher, *options, *program, *map(str, arguments)],
-        capture_output=True, text=True, timeout=timeout, env=environment,
-    )  # fmt: skip
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return [*launcher, *options, *program, *map(str, arguments)], {**pipes, "env": environment}
 
 
 # Parts of rows ----------------------------------------------------------------------------------------------
@@ -166,13 +171,52 @@ def test_all_processes_name_the_row_that_one_of_them_met(two):
     assert "row 100" in message
 
 
+def test_all_end_at_one_step_and_resume_to_the_same_bits(two):
+    first, second = (said["kept"] for said in two[1])
+    assert first["means"] != second["means"]  # of a batch norm, which sees its own process's rows
+    for said in (first, second):
+        assert said["same"] == [True] * 3
+        (steps, note, _), (code, names) = said["ended"]
+        assert (steps, note) == (10, "stopped by hand after 10 of 20 steps")
+        assert (code, names) == (143, ["step-0.checkpoint", "step-14.checkpoint"])
+        assert "seed is 0 there, and 1 here" in said["other settings"]
+        assert "the number of processes is 2 there, and 1 here" in said["one process"]
+        assert "Not a directory: it needs" in said["no folder"]
+    assert (first["ended"][0][2], second["ended"][0][2]) == (1, 0)  # warnings
+    assert two[2].stderr.count("SVI stopped by SIGTERM; the same fit goes on from") == 1
+
+
 def test_the_first_alone_speaks_and_writes(two):
     _, said, done, out = two
     assert done.stderr.count("MAP has no part for each of 2 processes") == 1
     assert done.stdout == ""
     assert [each["saved"] for each in said] == [True, True]
     assert load(out.with_suffix(".pplgen"), Codes()).n == 103
-    assert sorted(p.name for p in out.parent.iterdir()) == ["two", "two.0.json", "two.1.json", "two.pplgen"]
+    names = ["kept", "two", "two.0.json", "two.1.json", "two.pplgen"]
+    assert sorted(path.name for path in out.parent.iterdir()) == names
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("sent", "word"),
+    [
+        (signal.SIGTERM, "SVI stopped by SIGTERM; the same fit goes on from"),
+        (signal.SIGINT, "Interrupted: SVI stopped by hand after"),
+    ],
+)
+def test_a_signal_to_torchrun_ends_all_with_a_checkpoint(sent, word, tmp_path):
+    line, settings = command("endless", tmp_path / "out")
+    launched = subprocess.Popen(line, **settings)
+    waited = time.time() + 200
+    while not (tmp_path / "out").exists() and time.time() < waited:
+        time.sleep(0.1)
+    launched.send_signal(sent)
+    _, said = launched.communicate(timeout=60)
+    assert launched.returncode != 0
+    assert said.count(word) == 1, said
+    steps = [int(path.stem.partition("-")[2]) for path in (tmp_path / "out.checkpoints").iterdir()]
+    assert min(steps) == 0
+    assert max(steps) > 5
 
 
 # A process that is lost -------------------------------------------------------------------------------------
@@ -199,12 +243,17 @@ def test_a_killed_process_ends_them_all(tmp_path):
     assert not (tmp_path / "fit.pplgen").exists()
 
 
-def test_a_restart_finishes_the_fit(tmp_path):
+def test_a_restart_goes_on_from_the_checkpoint_to_the_same_bits(tmp_path, two):
     done = torchrun("killed", tmp_path / "fit.pplgen", options=["--max-restarts", "1"])
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "fit.1.1").exists()
-    model, method, data = SVIS["mixture"]
-    uninterrupted = state(fit(model(), method, **data))
-    for key, value in state(load(tmp_path / "fit.pplgen")).items():
-        torch.testing.assert_close(value, uninterrupted[key], rtol=1e-5, atol=1e-5)
+    for rank in (0, 1):
+        steps = json.loads((tmp_path / f"fit.{rank}.steps").read_text())
+        assert [round(40 * done) for done in steps] == list(range(14, 40))  # killed at step 20 of 40
+    found = load_file(tmp_path / "fit.bits")
+    uninterrupted = {k.removeprefix("mixture: "): v for k, v in two[0].items() if k.startswith("mixture: ")}
+    assert found.keys() == uninterrupted.keys()
+    for key, value in found.items():
+        assert torch.equal(value, uninterrupted[key]), key
+    assert load(tmp_path / "fit.pplgen").n == 103
     assert gone(int(path.read_text()) for path in tmp_path.glob("fit.[01].[01]"))

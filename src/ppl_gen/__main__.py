@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ppl_gen import __version__, ranks
-from ppl_gen.errors import Interrupted, OutOfStep, PplGenError
+from ppl_gen.errors import DataError, Interrupted, OutOfStep, PplGenError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -51,8 +51,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return 0
             with ranks.alone():
                 return _tour(options) if options.command == "tour" else _compare(options)
-    except (KeyboardInterrupt, Interrupted):
-        print("ppl-gen: stopped by Ctrl-C", file=sys.stderr)
+    except (KeyboardInterrupt, Interrupted) as stop:
+        _, goes_on, there = str(stop).partition("; the same fit goes on from ")
+        goes_on = f"; the same command goes on from {there}" if goes_on else ""
+        print(f"ppl-gen: stopped by Ctrl-C{goes_on}", file=sys.stderr)
         return 130
     except PplGenError as error:
         if isinstance(error, OutOfStep) or ranks.main():
@@ -104,6 +106,8 @@ def _fit(options: argparse.Namespace) -> int:
     out = Path(options.out)
     if out.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if out.exists() and not options.overwrite:
+        raise DataError(f"--out: {out} is there already; name another file, or replace it with --overwrite")
     with tempfile.TemporaryFile(dir=out.parent):
         pass
     from ppl_gen.fitting import fit_file
@@ -116,9 +120,12 @@ def _fit(options: argparse.Namespace) -> int:
         column=options.column,
         drop=[name for names in options.drop for name in names.split(",")],
         settings=dict(options.settings),
-        options={name: getattr(options, name) for name in ("steps", "batch_size", "learning_rate", "seed")},
+        options={name: getattr(options, name) for name in OPTIONS},
     )
     return 0
+
+
+OPTIONS = ("steps", "batch_size", "learning_rate", "seed", "checkpoint")  # of methods
 
 
 def _console() -> "Console":
@@ -229,7 +236,7 @@ def _add_fit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     fit.add_argument(
         "--method",
         metavar="NAME",
-        help="exact, ml, em, vb, svi, map, laplace, nuts or cv (default: the model's own)",
+        help="exact, ml, em, vb, svi, map, laplace, nuts or cv (default: the model's own; vb for mixtures)",
     )
     fit.add_argument(
         "--class",
@@ -245,15 +252,21 @@ def _add_fit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         type=_settings,
         action="extend",
         default=[],
-        help="arguments of the model, such as components=3",
+        help="arguments of the model, such as components=3, likelihood=Gaussian or likelihood=Binomial(17)",
     )
     fit.add_argument("--steps", type=_count, metavar="N", help="at most, of a method that takes steps")
     fit.add_argument("--batch-size", type=_count, metavar="N", help="rows of a minibatch of svi")
     fit.add_argument("--learning-rate", type=float, metavar="R", help="of svi")
     fit.add_argument("--seed", type=_seed, metavar="N", help="a whole number that decides every draw")
     fit.add_argument(
+        "--checkpoint",
+        metavar="DIR",
+        help="of svi: a folder of this fit alone; after a crash the same command goes on from there",
+    )
+    fit.add_argument(
         "--out", metavar="FILE", default="ppl-gen-fit.pplgen", help="the posterior (default: %(default)s)"
     )
+    fit.add_argument("--overwrite", action="store_true", help="replace that file if it is there")
 
 
 def _settings(text: str) -> list[tuple[str, int | float | str]]:

@@ -56,9 +56,9 @@ def fit(
             summed out, and so is a missing class: labels that only some rows have make the fit
             semi-supervised.
 
-    Ctrl-C during `SVI`, `EM`, `VariationalBayes` or `NUTS` (whole chains) returns what there is so far, with
-    the warning `Interrupted`, and the program goes on. To stop it instead, turn that warning into an error:
-    ``warnings.simplefilter("error", Interrupted)``.
+    Ctrl-C during `SVI`, `EM`, `VariationalBayes`, `MAP` or `NUTS` (whole chains) returns what there is so
+    far, with the warning `Interrupted`, and the program goes on. To stop it instead, turn that warning into
+    an error: ``warnings.simplefilter("error", Interrupted)``.
 
     Under ``torchrun`` all processes call it with the same data, each takes its part of the rows, and all get
     the same posterior: see `ppl_gen.ranks`.

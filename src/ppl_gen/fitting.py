@@ -2,17 +2,18 @@
 
 import dataclasses
 import inspect
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ppl_gen import models, ranks
+from ppl_gen import distributions, models, ranks
 from ppl_gen.checks import did_you_mean
 from ppl_gen.comparison.cells import read_cells
 from ppl_gen.comparison.reading import read_table
-from ppl_gen.core import ProbabilisticModel
+from ppl_gen.core import Conjugate, ProbabilisticModel
 from ppl_gen.errors import DataError
 from ppl_gen.fit import fit
 from ppl_gen.inference import (
@@ -38,6 +39,7 @@ METHODS: dict[str, Any] = {
     "exact": Exact, "ml": MaximumLikelihood, "em": EM, "vb": VariationalBayes, "svi": SVI,
     "map": MAP, "laplace": Laplace, "nuts": NUTS, "cv": CrossValidation,
 }  # fmt: skip
+PARTS = {"likelihood": distributions.Likelihood, "prior": distributions.StandardNormal}
 MODELS = {name.lower(): name for name in models.__all__}
 
 
@@ -72,7 +74,8 @@ def fit_file(
         path: a CSV or Parquet table, or an array (rows, columns) in an .npy file.
         model: the name of one of ppl_gen.models, in capitals or not.
         out: where the posterior goes.
-        method: a key of METHODS; None for the model's own.
+        method: a key of METHODS; None for the model's own, which for mixtures is variational Bayes here,
+            unless options of SVI alone are given.
         column: of the class or target, by name, or for an array by number, from 0; it is no part of x.
         drop: columns of a table to leave out.
         settings: arguments of the model that the data do not tell, such as components.
@@ -84,11 +87,13 @@ def fit_file(
     if method is not None and method not in METHODS:
         raise DataError(f"--method: expected one of {', '.join(METHODS)}, got {method!r}")
     given = {name: value for name, value in (options or {}).items() if value is not None}
-    if method is None and given:
-        method = "svi"
-    chosen = None if method is None else _method(method, given)
+    chosen = None if method is None else _method(method, given)  # refused before the file is read
     rows = _array(path, column) if path.suffix == ".npy" else _table(path, column, drop)
     p, y, says = _made(model, rows, column, dict(settings or {}))
+    if method is None and isinstance(p, Conjugate) and p.hidden and given.keys() <= {"steps", "seed"}:
+        chosen = _method("vb", given)  # a posterior, as SVI's, by fewer steps and from several starts
+    elif method is None and given:
+        chosen = _method("svi", given)
     data = {"x": rows.x} | ({} if y is None else {"y": y})
     posterior = fit(p, chosen, **data)
     save(posterior, out)
@@ -200,10 +205,32 @@ def _made(
         required |= parameter.name == "components"  # which has a default that means none
         if required and parameter.name not in settings:
             raise DataError(f"--set: {kind.__name__} needs {parameter.name}: --set {parameter.name}=2, say")
+    for setting, base in PARTS.items():
+        if setting in asked and isinstance(settings.get(setting), str):
+            settings[setting] = _part(setting, base, settings[setting])
     try:
         return kind(**settings), y, says
     except TypeError as error:  # no such argument, or text where a number belongs
         raise DataError(f"--set: {kind.__name__} cannot be made: {error}") from None
+
+
+def _part(setting: str, base: type, text: str) -> Any:
+    """A likelihood or a prior of ppl_gen.distributions by its name, with a number if it takes one.
+
+    >>> _part("likelihood", distributions.Likelihood, "Binomial(9)")
+    Binomial(levels=9)
+    """
+    found = (getattr(distributions, name) for name in distributions.__all__)
+    kinds = {k.__name__: k for k in found if isinstance(k, type) and issubclass(k, base)}
+    kinds.pop("Likelihood", None)  # the idea of one
+    read = re.fullmatch(r"(\w+)(?:\((\d+)\))?", text)
+    if read is None or read[1] not in kinds:
+        hint = did_you_mean(text.partition("(")[0], list(kinds))
+        raise DataError(f"--set {setting}: expected one of {', '.join(kinds)}, got {text!r}.{hint}")
+    try:
+        return kinds[read[1]](*[int(read[2])] if read[2] else ())
+    except TypeError:
+        raise DataError(f"--set {setting}: {read[1]} takes no number, got {text!r}") from None
 
 
 def _codes(y: Any) -> tuple[Any, list[Any]]:

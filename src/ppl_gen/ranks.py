@@ -20,11 +20,11 @@ import hashlib
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -33,6 +33,7 @@ from torch.distributed.rendezvous import rendezvous
 
 from ppl_gen.errors import OutOfStep
 
+T = TypeVar("T")
 TIMEOUT = timedelta(
     minutes=10
 )  # for one that is late, or gone without a word; a killed one is missed at once
@@ -198,6 +199,38 @@ def start_alike(module: torch.nn.Module) -> None:
                 sent = tensor.detach().contiguous()
                 dist.broadcast(sent, 0)
                 tensor.copy_(sent)
+
+
+def first(work: Callable[[], T]) -> T:
+    """What the first process's ``work`` gives, in all processes; the others do none.
+
+    Raises:
+        Exception: what it raised, in all.
+    """
+    if world().size == 1:
+        return work()
+    said: list[Any] = [None, None]
+    if main():
+        try:
+            said[0] = work()
+        except Exception as error:
+            said[1] = error
+    with _meeting():
+        dist.broadcast_object_list(said, 0)
+    if said[1] is not None:
+        raise said[1]
+    found: T = said[0]
+    return found
+
+
+def objects(own: T) -> list[T]:
+    """What every process has, in the order of their ranks: plain values and tensors."""
+    if world().size == 1:
+        return [own]
+    found: list[Any] = [None] * world().size
+    with _meeting():
+        dist.all_gather_object(found, own)
+    return found
 
 
 def every(flag: bool) -> bool:

@@ -17,8 +17,9 @@ import pyro.distributions as dist
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
-from ppl_gen import SVI, Checkpoint, ProbabilisticModel, ask, files, fit, fit_pyro
+from ppl_gen import SVI, Batches, Checkpoint, ProbabilisticModel, ask, files, fit, fit_pyro
 from ppl_gen.errors import (
     DamagedFile,
     DataError,
@@ -263,6 +264,58 @@ def test_steps_replayed_from_a_graph_or_compiled(how, kind, tmp_path, monkeypatc
     HALT.clear()
     assert same(expected, made(tmp_path / "run"))
     assert all(seen)  # no step was as it is written
+
+
+class Counted(TensorDataset):
+    """Rows that count how often they are read."""
+
+    reads = 0
+
+    def __getitem__(self, index):
+        Counted.reads += 1
+        return super().__getitem__(index)
+
+
+class Unsized:
+    """Batches, again and again; how many, nobody knows."""
+
+    def __iter__(self):
+        return iter(zip(X.split(5), Y.split(5), strict=True))
+
+
+def loader(**settings):
+    return DataLoader(Counted(X, Y), batch_size=5, shuffle=True, **settings)
+
+
+SOURCES = {  # -> what it is made by, and how many rows of the 19 steps before the last one are read again
+    "data set": (lambda: Counted(X, Y), 0),
+    "loader": (loader, 20),  # from the start of the epoch on
+    "loader with a generator": (lambda: loader(generator=torch.Generator().manual_seed(0)), 89),
+    "list": (lambda: list(Unsized()), 0),
+    "iterable": (Unsized, 0),
+}
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_rows_of_steps_that_were_done_are_not_read_again(kind, tmp_path):
+    make, again = SOURCES[kind]
+
+    def made(folder=None):
+        Counted.reads = 0
+        method = svi(folder, batch_size=5 if kind == "data set" else None)
+        source = Batches(make(), names=("x", "y"), rows=23)
+        return fit(LogisticRegression(2, 3), method, source), Counted.reads
+
+    expected, all_of_them = made()
+    HALT[20] = press
+    with pytest.warns(Interrupted):
+        made(Checkpoint(tmp_path, steps=20))
+    HALT.clear()
+    found, reads = made(Checkpoint(tmp_path, steps=20))
+    assert same(expected, found)
+    done = 89  # rows of 19 steps: three epochs of 23, and four batches of 5
+    if kind in ("data set", "loader", "loader with a generator"):
+        assert all_of_them - reads == done - again
 
 
 def test_the_window_of_convergence_is_kept(tmp_path):

@@ -1,11 +1,13 @@
 """The No-U-Turn sampler against exact posteriors, and its way through every verb."""
 
+import warnings
+
 import arviz_stats
 import pytest
 import torch
 
 from ppl_gen import NUTS, Importance, ask, fit, load, save, summary, to_arviz
-from ppl_gen.errors import DataError, NoDensity, NoEvidence
+from ppl_gen.errors import DataError, NoDensity, NoEvidence, Unreliable
 from ppl_gen.models import GaussianMixture, LinearRegression
 
 X = torch.linspace(-1, 1, 12, dtype=torch.float64)[:, None]
@@ -34,6 +36,16 @@ def test_means_and_spreads_are_those_of_the_exact_posterior(posterior):
     answer, expected = ask(posterior, "p(y | x)", x=X), ask(exact, "p(y | x)", x=X)
     assert (answer.mean - expected.mean).abs().max() < 0.1
     assert (answer.log_prob(y=Y) - expected.log_prob(y=Y)).abs().max() < 0.1
+
+
+@pytest.mark.parametrize("draws", [1, 3])
+def test_any_number_of_draws(draws):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Unreliable)  # after so short a warmup some may diverge
+        posterior = fit(PRIOR, NUTS(draws=draws, warmup=20, chains=2), x=X, y=Y)
+    assert posterior.guide.values["w"].shape == (2, draws, 2)
+    assert posterior.note.startswith(f"2 chains of {draws} draws")
+    assert ask(posterior, "p(w)").sample(3).shape == (3, 2)
 
 
 def test_chains_come_to_arviz_as_chains(posterior):

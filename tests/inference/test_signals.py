@@ -1,16 +1,19 @@
 """Ctrl-C waits for the end of a step, returns what there is, and leaves the handlers as they were."""
 
+import re
 import signal
 import threading
 
 import pytest
 import torch
 
-from ppl_gen import EM, NUTS, SVI, VariationalBayes, fit
+from ppl_gen import EM, MAP, NUTS, SVI, Laplace, VariationalBayes, fit
 from ppl_gen.errors import Interrupted
 from ppl_gen.inference import hidden
+from ppl_gen.inference.mode import Watched
 from ppl_gen.inference.nuts import NUTS as METHOD
 from ppl_gen.inference.signals import Signals
+from ppl_gen.inference.unconstrained import Unconstrained
 from ppl_gen.models import GaussianMixture, LogisticRegression
 from tests.children import child
 
@@ -148,6 +151,57 @@ def test_nuts_returns_its_whole_chains_or_nothing(monkeypatch):
         pressing(patch, METHOD, "_chain", 1)
         with pytest.raises(KeyboardInterrupt):
             fit(model, method, x=X, y=y)
+
+
+@pytest.mark.parametrize("method", [MAP(), MAP(newton=0)])
+@pytest.mark.parametrize("twice", [False, True])
+def test_map_returns_the_highest_point_that_it_saw(method, twice, monkeypatch):
+    data = {"x": X, "y": (X[:, 0] + X[:, 1].sin() > 0).long()}
+    model = LogisticRegression(classes=2, features=2, scale=100.0)
+    whole = fit(model, method, **data)
+    real, seen = Unconstrained.__call__, []
+
+    def call(self, u):
+        value = real(self, u)
+        seen.append((value.item(), u.detach().clone()))
+        if len(seen) == 4:
+            ctrl_c()
+            if twice:
+                ctrl_c()
+        return value
+
+    monkeypatch.setattr(Unconstrained, "__call__", call)
+    with pytest.warns(Interrupted, match=r"^MAP stopped by hand; the highest point that it saw is returned$"):
+        stopped = fit(model, method, **data)
+    height, best = max(seen[: 4 - twice], key=lambda each: each[0])
+    assert torch.equal(stopped.point["w"].flatten(), best.flatten())
+    assert len(seen) == 4 + 1  # the point that is returned is looked at for its note
+    assert stopped.note == (
+        f"log density of data and parameters {height:,.3f} nats where it was stopped by hand, short of the "
+        f"mode, in unconstrained coordinates"
+    )
+    assert seen[0][0] < height < float(re.search(r"-[\d.]+", whole.note)[0])
+    monkeypatch.undo()
+    assert torch.equal(fit(model, method, **data).point["w"], whole.point["w"])
+
+
+def test_a_lower_point_that_was_seen_later_is_not_the_highest():
+    class Square:
+        start = torch.zeros(1)
+
+        def __call__(self, u):
+            return -u.square().sum()
+
+    watched = Watched(Square())
+    for u in (3.0, 0.5, 2.0, torch.nan):
+        watched(torch.tensor([u]))
+    assert (watched.value, watched.best.item()) == (-0.25, 0.5)
+
+
+def test_laplace_has_nothing_to_return_before_the_mode(monkeypatch):
+    pressing(monkeypatch, Unconstrained, "__call__", 3)
+    with pytest.raises(KeyboardInterrupt, match=r"Laplace was stopped before .* MAP\(\) returns the highest"):
+        fit(LogisticRegression(classes=2, features=2), Laplace(), x=X, y=(X[:, 0] > 0).long())
 
 
 def test_a_second_ctrl_c_ends_a_step_that_takes_too_long(monkeypatch):

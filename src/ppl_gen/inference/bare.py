@@ -150,7 +150,7 @@ def fit_pyro(
         first = Rows(None, torch.empty(0, dtype=torch.long), 1.0)
         objective.check(None)
         optimiser = method.optimiser(objective.p, objective.parameters)
-        result = climb(method, objective, optimiser, first, itertools.repeat(first), True, about)
+        result = climb(method, objective, optimiser, first, lambda _: itertools.repeat(first), True, about)
         objective.modules.eval()
     method = replace(method, checkpoint=None)  # where it was kept is no part of how it was found
     found = PyroFit(p, q, method, torch.tensor(result.elbo, dtype=torch.float64), result.note, (args, kwargs))

@@ -33,7 +33,12 @@ class Checkpoint:
     ``SVI(checkpoint="run")`` is short for ``SVI(checkpoint=Checkpoint("run"))``. The same fit again, in this
     process or another, goes on from the newest one, and returns at once if it was done; on one thread the
     result is that of a fit that was never stopped, bit for bit. Nothing else resumes: a checkpoint of other
-    data, another model or other settings is refused.
+    data, another model or other settings is refused. Of arrays and memory maps every value is compared; of
+    `Batches` and `Parquet` what they say. The rows of steps that were done are not read again, except those
+    of a loader or an iterable whose next batch only the one before it knows.
+
+    Under torchrun the first process reads and writes for all: the folder need be there alone. As many
+    processes as before go on, after a restart (``--max-restarts``) too; another number of them is refused.
 
     One is written at the start, which proves that it can be, at the end, at Ctrl-C and at SIGTERM, which then
     exits with code 143; the last two are kept, and a new one takes its name when it is whole. A

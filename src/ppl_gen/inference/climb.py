@@ -10,11 +10,12 @@ from torch import Tensor
 
 from ppl_gen import ranks
 from ppl_gen.errors import Interrupted, NonFinite, NotCompiled
+from ppl_gen.inference.buffers import Buffers
 from ppl_gen.inference.convergence import Gain, gain
 from ppl_gen.inference.keeper import Keeper
 from ppl_gen.inference.shared_steps import SharedSteps, blamed
 from ppl_gen.inference.signals import Signals, users_line
-from ppl_gen.inference.steps import Steps
+from ppl_gen.inference.steps import AT_ONCE, Steps
 from ppl_gen.progress import track
 
 
@@ -47,7 +48,7 @@ def climb(
     objective: Any,
     optimiser: torch.optim.Optimizer,
     first: Rows,
-    rows: Iterator[Rows],
+    rows: Callable[[int], Iterator[Rows]],
     whole: bool,
     about: Callable[[], Mapping[str, str]],
 ) -> Climb:
@@ -56,50 +57,70 @@ def climb(
     Args:
         method: the settings, an `SVI`.
         objective: what is climbed; its parameters are moved.
-        first: the rows that it was checked on. rows: those of the steps.
+        first: the rows that it was checked on. rows: those of the steps from a given one on.
         whole: whether every step sees the same rows.
         about: what this is a climb of, in words, for its checkpoints.
     """
     total = method.setting(objective.p, "steps", 2000)
-    kind: type[Steps] = Steps
-    if ranks.count() > 1:
-        first, rows, kind = dealt(first), map(dealt, rows), SharedSteps
+    together = ranks.count() > 1
+    kind: type[Steps] = SharedSteps if together else Steps
+    first = dealt(first) if together else first
     steps = kind(objective, optimiser, method.clip, method.seed)
     (group,) = optimiser.param_groups
     peak, history = group["lr"], list[float]()
     beside = list[float]()  # what more was climbed
+
+    def paced(start: int, end: int) -> Iterator[int]:
+        """The steps, each with its learning rate and its place among all steps set."""
+        for step in range(start, end):
+            group["lr"] = peak * method.factor(step / total)
+            objective.done = step / total
+            yield step
+
     keeper = Keeper(method.checkpoint, about, steps, history, beside)
-    trouble, before = None, keeper.resume(rows, first, whole)
+    trouble, own = None, (lambda step: map(dealt, rows(step))) if together else rows
+    before, ahead = keeper.resume(own, first)
     if keeper.note is not None:  # it was done
         return Climb(history, keeper.note, None)
+    buffers = Buffers(objective.modules)
     notes = [steps.speed_up(first.batch, first.scale, whole, total, method.compile)]
     if notes[0] and method.compile is True:
         warnings.warn(f"SVI {notes[0]}; it goes on without a compiler", NotCompiled, stacklevel=users_line())
     stopped, title = False, f"SVI, from step {len(history):,}" if history else "SVI"
+    buffers.back()  # what was tried for a graph leaves no trace
     keeper.start(before)
-    signals = Signals("SVI", (lambda: keeper.write(before)) if method.checkpoint else None)
+    signals = Signals("SVI", (lambda: keeper.write(before)) if method.checkpoint else None, together)
+    steps.wish = lambda: (signals.pressed, signals.terminated, keeper.late)
     try:
         with signals:
-            ahead = range(len(history), total)
-            for step in track(ahead, title, method.progress, lambda: {"ELBO": smooth(history)}):
-                group["lr"] = peak * method.factor(step / total)
-                objective.done, here = step / total, next(rows)
-                random = torch.get_rng_state()
-                value, more, finite = steps.step(here.batch, here.scale)
-                if not finite:
-                    trouble = _explain(steps, here, step, value, random)
-                    if not _finite(objective, before):  # these rows were fine: the last update was not
-                        steps.back()
-                    break
-                history.append(value)
-                beside.append(more)
+            left = range(len(history), total)
+            for step in track(left, title, method.progress, lambda: {"ELBO": smooth(history)}):
+                if step < len(history):  # done, in one call with the one before
+                    continue
+                here = next(ahead)
+                found = steps.several(paced(step, _end(step, total, method, keeper)))
+                if not found:
+                    buffers.back()
+                    next(paced(step, total))
+                    random = torch.get_rng_state()
+                    value, more, finite = steps.step(here.batch, here.scale)
+                    if not finite:
+                        trouble = _explain(steps, here, step, value, random)
+                        if not _finite(objective, before):  # these rows were fine: the last update was not
+                            steps.back()
+                        break
+                    found = [(value, more)]
+                buffers.keep()
+                history.extend(value for value, _ in found)
+                beside.extend(more for _, more in found)
                 before = here
-                if signals.pressed:
+                pressed, terminated, late = steps.heard if together else steps.wish()
+                if pressed:
                     keeper.write(before)
-                signals.obey()
+                signals.obey(pressed, terminated)
                 if method.tolerance and _at_rest(history, beside, method, notes):
                     break
-                keeper.look(before)
+                keeper.look(before, late)
             else:
                 if method.tolerance:
                     notes.append(_restless(history, beside, method))
@@ -110,7 +131,7 @@ def climb(
                 trouble = _explain(steps, before, len(history), math.nan, random)
                 steps.back()
     except KeyboardInterrupt:
-        if ranks.count() > 1:  # they were not all stopped at one step
+        if together and not steps.heard[0]:  # they were not all stopped at one step
             raise
         stopped = True
         notes.append(f"stopped by hand after {len(history)} of {total} steps")
@@ -120,12 +141,19 @@ def climb(
         )
         if history and not _finite(objective, before):
             steps.back()
+    buffers.back()  # whatever looked at rows since the last step
     steps.store()
     notes.append(_beside(beside))
     note = "; ".join(filter(None, notes))
     if trouble is None and not stopped:
         keeper.write(before, note)
     return Climb(history, note, trouble)
+
+
+def _end(step: int, total: int, method: Any, keeper: Keeper) -> int:
+    """The step before which somebody looks at the numbers, or, without any, at the clock."""
+    window = step - step % method.window + method.window if method.tolerance else math.inf
+    return int(min(step + AT_ONCE, total, window, keeper.due_step))
 
 
 def _finite(objective: Any, rows: Rows) -> bool:

@@ -3,6 +3,7 @@
 The handlers of Pyro cost more than the mathematics of a small model. A graph has none of them.
 """
 
+import copy
 import os
 import warnings
 from collections.abc import Callable, Iterator
@@ -17,6 +18,8 @@ from ppl_gen.errors import Untraceable
 from ppl_gen.inference.simplify import simplify
 
 Tensors = tuple[Tensor, ...]
+KEPT = 32  # compiled graphs of this process
+_programs: dict[Any, Callable[..., Any]] = {}  # by graph and layout, the last used last
 _OWN = {  # of the compiler, for one call
     "fallback_random": True,  # draw by torch's own kernels, so the numbers are those of the eager step
     "compile_threads": 1,  # leave no pool of processes behind
@@ -55,35 +58,80 @@ def capture(function: Callable[..., Tensors], inputs: Tensors) -> fx.GraphModule
 def compiled(graph: fx.GraphModule, inputs: Tensors) -> Callable[..., Tensors]:
     """The graph as machine code, made by TorchInductor and a C++ compiler; it takes many seconds.
 
+    The same graph on tensors of the same layout is compiled once in a process: other data are other inputs.
+
     Raises:
         Untraceable: there is no C++ compiler, or it cannot compile this graph.
     """
-    constants = _lift_constants(graph)
-    with _untouched(), torch.no_grad():
-        try:
-            from torch import _inductor
-            from torch._inductor import config
+    graph, constants = _without_constants(graph)
+    tensors: list[Any] = [*inputs, *constants]
+    layouts = tuple((v.dtype, v.shape, v.stride()) for v in tensors)
+    key = graph.code, layouts, torch.get_num_threads()
+    program = _programs.pop(key, None)
+    if program is None:
+        with _untouched(), torch.no_grad():
+            try:
+                from torch import _inductor
+                from torch._inductor import config
 
-            with config.patch(_OWN):
-                program = _inductor.compile(graph, [*inputs, *constants])
-        except Exception as error:
-            raise Untraceable(_reason(error)) from error
+                with config.patch(_OWN):
+                    program = _inductor.compile(graph, tensors)
+            except Exception as error:
+                raise Untraceable(_reason(error)) from error
+    _programs[key] = program
+    if len(_programs) > KEPT:
+        del _programs[next(iter(_programs))]
     return lambda *values: program(*values, *constants)
 
 
-def _lift_constants(graph: fx.GraphModule) -> list[Tensor]:
-    """Make the graph's constants its last inputs, so that the compiler's cache serves other data too."""
+def _without_constants(graph: fx.GraphModule) -> tuple[fx.GraphModule, list[Tensor]]:
+    """The graph with its constants as its last inputs, and those: compiled, it serves other data too."""
+    free = copy.deepcopy(graph.graph)
     constants: dict[str, fx.Node] = {}
-    last = [node for node in graph.graph.nodes if node.op == "placeholder"][-1]
-    for node in [n for n in graph.graph.nodes if n.op == "get_attr"]:
+    last = [node for node in free.nodes if node.op == "placeholder"][-1]
+    for node in [n for n in free.nodes if n.op == "get_attr"]:
         name = str(node.target)
         if name not in constants:
-            with graph.graph.inserting_after(last):
-                constants[name] = last = graph.graph.placeholder(f"of_{name}")
+            with free.inserting_after(last):
+                constants[name] = last = free.placeholder(f"of_{name}")
         node.replace_all_uses_with(constants[name])
-        graph.graph.erase_node(node)
-    graph.recompile()
-    return [getattr(graph, name) for name in constants]
+        free.erase_node(node)
+    return fx.GraphModule({}, free), [getattr(graph, name) for name in constants]
+
+
+def verify(
+    fast: Callable[..., Tensors],
+    function: Callable[..., Tensors],
+    inputs: Tensors,
+    parameters: int,
+    states: int,
+    rtol: float,
+) -> None:
+    """Compare the two at other parameters: a branch, a counter or another order of draws would show.
+
+    The ``inputs`` are so many parameters, so many states of an optimiser, and what stays as it is.
+
+    Raises:
+        Untraceable: they differ, by more than ``rtol``, in a number or in what they draw.
+    """
+    moved, rest = inputs[:parameters], inputs[parameters + states :]
+    moved = (*(w + 1e-3 * torch.cos(torch.arange(w.numel()).reshape(w.shape)).to(w) for w in moved),)
+    moved += (*(torch.ones_like(v) for v in inputs[parameters:][:states]),)  # Adam's first step is but a sign
+    with torch.random.fork_rng(devices=[]):
+        state = torch.get_rng_state()
+        with torch.no_grad():
+            found = fast(*moved, *rest)
+        after = torch.get_rng_state()
+        torch.set_rng_state(state)
+        with torch.enable_grad():
+            expected = function(*moved, *rest)
+        if not torch.equal(after, torch.get_rng_state()):
+            raise Untraceable("it draws another number of random numbers at every step")
+    rtol = max(rtol, 1e3 * torch.finfo(found[1].dtype).eps)
+    for a, b in zip(found, expected, strict=True):
+        size = float(b.abs().max()) if b.numel() else 0.0
+        if not torch.allclose(a, b, rtol=rtol, atol=rtol * size, equal_nan=True):
+            raise Untraceable("it differs from step to step in more than its draws")
 
 
 def work(graph: fx.GraphModule, inputs: Tensors) -> float:

@@ -7,7 +7,6 @@ and any other line is refused.
 import math
 import time
 import warnings
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -16,7 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ppl_gen.errors import DataError, ForeignFile, NotSaved
+from ppl_gen import ranks
+from ppl_gen.errors import ForeignFile, NotSaved
 from ppl_gen.inference.checkpoints import CHECKPOINT, Checkpoint, Folder
 from ppl_gen.inference.identity import told
 from ppl_gen.inference.signals import users_line
@@ -60,32 +60,30 @@ class Keeper:
         self.due = math.inf
         self._state: dict[str, Any] | None = None
         if place is not None:
-            together = torch.distributed.is_available() and torch.distributed.is_initialized()
-            if together and torch.distributed.get_world_size() > 1:
-                raise DataError("checkpoint: expected one process, got several that fit together")
             self.folder = Folder(place.folder)
-            self.about = about()
+            self.about = {**about(), "the number of processes": f"{ranks.count()}"}
 
-    def resume(self, rows: Iterator[Any], first: Any, same: bool) -> Any:
-        """Go to where the newest checkpoint stood; the rows of the last step that was done, else ``first``.
+    def resume(self, rows: Callable[[int], Iterator[Any]], first: Any) -> tuple[Any, Iterator[Any]]:
+        """Go to where the newest checkpoint stood.
 
         Args:
-            rows: of the steps to come, drawn up to there. same: whether they are the same in every step.
+            rows: those of the steps from a given one on.
+            first: of the first step, looked at before.
+
+        Returns:
+            The rows of the last step that was done, else ``first``, and those of the steps to come.
 
         Raises:
             DamagedFile, ForeignFile, NewerFile, DataError: there is something else.
         """
-        if self.place is None:
-            return first
-        found = self.folder.newest()
+        found = ranks.first(self._newest) if self.place else None
         if found is None:
-            return first
+            return first, rows(0)
         path, document, tensors = found
-        self._compare(path, document["about"])
         step = len(tensors["elbo"])
-        drawn = deque(islice(rows, min(step, 1) if same else step), maxlen=1)
-        last = drawn.pop() if drawn else first
-        if document["rows"] != told(last.places):
+        ahead = rows(max(step - 1, 0))
+        last = next(ahead) if step else first
+        if document["rows"] != _places(last):
             raise ForeignFile(
                 f"{path}: the rows come in another order than when it was written; give their source a fixed "
                 f"seed, or start afresh in another folder"
@@ -101,7 +99,7 @@ class Keeper:
                 f"was {document['probe']:,.6f} nats, and is {found_now:,.6f} now. {REMEDY}"
             )
         self.folder.kept = [path]
-        return last
+        return last, ahead
 
     def start(self, last: Any) -> None:
         """Right before the steps: draw on as the checkpoint would have, or write the first.
@@ -110,7 +108,7 @@ class Keeper:
             OSError: it cannot be written.
         """
         if self._state is not None:
-            set_random_states(self._state["random"])
+            set_random_states(self._own["random"])
             pairs = zip(self.steps.before[0], self._state["before"], strict=True)
             own = tuple(torch.empty_like(w).copy_(saved) for w, saved in pairs)
             self.steps.before = (own, self.steps.before[1])
@@ -118,14 +116,29 @@ class Keeper:
             self._write(last)
         self._plan(0.0)
 
-    def look(self, last: Any) -> None:
+    @property
+    def due_step(self) -> float:
+        """The number of steps after which the next checkpoint is due, where steps are counted."""
+        return self.due if self._by_steps else math.inf
+
+    @property
+    def late(self) -> bool:
+        """Whether it is time, by the clock of this process."""
+        return not self._by_steps and self.due <= time.monotonic()
+
+    def look(self, last: Any, late: bool) -> None:
         """After a step: write a checkpoint if it is time.
 
         Args:
             last: the rows of that step.
+            late: whether it is by the clock; of several processes, for one of them.
         """
-        if self.due <= (len(self.elbo) if self.place and self.place.steps else time.monotonic()):
+        if late or (self._by_steps and self.due <= len(self.elbo)):
             self.write(last)
+
+    @property
+    def _by_steps(self) -> bool:
+        return self.place is not None and self.place.steps is not None
 
     def write(self, last: Any, note: str | None = None) -> str:
         """Write a checkpoint, the last one of the climb with its note; a text tells where.
@@ -158,14 +171,32 @@ class Keeper:
         else:
             self.due = time.monotonic() + max(self.place.seconds, SHARE * took)
 
+    def _newest(self) -> tuple[Path, dict[str, Any], dict[str, Tensor]] | None:
+        """The newest checkpoint, if it is of this fit: the first process reads for all."""
+        found = self.folder.newest()
+        if found:
+            self._compare(found[0], found[1]["about"])
+        return found
+
     def _write(self, last: Any) -> None:
+        """What all share is the first process's to write, with what each has of its own."""
         self.steps.store()
+        modules = self.steps.objective.modules
+        buffers = {} if ranks.main() else {name: b.cpu() for name, b in modules.named_buffers()}
+        own = ranks.objects({"random": random_states(), "buffers": buffers})
+        rows, probe = _places(last), self._probe(last)
+        self.folder.kept = ranks.first(lambda: self._written(own, rows, probe))
+
+    def _written(self, own: list[dict[str, Any]], rows: str, probe: float) -> list[Path]:
         objective, tensors = self.steps.objective, dict[str, Tensor]()
-        state = {"random": random_states(), "optimiser": optimiser_state(self.steps.optimiser)}
+        mine = dict(objective.modules.named_buffers())
+        for each in own:  # running means differ, where a process sees rows of its own
+            each["buffers"] = {k: b for k, b in each["buffers"].items() if not torch.equal(b, mine[k].cpu())}
+        state = {"own": own, "optimiser": optimiser_state(self.steps.optimiser)}
         document = {
             "about": self.about,
-            "rows": told(last.places),
-            "probe": self._probe(last),
+            "rows": rows,
+            "probe": probe,
             "done": objective.done,
             "note": self.note,
             "state": encode({**state, "before": list(self.steps.before[0])}, tensors, "state"),
@@ -176,6 +207,14 @@ class Keeper:
             "beside": torch.tensor(self.beside, dtype=torch.float64),
         }
         self.folder.write(len(self.elbo), CHECKPOINT.packed(document, tensors))
+        return self.folder.kept
+
+    @property
+    def _own(self) -> dict[str, Any]:
+        """What this process has beside what all share, of the checkpoint."""
+        assert self._state is not None
+        own: dict[str, Any] = self._state["own"][ranks.world().rank]
+        return own
 
     def _probe(self, last: Any) -> float:
         """One value of what is climbed, at the same draws every time: it tells one program from another."""
@@ -186,7 +225,7 @@ class Keeper:
             for name, buffer in modules.named_buffers():
                 if not torch.equal(buffer, held[name]):
                     buffer.copy_(held[name])
-        return float(value)
+        return float(ranks.total(float(value)))
 
     def _compare(self, path: Path, about: Mapping[str, str]) -> None:
         names = [*about, *(name for name in self.about if name not in about)]
@@ -205,7 +244,7 @@ class Keeper:
         self.steps.objective.done = document["done"]
         with torch.no_grad():
             for name, tensor in _tensors(self.steps.objective.modules).items():
-                saved = tensors[f"module.{name}"]
+                saved = self._own["buffers"].get(name, tensors[f"module.{name}"])
                 if saved.shape != tensor.shape or saved.dtype != tensor.dtype:
                     raise ValueError(f"{name} is {tuple(saved.shape)} there, and {tuple(tensor.shape)} here")
                 if not torch.equal(tensor, saved.to(tensor.device)):
@@ -214,6 +253,11 @@ class Keeper:
         self.elbo += tensors["elbo"].tolist()
         self.beside += tensors["beside"].tolist()
         self.steps.done = len(self.elbo)
+
+
+def _places(rows: Any) -> str:
+    """The places of a step's rows in words; of several processes those of each."""
+    return "; ".join(ranks.texts(told(rows.places)))
 
 
 def _tensors(modules: torch.nn.Module) -> dict[str, Tensor]:

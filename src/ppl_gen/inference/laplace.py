@@ -8,7 +8,8 @@ import torch
 from ppl_gen.checks import whole
 from ppl_gen.core import ProbabilisticModel, Program
 from ppl_gen.inference.method import Fitted
-from ppl_gen.inference.mode import mode
+from ppl_gen.inference.mode import Watched, mode
+from ppl_gen.inference.signals import Signals
 from ppl_gen.inference.svi import estimate_elbo
 from ppl_gen.inference.unconstrained import Unconstrained
 from ppl_gen.inputs import Data
@@ -21,6 +22,7 @@ class Laplace:
     The mode is that of the parameters in unconstrained coordinates (logarithms of scales, and so on);
     Newton's steps end there, and L-BFGS comes near it where they cannot start. The guide's ELBO is the
     posterior's ``elbo``; Laplace's own estimate of the log evidence, which is no bound, stands in its note.
+    Ctrl-C before the mode interrupts the program: the curvature tells the spread at the mode alone.
 
     Args:
         steps: of L-BFGS, at most. newton: of Newton, at most.
@@ -52,7 +54,15 @@ class Laplace:
             Unanswerable: no mode was found, or the log density is flat there.
         """
         target = Unconstrained(start, guide, data, prior, "Laplace")
-        at, value, precision = mode(target, self.steps, self.newton)
+        signals = Signals("Laplace")
+        try:
+            with signals:
+                at, value, precision = mode(target, self.steps, self.newton, Watched(target, signals))
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                "Laplace was stopped before it reached the mode, and elsewhere curvature tells no spread: "
+                "there is nothing to return. MAP() returns the highest point that it saw"
+            ) from None
         gaussian = torch.distributions.MultivariateNormal(at, precision_matrix=precision)
         scale = gaussian.scale_tril.diagonal()
         auto = target.guide.auto

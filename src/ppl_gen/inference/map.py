@@ -1,5 +1,7 @@
 """The mode of the posterior, as one point: penalised maximum likelihood."""
 
+import math
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,9 +9,11 @@ import torch
 
 from ppl_gen.checks import whole
 from ppl_gen.core import ProbabilisticModel, Program
+from ppl_gen.errors import Interrupted
 from ppl_gen.inference.guides import Mode
 from ppl_gen.inference.method import Fitted
-from ppl_gen.inference.mode import climbed, mode
+from ppl_gen.inference.mode import Watched, climbed, mode
+from ppl_gen.inference.signals import Signals, users_line
 from ppl_gen.inference.unconstrained import Unconstrained
 from ppl_gen.inputs import Data
 
@@ -21,6 +25,7 @@ class MAP:
     As for `Laplace`, the peak is that of the density in unconstrained coordinates (logarithms of scales, and
     so on); real parameters, such as weights, have no others. A wide prior makes it the point of maximum
     likelihood, where that exists: the log evidence is lost either way, and so is what is not known.
+    Ctrl-C returns the highest point that was seen, with the warning `Interrupted`.
 
     Args:
         steps: of L-BFGS, at most.
@@ -53,10 +58,24 @@ class MAP:
             Unanswerable: no mode was found, or the log density is flat there.
         """
         target = Unconstrained(start, guide, data, prior, "MAP")
-        at = mode(target, self.steps, self.newton)[0] if self.newton else climbed(target, self.steps)
+        signals, where = Signals("MAP"), "at the mode"
+        looked = Watched(target, signals)
+        try:
+            with signals:
+                if self.newton:
+                    at = mode(target, self.steps, self.newton, looked)[0]
+                else:
+                    at = climbed(target, self.steps, looked)
+        except KeyboardInterrupt:
+            if looked.value == -math.inf:  # not even the start was looked at
+                raise
+            at, where = looked.best, "where it was stopped by hand, short of the mode"
+            warnings.warn(
+                "MAP stopped by hand; the highest point that it saw is returned",
+                Interrupted,
+                stacklevel=users_line(),
+            )
         found = {name: part.detach() for name, part in target.values(at).items()}
         value = target(at).item()
-        note = (
-            f"log density of data and parameters {value:,.3f} nats at the mode, in unconstrained coordinates"
-        )
+        note = f"log density of data and parameters {value:,.3f} nats {where}, in unconstrained coordinates"
         return Fitted(target.p, Mode(target.p, found), torch.zeros(0, dtype=torch.float64), None, note)

@@ -6,26 +6,50 @@ import torch
 from torch import Tensor
 
 from ppl_gen.errors import Unanswerable
+from ppl_gen.inference.signals import Signals
 from ppl_gen.inference.unconstrained import Unconstrained
 
 GAIN = 1e-10  # nats that a Newton step could still gain where the mode counts as found
 
 
-def mode(target: Unconstrained, steps: int, newton: int) -> tuple[Tensor, float, Tensor]:
+class Watched:
+    """The log density, and the highest point that was looked at; between two looks Ctrl-C is obeyed.
+
+    Args:
+        target: the log density. signals: entered by the caller; None leaves Ctrl-C to Python.
+    """
+
+    def __init__(self, target: Unconstrained, signals: Signals | None = None):
+        self.target, self.signals = target, signals
+        self.value, self.best = -math.inf, target.start
+
+    def __call__(self, u: Tensor) -> Tensor:
+        if self.signals:
+            self.signals.obey()
+        value = self.target(u)
+        if value.item() > self.value:
+            self.value, self.best = value.item(), u.detach().clone()
+        return value
+
+
+def mode(
+    target: Unconstrained, steps: int, newton: int, watched: Watched | None = None
+) -> tuple[Tensor, float, Tensor]:
     """The mode (parameters,), the log density there, and its negative second derivatives.
 
     Raises:
         Unanswerable: no mode was found, or the log density is flat there.
     """
+    looked = watched or Watched(target)
     try:  # a concave log density needs no other
-        return _newton(target, target.start, newton)
+        return _newton(looked, target.start, newton)
     except Unanswerable:
-        return _newton(target, climbed(target, steps), newton)
+        return _newton(looked, climbed(target, steps, looked), newton)
 
 
-def _newton(target: Unconstrained, u: Tensor, steps: int) -> tuple[Tensor, float, Tensor]:
-    who, p, gain = target.method, type(target.p).__name__, math.inf
-    value, slope, precision = _curvature(target, u)
+def _newton(looked: Watched, u: Tensor, steps: int) -> tuple[Tensor, float, Tensor]:
+    who, p, gain = looked.target.method, type(looked.target.p).__name__, math.inf
+    value, slope, precision = _curvature(looked, u)
     for _ in range(steps):
         factor, failed = torch.linalg.cholesky_ex(precision)
         if failed or not torch.isfinite(factor).all():
@@ -38,10 +62,10 @@ def _newton(target: Unconstrained, u: Tensor, steps: int) -> tuple[Tensor, float
         if gain < GAIN * max(1.0, abs(value)) ** 0.5:
             return u + step, value + gain, precision
         before, length = value, 1.0
-        value, slope, precision = _curvature(target, u + step)
+        value, slope, precision = _curvature(looked, u + step)
         while length > 1e-4 and not value >= before:
             length /= 2
-            value, slope, precision = _curvature(target, u + length * step)
+            value, slope, precision = _curvature(looked, u + length * step)
         u = u + length * step
     raise Unanswerable(
         f"{who} did not reach the mode of {p}: after {steps} Newton steps one more could gain {gain:.2g} "
@@ -49,15 +73,16 @@ def _newton(target: Unconstrained, u: Tensor, steps: int) -> tuple[Tensor, float
     )
 
 
-def climbed(target: Unconstrained, steps: int) -> Tensor:
+def climbed(target: Unconstrained, steps: int, watched: Watched | None = None) -> Tensor:
     """Where L-BFGS ends, from the start of the guide."""
+    looked = watched or Watched(target)
     u = target.start.clone().requires_grad_()
     optimiser = torch.optim.LBFGS(
         [u], max_iter=steps, tolerance_grad=1e-8, tolerance_change=1e-12, line_search_fn="strong_wolfe"
     )
 
     def closure() -> Tensor:
-        value = -target(u)
+        value = -looked(u)
         (u.grad,) = torch.autograd.grad(value, u)
         return value
 
@@ -70,7 +95,7 @@ def climbed(target: Unconstrained, steps: int) -> Tensor:
     return found
 
 
-def _curvature(target: Unconstrained, u: Tensor) -> tuple[float, Tensor, Tensor]:
+def _curvature(target: Watched, u: Tensor) -> tuple[float, Tensor, Tensor]:
     """The log density at ``u``, its slope, and its negative second derivatives."""
     at = u.clone().requires_grad_()
     value = target(at)

@@ -20,7 +20,9 @@ class Parquet(Indexed):
 
     `SVI` takes the row groups in random order, and shuffles together the rows of as many as hold 131,072:
     of a file that is sorted, write small groups, so that each batch sees many. `Exact` and
-    `MaximumLikelihood` count group after group. Needs pyarrow: ``pip install 'ppl-gen[parquet]'``.
+    `MaximumLikelihood` count group after group. What tells a file from another, where a fit is resumed, are
+    the statistics that it keeps of its groups (rows, bytes, extremes), not each value. Needs pyarrow:
+    ``pip install 'ppl-gen[parquet]'``.
 
     Args:
         path: a file, or several of the same columns.

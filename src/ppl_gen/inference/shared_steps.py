@@ -72,7 +72,10 @@ class SharedSteps(Steps):
 
     def told(self, found: Tensors) -> Tensors:
         self._draw_anew(self.done + 1)
-        report, *gradients = ranks.averaged(found)
+        wishes = torch.tensor(self.wish()).to(found[0])
+        report, *gradients = ranks.averaged((torch.cat([found[0], wishes]), *found[1:]))
+        report, wishes = report[: len(found[0])], report[len(found[0]) :]
+        self.heard = (wishes > 0).tolist()
         if self.longest is not None:
             gradients = clipped(gradients, self.longest)
         return (report, *gradients)

@@ -16,22 +16,24 @@ class Signals:
     """While it is entered, the first Ctrl-C only sets ``pressed``; a second one interrupts at once.
 
     With ``save`` SIGTERM is put off likewise; `obey` then calls it and exits with code 143. Handlers are set
-    in the main thread of a single process alone (several would stop at different steps, and wait for one
-    another for ever), where Python's own stand (a SIGTERM handler of the program's is called after ours),
-    and are as before afterwards.
+    in the main thread alone, where Python's own stand (a SIGTERM handler of the program's is called after
+    ours), and are as before afterwards; in several processes only if they are ``shared``, since they would
+    stop at different steps, and wait for one another for ever.
 
     Args:
         title: who is stopped, for the message.
         save: called before the process exits; its text tells what was saved where.
+        shared: whether several processes tell one another what came, and obey together.
     """
 
-    def __init__(self, title: str, save: Callable[[], str] | None = None):
-        self.title, self.save = title, save
+    def __init__(self, title: str, save: Callable[[], str] | None = None, shared: bool = False):
+        self.title, self.save, self.shared = title, save, shared
         self.pressed = self.terminated = False
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread() and ranks.count() == 1:
+        together = self.shared or ranks.count() == 1
+        if together and threading.current_thread() is threading.main_thread():
             if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
                 self._set(signal.SIGINT, self._press)
             if self.save and signal.getsignal(signal.SIGTERM) not in (None, signal.SIG_IGN):
@@ -49,21 +51,23 @@ class Signals:
             if self.pressed:
                 return
 
-    def obey(self) -> None:
-        """Between two steps: do what was asked for.
+    def obey(self, pressed: bool | None = None, terminated: bool | None = None) -> None:
+        """Between two steps: do what was asked for here, or what all processes agreed on.
 
         Raises:
             KeyboardInterrupt: Ctrl-C was pressed.
             SystemExit: SIGTERM came; the state is saved.
         """
-        if self.terminated and self.save:
-            print(f"{self.title} stopped by SIGTERM; {self.save()}", file=sys.stderr, flush=True)
+        if (self.terminated if terminated is None else terminated) and self.save:
+            said = f"{self.title} stopped by SIGTERM; {self.save()}"
+            if ranks.main():
+                print(said, file=sys.stderr, flush=True)
             theirs = self._before.get(signal.SIGTERM)
             if not callable(theirs):
                 raise SystemExit(128 + signal.SIGTERM)
             self.terminated = False
             theirs(signal.SIGTERM, None)
-        if self.pressed:
+        if self.pressed if pressed is None else pressed:
             raise KeyboardInterrupt
 
     def _set(self, number: signal.Signals, handler: Callable[..., None]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import (
+    BatchSampler,
     DataLoader,
     Dataset,
     IterableDataset,
@@ -32,6 +33,9 @@ class Batches:
     The order of a data set's rows is a function of the seed and the epoch. A loader keeps its own; what it
     draws at random (its order, augmentations) the seed and the epoch decide too. A loader reads between the
     steps, so let its own workers read ahead (``num_workers``).
+
+    What tells the rows from others, where a fit is resumed or continued, is a hash of fifty rows of a data
+    set, evenly spaced, or of the first batch of any other source: the rest is taken on trust.
 
     Args:
         source: a map-style Dataset (`SVI`'s ``batch_size`` cuts it), a DataLoader, or anything that can be
@@ -143,10 +147,7 @@ class Stream:
     def __init__(self, batches: Batches):
         self.batches, self.source = batches, batches.source
         self.n = _rows_of(self.source, batches)
-        try:
-            self.steps = len(self.source)  # of an epoch
-        except TypeError:
-            self.steps = 0
+        self.steps = _steps_of(self.source)
         dropped = isinstance(self.source, DataLoader) and self.source.drop_last
         self.least = self.n - (self.source.batch_size or self.n) + 1 if dropped else self.n
 
@@ -206,6 +207,18 @@ def _mapped(value: Any) -> bool:
             return True
         value = value.base
     return False
+
+
+def _steps_of(source: Any) -> int:
+    """The batches of an epoch, if any epoch can be had without those before it; else 0."""
+    if isinstance(source, list | tuple):
+        return len(source)
+    if not isinstance(source, DataLoader) or isinstance(source.dataset, IterableDataset):
+        return 0
+    own = (source.generator, getattr(source.sampler, "generator", None))  # which go on from epoch to epoch
+    kinds = SequentialSampler, RandomSampler, SubsetRandomSampler
+    plain = isinstance(source.sampler, kinds) and type(source.batch_sampler) in (BatchSampler, type(None))
+    return len(source) if plain and own == (None, None) else 0
 
 
 def _rows_of(source: Any, batches: Batches) -> int:

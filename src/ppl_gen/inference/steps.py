@@ -1,21 +1,23 @@
 """The step of SVI: draw, score, differentiate, update; as the programs are written, replayed, or compiled."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+import time
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ppl_gen.errors import Untraceable
-from ppl_gen.inference.graphs import Tensors, capture, compiled, work
+from ppl_gen.inference.graphs import Tensors, capture, compiled, verify, work
 from ppl_gen.inference.objective import Objective
+from ppl_gen.inference.tensors import by_columns, shapes, tensors_of, with_tensors
 from ppl_gen.inference.updates import Update, update_of
 
 WORTH_A_GRAPH = 1000  # steps: a graph takes a second or two, and saves a millisecond or two a step
-SHORT = 32  # features: then operations vectorise better over rows
 WORTH_A_COMPILER = 60.0  # seconds of replays ahead: the compiler takes some twenty
+AT_ONCE = 32  # steps of one call, at most: with more, nothing is gained
+PATIENCE = 0.01  # seconds of one call, before its last step: Ctrl-C and the progress bar wait for it
 
 
 class Steps:
@@ -29,6 +31,8 @@ class Steps:
         self, objective: Objective, optimiser: torch.optim.Optimizer, clip: float | None, seed: int = 0
     ):
         self.objective, self.optimiser, self.clip, self.seed = objective, optimiser, clip, seed
+        self.wish: Callable[[], tuple[bool, ...]] = lambda: (False, False, False)  # to be done after a step
+        self.heard: Sequence[bool] = self.wish()  # which of it one of several processes wished: all do it
         self.update: Update | None = None  # the one inside the compiled step
         self.done = 0
         self.parameters: Tensors = tuple(w.detach() for w in objective.parameters)
@@ -44,12 +48,12 @@ class Steps:
         What is not finite moves nothing.
         """
         arrays, inputs = tensors_of(batch), self._inputs()
-        if self.fast is not None and self.shape == _shape(arrays, scale):
+        if self.fast is not None and self.shape == shapes(arrays, scale):
             with torch.no_grad():
                 found = self.fast(*inputs) if self.whole else self.fast(*inputs, *arrays)
         else:
             with torch.enable_grad():
-                found = self._function(batch, scale, self.update)(*inputs, *arrays)
+                found = self._updated(self._function(batch, scale))(*inputs, *arrays)
         found = self.told(found)
         value, more, gradients = found[0].tolist()
         if not all(map(math.isfinite, (value, more, gradients))):
@@ -57,6 +61,38 @@ class Steps:
         self._move(found[1:])
         self.done += 1
         return value, more, True
+
+    def several(self, pace: Iterable[object]) -> list[tuple[float, float]]:
+        """Steps on the rows that all steps see, without a look between them; of each what `step` finds.
+
+        There are none where the whole step, its update included, is not one compiled function of the
+        parameters alone; and none, as if nothing had been tried, where a number was not finite: `step` then
+        tells which. Each step does the same operations as `step`, so it has the same bits.
+
+        Args:
+            pace: an item for each step, taken right before it; not all are, if the steps are long.
+        """
+        if self.fast is None or self.update is None or not self.whole:
+            return []
+        start = self.parameters, self.states, self.before, self.done
+        random, end, finite = torch.get_rng_state(), time.monotonic() + PATIENCE, False
+        reports = []
+        try:
+            with torch.no_grad():
+                for _ in pace:
+                    report, *after = self.fast(*self._inputs())
+                    self._move(tuple(after))
+                    self.done += 1
+                    reports.append(report)
+                    if time.monotonic() > end:
+                        break
+            found = torch.stack(reports).tolist()
+            finite = all(math.isfinite(number) for each in found for number in each)
+        finally:  # an interrupt, too, leaves no step without its report
+            if not finite:
+                self.parameters, self.states, self.before, self.done = start
+                torch.set_rng_state(random)
+        return [(value, more) for value, more, _ in found] if finite else []
 
     def told(self, found: Tensors) -> Tensors:
         """What the step found, (ELBO and more, *gradients, …); `SharedSteps` asks the other processes."""
@@ -88,7 +124,7 @@ class Steps:
     def gradients(self, batch: Any, scale: float) -> Tensors:
         """Those of minus what is climbed, by the programs themselves, with the generator's next draws."""
         with torch.enable_grad():
-            found = self._function(batch, scale, None)(*self.parameters, torch.zeros(0), *tensors_of(batch))
+            found = self._function(batch, scale)(*self.parameters, torch.zeros(0), *tensors_of(batch))
         return found[1:]
 
     def store(self) -> None:
@@ -109,16 +145,12 @@ class Steps:
                 state["step"] = torch.tensor(float(self.done), device=device)
             self.optimiser.state[parameter] = state
 
-    def _function(self, batch: Any, scale: float, update: Update | None) -> Callable[..., Tensors]:
-        """(*parameters, *states, coefficients, *arrays) -> (ELBO and more, *gradients).
-
-        With an ``update`` the next parameters and states take the place of the gradients.
-        """
-        n, width = len(self.parameters), len(update.states) if update else 0
+    def _function(self, batch: Any, scale: float) -> Callable[..., Tensors]:
+        """(*parameters, coefficients, *arrays) -> (ELBO and more, *gradients)."""
+        n = len(self.parameters)
 
         def function(*given: Tensor) -> Tensors:
-            parameters = [w.detach().requires_grad_() for w in given[:n]]
-            states, c, arrays = given[n : n + n * width], given[n + n * width], given[n + n * width + 1 :]
+            parameters, arrays = [w.detach().requires_grad_() for w in given[:n]], given[n + 1 :]
             here = batch if not arrays else with_tensors(batch, arrays)
             value, climbed = self.objective.at(parameters, here, scale)
             gradients = self._gradients(-climbed, parameters)
@@ -126,18 +158,30 @@ class Steps:
             check = torch.stack([g.sum().to(widest) for g in gradients]).sum()
             more = torch.zeros_like(value) if climbed is value else climbed - value
             report = torch.stack([w.detach().double() for w in (value, more, check)])
-            if self.clip is not None:
-                gradients = clipped(gradients, self.clip)
-            if update is None:
-                return (report, *gradients)
+            return (report, *(gradients if self.clip is None else clipped(gradients, self.clip)))
+
+        return function
+
+    def _updated(self, function: Callable[..., Tensors]) -> Callable[..., Tensors]:
+        """(*parameters, *states, coefficients, *arrays) -> (ELBO and more, *next parameters, *next states).
+
+        Where the update is not part of the step, the ``function`` as it is.
+        """
+        if self.update is None:
+            return function
+        step, n, width = self.update.step, len(self.parameters), len(self.update.states)
+
+        def updated(*given: Tensor) -> Tensors:
+            parameters, states, rest = given[:n], given[n : n + n * width], given[n + n * width :]
+            report, *gradients = function(*parameters, *rest)
             moved = [
-                update.step(w.detach(), g, states[width * i : width * (i + 1)], c.to(w.dtype))
+                step(w.detach(), g, states[width * i : width * (i + 1)], rest[0].to(w.dtype))
                 for i, (w, g) in enumerate(zip(parameters, gradients, strict=True))
             ]
             after = [state for each in moved for state in each[1:]]
             return (report, *(each[0] for each in moved), *after)
 
-        return function
+        return updated
 
     @staticmethod
     def _gradients(value: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
@@ -164,18 +208,18 @@ class Steps:
                 raise Untraceable("on another device than the CPU the step runs as it is written")
             if callable(self.objective.beta):
                 raise Untraceable("beta is another number at every step")
-            inputs, function = (*self._inputs(), *rows), self._function(batch, scale, None)
+            inputs, function = (*self._inputs(), *rows), self._function(batch, scale)
             graph = capture(function, inputs)
-            self._verify(graph, function, inputs, 1e-9)
-            self.fast, self.shape, self.whole = graph, _shape(arrays, scale), whole
+            verify(graph, function, inputs, len(self.parameters), 0, 1e-9)
+            self.fast, self.shape, self.whole = graph, shapes(arrays, scale), whole
             if choice is False or (choice == "auto" and steps * work(graph, inputs) < WORTH_A_COMPILER):
                 return ""
             self._include_update()
-            inputs, function = (*self._inputs(), *rows), self._function(batch, scale, self.update)
+            inputs = (*self._inputs(), *rows)
             if self.update:
-                graph = capture(function, inputs)
+                graph = capture(self._updated(graph), inputs)
             fast = compiled(graph, inputs)
-            self._verify(fast, function, inputs, 1e-4)
+            verify(fast, self._updated(function), inputs, len(self.parameters), len(self.states), 1e-4)
             self.fast = fast
         except Untraceable as error:
             self._exclude_update()
@@ -195,58 +239,9 @@ class Steps:
         self.parameters = tuple(w.detach() for w in self.objective.parameters)
         self.before = (tuple(w.clone() for w in self.parameters), ())
 
-    def _verify(
-        self, fast: Callable[..., Tensors], function: Callable[..., Tensors], inputs: Tensors, rtol: float
-    ) -> None:
-        """Compare at other parameters: a branch, a counter or another order of draws would show."""
-        n = len(self.parameters)
-        moved = (*(w + 1e-3 * torch.cos(torch.arange(w.numel()).reshape(w.shape)).to(w) for w in inputs[:n]),)
-        states = n + len(self.states)
-        moved += (*(torch.ones_like(v) for v in inputs[n:states]),)  # Adam's first step is but a sign
-        with torch.random.fork_rng(devices=[]):
-            state = torch.get_rng_state()
-            with torch.no_grad():
-                found = fast(*moved, *inputs[states:])
-            after = torch.get_rng_state()
-            torch.set_rng_state(state)
-            with torch.enable_grad():
-                expected = function(*moved, *inputs[states:])
-            if not torch.equal(after, torch.get_rng_state()):
-                raise Untraceable("it draws another number of random numbers at every step")
-        rtol = max(rtol, 1e3 * torch.finfo(found[1].dtype).eps)
-        for a, b in zip(found, expected, strict=True):
-            size = float(b.abs().max()) if b.numel() else 0.0
-            if not torch.allclose(a, b, rtol=rtol, atol=rtol * size, equal_nan=True):
-                raise Untraceable("it differs from step to step in more than its draws")
-
 
 def clipped(gradients: Sequence[Tensor], norm: float) -> list[Tensor]:
     """The gradients, shortened together to the length ``norm`` if they are longer (Pascanu et al. 2013)."""
     length = torch.stack([g.norm() for g in gradients]).norm()
     factor = (norm / (length + 1e-6)).clamp(max=1.0)
     return [g * factor for g in gradients]
-
-
-def tensors_of(batch: Any) -> Tensors:
-    """The tensors of the rows, in an order that `with_tensors` knows."""
-    if batch is None:
-        return ()
-    return (*batch.inputs.values(), *batch.observed.values(), *batch.seen.values())
-
-
-def with_tensors(batch: Any, tensors: Sequence[Tensor]) -> Any:
-    """The rows with other tensors of the same names."""
-    left = iter(tensors)
-    parts = {
-        part: dict(zip(getattr(batch, part), left, strict=False)) for part in ("inputs", "observed", "seen")
-    }
-    return replace(batch, **parts)
-
-
-def by_columns(a: Tensor) -> Tensor:
-    """The same rows, column after column in memory, if they are short: loops over rows are long ones."""
-    return a.mT.contiguous().mT if a.dim() == 2 and a.shape[1] < SHORT else a
-
-
-def _shape(arrays: Tensors, scale: float) -> Any:
-    return scale, tuple(a.shape for a in arrays)

@@ -7,8 +7,8 @@ variational Bayes; Broderick et al. 2013, Streaming variational Bayes (yesterday
 import copy
 import math
 import os
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any
@@ -21,7 +21,7 @@ from ppl_gen.checks import positive, whole
 from ppl_gen.core import ProbabilisticModel, Program, initialize
 from ppl_gen.errors import DataError
 from ppl_gen.inference.checkpoints import Checkpoint, checkpoint
-from ppl_gen.inference.climb import climb
+from ppl_gen.inference.climb import Rows, climb
 from ppl_gen.inference.devices import checked, computing, fed, moved, ready
 from ppl_gen.inference.elbo import elbo
 from ppl_gen.inference.guides import Automatic, make_guide
@@ -65,9 +65,10 @@ class SVI:
         window: steps; see tolerance.
         prefetch: how many batches of a file a thread reads in advance, while steps run; 0 reads between the
             steps, None decides by how long reading takes. No number of the fit depends on it.
-        compile: True compiles the step (some twenty seconds, once), "auto" only where the work ahead is
-            longer than that, False never. The numbers are the same up to rounding. Where it cannot be done,
-            the fit goes on without, and says why.
+        compile: True compiles the step (some twenty seconds, once in a process: a fit of the same model to
+            rows of the same shape finds it compiled), "auto" only where the work ahead is longer than that,
+            False never. The numbers are the same up to rounding. Where it cannot be done, the fit goes on
+            without, and says why.
         device: where to compute, such as "cuda" [the CPU]. The posterior comes back to the CPU.
         precision: "bfloat16" lets the networks' layers multiply with 16 bits, which GPUs do faster [the
             model's own type everywhere: float64 for conjugate models, float32 for networks].
@@ -172,12 +173,16 @@ class SVI:
         objective.modules.train()
         _refuse_rows_of_their_own(guide, data, size)
         first, depth = look(data, size, self.seed, self.prefetch)
-        device, batches = ready(self.device), ahead(feed(data, size, self.seed), depth)
-        with closing(batches), computing((objective.modules, prior), device, self.precision):
+        device = ready(self.device)
+        with ExitStack() as stack, computing((objective.modules, prior), device, self.precision):
+
+            def rows(step: int) -> Iterator[Rows]:
+                batches = stack.enter_context(closing(ahead(feed(data, size, self.seed, step), depth)))
+                return fed(batches, device) if device.type != "cpu" else batches
+
             first = first._replace(batch=moved(first.batch, device))
             objective.check(first.batch)
             optimiser = self.optimiser(p, objective.parameters)
-            rows = fed(batches, device) if device.type != "cpu" else batches
             result = climb(self, objective, optimiser, first, rows, first.batch.n == data.n, about)
         objective.modules.eval()
         fitted = Fitted(p, guide, torch.tensor(result.elbo, dtype=torch.float64), None, result.note)

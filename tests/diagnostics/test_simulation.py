@@ -105,7 +105,7 @@ def _steps(latents, data):
 @pytest.mark.parametrize(("fault", "words"), [("spread", "sds too small: "), ("bias", "too low: ")])
 def test_wrong_posteriors_are_named_with_the_size_of_the_fault(fault, words):
     """At false alarms of 1e-6 faults of such size are missed with less than 1e-6 in turn."""
-    method = Perturbed(sd=0.3) if fault == "spread" else Perturbed(bias=-1.5)
+    method = Perturbed(sd=0.3) if fault == "spread" else Perturbed(bias=-1.5, only="w")
     found = calibrated(method, 60, false_alarm=FALSE_ALARM)
     assert not found.passed
     assert words in found.verdict()
@@ -257,12 +257,13 @@ def test_chains_are_thinned_to_independent_draws():
 def test_the_seed_decides_everything_and_nothing_is_left_behind():
     torch.manual_seed(5)
     before, threads = torch.random.get_rng_state(), torch.get_num_threads()
+    handler = signal.getsignal(signal.SIGINT)
     first, longer, other = calibrated(None, 4), calibrated(None, 6), calibrated(None, 4, seed=1)
     assert np.array_equal(longer.u[:4], first.u)  # the first simulations are the same
     assert not np.array_equal(first.u, other.u)
     assert torch.equal(before, torch.random.get_rng_state())
     assert torch.get_num_threads() == threads
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 @pytest.mark.slow
@@ -274,7 +275,7 @@ def test_processes_find_the_same():
 
 
 @pytest.mark.slow
-def test_ctrl_c_stops_processes_too():
+def test_ctrl_c_stops_processes_too(pressed):
     timer = threading.Timer(25.0, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     try:
@@ -322,7 +323,15 @@ def test_where_no_fit_succeeds_the_first_error_is_told():
         calibrated(Trouble(limit=-1e9))
 
 
-def test_ctrl_c_reports_what_is_done():
+@pytest.fixture
+def pressed():
+    """Ctrl-C as at a terminal, wherever the tests run."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_reports_what_is_done(pressed):
     method = Trouble(what="interrupt", limit=2.5)
     with pytest.warns(Interrupted, match="after .* of 40 simulations"):
         found = calibrated(method, 40)
@@ -419,7 +428,7 @@ def test_a_full_rank_guide_passes():
 
 
 def test_a_page_of_a_notebook_holds_words_table_and_figure():
-    found = calibrated(Perturbed(bias=-2.0), 20)
+    found = calibrated(Perturbed(bias=-2.0, only="w"), 20)
     page = found._repr_html_()
     for part in ("too low: ", "<table", "<svg", "sds too low"):
         assert part in page

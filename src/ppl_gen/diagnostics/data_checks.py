@@ -18,7 +18,7 @@ from ppl_gen.isolation import isolated
 
 REPLICATES = 200
 FAR = 5.0  # sds of the replicates beyond which, and beyond all of them, data are not what the model expects
-BEYOND = 1.5  # times the reach of 1,000 draws of a prior: of a Normal one, five sds
+BEYOND = 3.0  # times the reach of 1,000 draws of a prior: of a Normal one ten sds, of heavy tails still rare
 COLUMNS = 60  # at most, of a variable
 
 

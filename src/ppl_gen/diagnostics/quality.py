@@ -81,8 +81,8 @@ class GuideQuality:
 
     @property
     def trusted(self) -> bool:
-        """Whether weights can mend the guide, or need not: k-hat (the median row's) is within its threshold, or
-        the draws are worth nearly as many of the posterior, whatever lies in the far tail.
+        """Whether weights can mend the guide, or need not: k-hat (the median row's) is within its threshold,
+        or the draws are worth nearly as many of the posterior, whatever lies in the far tail.
         """
         return self.k_hat <= self.threshold or self.effective > NEARLY * self.draws
 

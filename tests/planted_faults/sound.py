@@ -265,8 +265,8 @@ def svi_of_minibatches(seed: int) -> Posterior:
 
 
 @sound()
-def svi_by_a_guide_of_its_own(seed: int) -> Posterior:
-    method = SVI(steps=3000, learning_rate=0.03, seed=seed, **QUIET)
+def svi_of_a_classifier(seed: int) -> Posterior:
+    method = SVI(steps=3000, learning_rate=0.03, guide="full_rank", seed=seed, **QUIET)
     return fit(LogisticRegression(classes=2, features=1), method, x=normal(seed, ROWS, 1), y=classes(seed))
 
 

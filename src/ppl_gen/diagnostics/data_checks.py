@@ -18,7 +18,7 @@ from ppl_gen.isolation import isolated
 
 REPLICATES = 200
 FAR = 5.0  # sds of the replicates beyond which, and beyond all of them, data are not what the model expects
-BEYOND = 1.5  # times the reach of 1,000 draws of a prior: of a Normal one, five sds
+BEYOND = 3.0  # times the reach of 1,000 draws of a prior: of a Normal one ten sds, of heavy tails still rare
 COLUMNS = 60  # at most, of a variable
 
 
@@ -215,7 +215,7 @@ def _compared(case: Case, name: str, y: Tensor, y_rep: Tensor, kind: str) -> Che
     called, more = NAMED[what], ""
     if what == "scale":
         sd, usual = float(seen[what][place].exp()), float(drawn[what][:, place].mean().exp())
-        called, more = _scale(kind, sd, usual), f": sd {sd:.3g}, expected {usual:.3g}"
+        called, more = _scale(kind, sd, usual, case.data.n), f": sd {sd:.3g}, expected {usual:.3g}"
     if what == "mean" and not case.data.sites[name].local:
         more = ""
     column = f"{name}[{place}]" if y.shape[1] > 1 and what != "columns" else name
@@ -225,11 +225,11 @@ def _compared(case: Case, name: str, y: Tensor, y_rep: Tensor, kind: str) -> Che
     return fault(called, f"rows: {name}", shown, FIXES[called], where=column, **numbers)
 
 
-def _scale(kind: str, own: float, usual: float) -> str:
+def _scale(kind: str, own: float, usual: float, n: int) -> str:
     """A finer name for rows that scatter too much or too little, where the numbers fit one."""
     if kind == "count":
         return "overdispersed" if own > usual else "wrong scale"
-    near = 0.15  # of the logarithm
+    near = 0.03 + 3 / (2 * n) ** 0.5  # of the logarithm: three halves of the error of a squared sd, and some
     for other in (own**2, own**0.5, own**-2):
         known = abs(torch.tensor(usual / other).log().item()) < near
         if known and abs(torch.tensor(usual / own).log().item()) > 2 * near:

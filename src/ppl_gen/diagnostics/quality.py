@@ -81,10 +81,10 @@ class GuideQuality:
 
     @property
     def trusted(self) -> bool:
-        """Whether weights can mend the guide, or need not: k-hat exceeds its threshold in at most a tenth of
-        the rows, or the draws are worth nearly as many of the posterior, whatever lies in the far tail.
+        """Whether weights can mend the guide, or need not: k-hat (the median row's) is within its threshold,
+        or the draws are worth nearly as many of the posterior, whatever lies in the far tail.
         """
-        return self.above <= 0.1 or self.effective > NEARLY * self.draws
+        return self.k_hat <= self.threshold or self.effective > NEARLY * self.draws
 
     @property
     def best(self) -> tuple[Moments | None, str]:

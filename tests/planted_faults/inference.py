@@ -287,26 +287,6 @@ def one_start(seed: int) -> Posterior:
     return min(fits, key=lambda p: float(p.elbo[-1]))
 
 
-@planted("stuck in a worse mode", slow=True)
-def one_start_of_svi(seed: int) -> Posterior:
-    centres = torch.tensor([-12.0, 0, 12], dtype=REAL)
-    x = (centres[(3 * uniform(seed, 90)).long()] + normal(seed, 90))[:, None]
-    model = GaussianMixture(components=3, features=1)
-
-    def alike(**_: Any) -> None:
-        pyro.sample(
-            "pi", dist.Dirichlet(pyro.param("a", 30 * torch.ones(3, dtype=REAL), dist.constraints.positive))
-        )
-        with pyro.plate("classes", 3):
-            rate = pyro.param("r", 30 * torch.ones(3, 1, dtype=REAL), dist.constraints.positive)
-            pyro.sample("tau", dist.Gamma(30 * torch.ones(3, 1, dtype=REAL), rate).to_event(1))
-            loc = pyro.param("m", torch.tensor([[-12.0], [6.0], [6.0]], dtype=REAL))
-            scale = pyro.param("s", 0.2 * torch.ones(3, 1, dtype=REAL), dist.constraints.positive)
-            pyro.sample("mu", dist.Normal(loc, scale).to_event(1))
-
-    return fit(model, SVI(steps=1500, learning_rate=0.02, guide=alike, seed=seed, **QUIET), x=x)
-
-
 @planted("empty component")
 def too_many_components(seed: int) -> Posterior:
     x = torch.poisson(

@@ -354,6 +354,35 @@ def test_a_fit_stops_at_the_first_non_finite_number():
     assert "stopped by inf or nan" in error.posterior.note
 
 
+class Cells(ProbabilisticModel):
+    """Three cells of each row, in a plate inside the rows'; the scale of the last row is lost on the way."""
+
+    joint = "p(x)"
+
+    def __init__(self):
+        super().__init__()
+        self.a = torch.nn.Parameter(torch.tensor(0.9))
+
+    def model(self, n):
+        with pyro.plate("data", n, dim=-2), pyro.plate("cells", 3, dim=-1):
+            lost = (torch.arange(n)[:, None] == n - 1) & (self.a > 1)
+            pyro.sample("x", dist.Normal(0.0, torch.where(lost, torch.nan, self.a), validate_args=False))
+
+
+def test_rows_are_named_whatever_lies_inside_them():
+    with pytest.raises(NonFinite, match=r"log p\(x \| …\) of row 4 is not finite"):
+        fit(Cells(), SVI(steps=50, learning_rate=0.03, schedule="constant"), x=torch.full((5, 3), 5.0))
+
+
+@pytest.mark.parametrize("precision", [None, "bfloat16"])
+def test_the_callers_autocast_decides_nothing(precision):
+    model, _, data = FITS["mixture"]
+    method = SVI(steps=5, precision=precision, progress=False)
+    expected = fit(model, method, **data).elbo
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(fit(model, method, **data).elbo, expected)
+
+
 def test_ctrl_c_returns_what_there_is():
     calls = []
 
@@ -539,6 +568,8 @@ def test_likely_slips_are_answered_in_words():
         (lambda: ask(model, "p(x | y=1)"), "values are passed by name"),
         (lambda: SVI(optimizer="adam"), "optimizer: expected a class of torch.optim"),
         (lambda: SVI(optimizer=torch.optim.LBFGS), "optimizer: LBFGS"),
+        (lambda: SVI(optimizer=pyro.optim.Adam), "got one of pyro.optim"),
+        (lambda: SVI(optimizer=pyro.optim.Adam({"lr": 0.1})), "got one of pyro.optim"),
         (lambda: Exact(chunk=0), "chunk: expected a whole number"),
         (
             lambda: VAE(features=3, latent=2, decoder=torch.nn.Linear(2, 8)),

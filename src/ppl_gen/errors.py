@@ -68,7 +68,12 @@ class NotationError(PplGenError, ValueError):
 
 
 class DataError(PplGenError, ValueError):
-    """Input that does not fit: the message names the argument, what was expected and what came."""
+    """Input that does not fit: the message names the argument, what was expected and what came.
+
+    Where it came amid a fit, as a batch of a file may, ``posterior`` is the state before that step.
+    """
+
+    posterior: Any = None
 
 
 class OutOfStep(PplGenError, RuntimeError):

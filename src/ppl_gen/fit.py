@@ -66,7 +66,8 @@ def fit(
     Raises:
         UnknownVariable, DataError: the data do not fit the joint.
         Unexplained: a latent is neither observed, guided nor enumerable.
-        NonFinite: the fit met inf or nan; ``error.posterior`` is the last good state.
+        NonFinite: the fit met inf or nan; ``error.posterior`` is the last good state, also of a DataError
+            that a later batch of a file gave.
         OutOfStep: one of several processes is gone, or came with other data.
 
     >>> from ppl_gen import fit
@@ -258,11 +259,14 @@ def _approximate(
         yesterday = copy.deepcopy(guide)
     try:
         fitted = method.fit(start, guide, data, yesterday)
-    except NonFinite as error:
+    except (NonFinite, DataError) as error:
         if error.posterior is None:  # there is no state before it
             raise
+        met = (
+            f"inf or nan at step {error.step}" if isinstance(error, NonFinite) else "a batch that was refused"
+        )
         error.posterior = _posterior(
-            error.posterior._replace(note=f"stopped by inf or nan at step {error.step}"),
+            error.posterior._replace(note=f"stopped by {met}"),
             start,
             before,
             method,

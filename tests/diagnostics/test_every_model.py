@@ -69,7 +69,7 @@ def _advice() -> Iterator[None]:
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "(?s).*(Pareto|discrete variable|look discrete|looks? binary)")
-        warnings.filterwarnings("ignore", "loo: all draws", Unreliable)
+        warnings.filterwarnings("ignore", "tree_loo: all draws", Unreliable)
         yield
     plt.close("all")
 

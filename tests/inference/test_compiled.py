@@ -191,11 +191,11 @@ def test_a_replayed_graph_is_the_program_to_the_last_digits(case, graphs, monkey
     assert len(graphs) == 1  # the second ran the programs themselves
 
 
-def agree_when_compiled(case):
+def agree_when_compiled(case, number=50):
     with warnings.catch_warnings():
         warnings.simplefilter("error", NotCompiled)
-        fast = fits(case, 50, compile=True)
-    same(fast, fits(case, 50, compile=False), rtol=1e-5)
+        fast = fits(case, number, compile=True)
+    same(fast, fits(case, number, compile=False), rtol=1e-5)
 
 
 @needs_a_compiler
@@ -203,6 +203,16 @@ def agree_when_compiled(case):
 @pytest.mark.parametrize("case", CASES)
 def test_a_compiled_step_is_the_program_to_rounding(case):
     agree_when_compiled(case)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [c if c in ("mixture", "Bernoulli mixture") else pytest.param(c, marks=pytest.mark.slow) for c in CASES],
+)
+def test_the_whole_step_is_captured(case, monkeypatch):
+    """What the compiler is given, its update included; here it is run as it is."""
+    monkeypatch.setattr(steps, "compiled", lambda graph, inputs: graph)
+    agree_when_compiled(case, 6)
 
 
 @needs_a_compiler

@@ -3,8 +3,11 @@
 import math
 import random
 import threading
+from dataclasses import replace
 
 import numpy as np
+import pyro
+import pyro.distributions as dist
 import pytest
 import torch
 from torch.utils.data import (
@@ -17,10 +20,12 @@ from torch.utils.data import (
 )
 
 from ppl_gen import EM, SVI, Batches, Exact, MaximumLikelihood, Parquet, ask, fit, log_evidence, to_arviz
+from ppl_gen.core import ProbabilisticModel
 from ppl_gen.data import iris
 from ppl_gen.errors import DataError, Interrupted, NonFinite
 from ppl_gen.inference.sources import opened
 from ppl_gen.inference.stored import feed, stored
+from ppl_gen.inference.tensors import layout
 from ppl_gen.inputs import admit
 from ppl_gen.models import VAE, GaussianMixture, GaussianNaiveBayes, LogisticRegression, PoissonNaiveBayes
 
@@ -407,3 +412,79 @@ def test_ctrl_c_and_a_stop_leave_no_reader(tmp_path):
 def test_a_mixture_of_a_file(tmp_path):
     mixture, method = GaussianMixture(components=2, features=4), SVI(steps=20, batch_size=50)
     same(fit(mixture, method, **mapped(tmp_path, x=X)), fit(mixture, method, x=X))
+
+
+# What a batch may look like amid a fit ----------------------------------------------------------------------
+
+
+class Pair(ProbabilisticModel):
+    """Two columns, each with a mean of its own."""
+
+    joint = "p(a) p(b)"
+
+    def __init__(self):
+        super().__init__()
+        self.means = torch.nn.Parameter(torch.zeros(2, dtype=torch.float64))
+
+    def model(self, n):
+        with pyro.plate("data", n):
+            pyro.sample("a", dist.Normal(self.means[0], 1.0))
+            pyro.sample("b", dist.Normal(self.means[1], 1.0))
+
+
+def without(values, i):
+    return torch.where(torch.arange(len(values)) == i, math.nan, values)
+
+
+ONES, FIVES = torch.ones(8, dtype=torch.float64), torch.full((8,), 5.0, dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    "batches",
+    [
+        [{"a": ONES, "b": FIVES}, {"b": FIVES, "a": ONES}],
+        [{"a": without(ONES, 7), "b": FIVES}, {"a": ONES, "b": without(FIVES, 0)}],
+    ],
+    ids=["names in another order", "other gaps"],
+)
+def test_a_graph_is_for_the_names_it_was_made_for(batches):
+    """Steps enough for a graph, which knows its tensors by their order alone."""
+    found = fit(Pair(), SVI(steps=1000, learning_rate=0.05, compile=False), Batches(batches)).model.means
+    assert torch.allclose(found, torch.tensor([1.0, 5.0], dtype=torch.float64), atol=1e-3)
+
+
+def test_another_type_or_layout_is_another_graph():
+    x = torch.ones(4, 3, dtype=torch.float64)
+    data = admit(LR, {"x": torch.ones(4, 4), "y": torch.zeros(4)})
+    here = layout(data, 1.0)
+    assert here == layout(data, 1.0)
+    others = [x, torch.ones(4, 4).mT.contiguous().mT[:, :3], x.long(), x[:3]]
+    assert len({layout(replace(data, inputs={"x": v}), 1.0) for v in others} | {here, layout(data, 2.0)}) == 6
+
+
+class Read:
+    """Batches that nobody can look at before their turn."""
+
+    def __init__(self, batches):
+        self.batches = batches
+
+    def __iter__(self):
+        return iter(self.batches)
+
+
+def test_a_bad_batch_amid_a_fit_leaves_what_was_before_it():
+    bad = X[96:128].copy()
+    bad[5, 2] = math.inf
+    parts = [X[:32], X[32:64], X[64:96], bad]
+    batches = [{"x": part, "y": Y[32 * i : 32 * i + 32]} for i, part in enumerate(parts)]
+    with pytest.raises(DataError, match=r"SVI stopped at step 3: in a batch: x: .*inf at \[5, 2\]") as caught:
+        fit(LR, SVI(steps=30), Batches(Read(batches), rows=128))
+    three = fit(LR, SVI(steps=30), Batches(Read(batches[:3]), rows=128)).elbo[:3]
+    assert torch.equal(caught.value.posterior.elbo, three)
+    assert "refused" in caught.value.posterior.note
+
+
+def test_workers_that_go_on_from_fit_to_fit_are_refused():
+    loader = DataLoader(ROWS, batch_size=32, num_workers=1, persistent_workers=True)
+    with pytest.raises(DataError, match="persistent_workers=False"):
+        fit(LR, SVI(steps=3), Batches(loader, names=NAMES))

@@ -118,9 +118,14 @@ class Folder:
             if PART.fullmatch(path.name):  # of a process that was killed while it wrote
                 path.unlink(missing_ok=True)
         everything, trouble = self.all(), None
+        empty = [path for path in everything if path.stat().st_size == 0]  # named, and then the disk was lost
         for path in everything:
-            CHECKPOINT.recognise(path)
+            if path not in empty:
+                CHECKPOINT.recognise(path)
         for path in everything:
+            if path in empty:
+                trouble = trouble or DamagedFile(f"{path}: it is empty. Take it out of this folder.")
+                continue
             try:
                 document, tensors = CHECKPOINT.read(path)
             except DamagedFile as error:

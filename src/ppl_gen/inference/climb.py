@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ppl_gen import ranks
-from ppl_gen.errors import Interrupted, NonFinite, NotCompiled
+from ppl_gen.errors import DataError, Interrupted, NonFinite, NotCompiled
 from ppl_gen.inference.buffers import Buffers
 from ppl_gen.inference.convergence import Gain, gain
 from ppl_gen.inference.keeper import Keeper
@@ -40,7 +40,7 @@ class Climb(NamedTuple):
 
     elbo: list[float]
     note: str
-    trouble: NonFinite | None
+    trouble: NonFinite | DataError | None
 
 
 def climb(
@@ -78,7 +78,8 @@ def climb(
             yield step
 
     keeper = Keeper(method.checkpoint, about, steps, history, beside)
-    trouble, own = None, (lambda step: map(dealt, rows(step))) if together else rows
+    trouble: NonFinite | DataError | None = None
+    own = (lambda step: map(dealt, rows(step))) if together else rows
     before, ahead = keeper.resume(own, first)
     if keeper.note is not None:  # it was done
         return Climb(history, keeper.note, None)
@@ -97,7 +98,12 @@ def climb(
             for step in track(left, title, method.progress, lambda: {"ELBO": smooth(history)}):
                 if step < len(history):  # done, in one call with the one before
                     continue
-                here = next(ahead)
+                try:
+                    here = next(ahead)
+                except DataError as error:
+                    good = "The error's .posterior holds the last good state."
+                    trouble = DataError(f"SVI stopped at step {step}: {error}. {good}")
+                    break
                 found = steps.several(paced(step, _end(step, total, method, keeper)))
                 if not found:
                     buffers.back()

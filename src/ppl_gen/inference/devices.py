@@ -87,6 +87,8 @@ def computing(programs: Iterable[Any], device: torch.device, precision: str | No
     owners = (p if isinstance(p, nn.Module) else getattr(p, "__self__", None) for p in programs)
     modules = nn.ModuleList(owner for owner in owners if isinstance(owner, nn.Module))
     with ExitStack() as stack:
+        if torch.is_autocast_enabled(device.type):  # the caller's: precision alone decides here
+            stack.enter_context(torch.autocast(device.type, enabled=False))
         if precision:
             for module in modules.modules():
                 if isinstance(module, NETWORKS):

@@ -45,6 +45,7 @@ def capture(function: Callable[..., Tensors], inputs: Tensors) -> fx.GraphModule
 
         try:
             graph = make_fx(function)(*inputs)
+            _own_what_is_filled(graph)
             _refuse_lasting_changes(graph)
             graph = make_fx(functionalize(graph))(*inputs)  # without changes in place, nodes may be shared
         except Untraceable:
@@ -152,6 +153,27 @@ class _Counting(fx.Interpreter):
         if n.op == "call_function" and isinstance(value, Tensor):
             self.numbers += value.numel()
         return value
+
+
+def _own_what_is_filled(graph: fx.GraphModule) -> None:
+    """A constant that is filled before it is read is a kernel's scratch paper: each call takes a new one.
+
+    On such paper torch's binary cross entropy works out 1 - y, where no tracer sees it being made.
+    """
+    paper = set()
+    for node in graph.graph.nodes:
+        first = node.args[0] if node.args else None
+        if not isinstance(first, fx.Node) or len(first.users) > 1:
+            continue
+        if node.target is torch.ops.aten.fill_.Scalar and first.op == "get_attr":
+            node.target = torch.ops.aten.full_like.default
+            paper.add(node)
+        elif first in paper and isinstance(node.target, torch._ops.OpOverload):
+            name, kind = node.target.name().removeprefix("aten::").partition(".")[::2]
+            if name.endswith("_") and not name.endswith("__"):
+                node.target = getattr(getattr(torch.ops.aten, name[:-1]), kind)
+                paper.add(node)
+    graph.recompile()
 
 
 def _refuse_lasting_changes(graph: fx.GraphModule) -> None:

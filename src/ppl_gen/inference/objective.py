@@ -8,7 +8,7 @@ import pyro
 import torch
 from torch import Tensor, nn
 
-from ppl_gen.core import ProbabilisticModel, Program, is_local
+from ppl_gen.core import ROWS, ProbabilisticModel, Program, is_local
 from ppl_gen.errors import DataError, NonFinite
 from ppl_gen.inference.elbo import bound, log_prob, terms
 from ppl_gen.inference.tempering import tempering
@@ -132,7 +132,8 @@ class Objective:
                 continue
             where = f"log {side}({name} | …)"
             if is_local(site):
-                rows = index[bad.reshape(-1, bad.shape[-1]).any(0)].tolist()
+                place = next(frame.dim for frame in site["cond_indep_stack"] if frame.name == ROWS)
+                rows = index[bad.movedim(place, -1).reshape(-1, bad.shape[place]).any(0)].tolist()
                 few = ", ".join(map(str, rows[:5])) + ", …" * (len(rows) > 5)
                 where += f" of row{'s' * (len(rows) > 1)} {few}"
             return name, where

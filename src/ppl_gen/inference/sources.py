@@ -228,6 +228,11 @@ def _rows_of(source: Any, batches: Batches) -> int:
     if isinstance(source, list | tuple):
         return sum(len(next(iter(batches.named(part).values()))) for part in source)
     if isinstance(source, DataLoader):
+        if source.persistent_workers:
+            raise DataError(
+                "batches: expected a DataLoader with persistent_workers=False: such workers draw on from one "
+                "fit to the next, so that no seed decides what they draw"
+            )
         sampler = source.sampler
         if isinstance(source.dataset, IterableDataset):
             return _length(source.dataset, None)

@@ -11,7 +11,7 @@ from torch import Tensor
 from ppl_gen.errors import Untraceable
 from ppl_gen.inference.graphs import Tensors, capture, compiled, verify, work
 from ppl_gen.inference.objective import Objective
-from ppl_gen.inference.tensors import by_columns, shapes, tensors_of, with_tensors
+from ppl_gen.inference.tensors import by_columns, layout, tensors_of, with_tensors
 from ppl_gen.inference.updates import Update, update_of
 
 WORTH_A_GRAPH = 1000  # steps: a graph takes a second or two, and saves a millisecond or two a step
@@ -39,7 +39,7 @@ class Steps:
         self.states: Tensors = ()
         self.before: tuple[Tensors, Tensors] = (tuple(w.clone() for w in self.parameters), ())
         self.fast: Callable[..., Tensors] | None = None
-        self.shape: Any = None
+        self.layout: Any = None
         self.whole = False
 
     def step(self, batch: Any, scale: float) -> tuple[float, float, bool]:
@@ -48,7 +48,7 @@ class Steps:
         What is not finite moves nothing.
         """
         arrays, inputs = tensors_of(batch), self._inputs()
-        if self.fast is not None and self.shape == shapes(arrays, scale):
+        if self.fast is not None and self.layout == layout(batch, scale):
             with torch.no_grad():
                 found = self.fast(*inputs) if self.whole else self.fast(*inputs, *arrays)
         else:
@@ -199,7 +199,7 @@ class Steps:
         """
         if choice is not True and steps < WORTH_A_GRAPH:
             return ""
-        arrays = tensors_of(batch)
+        arrays, made_for = tensors_of(batch), layout(batch, scale)
         rows = () if whole else arrays
         if whole and arrays:
             batch = with_tensors(batch, [by_columns(a) for a in arrays])
@@ -211,7 +211,7 @@ class Steps:
             inputs, function = (*self._inputs(), *rows), self._function(batch, scale)
             graph = capture(function, inputs)
             verify(graph, function, inputs, len(self.parameters), 0, 1e-9)
-            self.fast, self.shape, self.whole = graph, shapes(arrays, scale), whole
+            self.fast, self.layout, self.whole = graph, made_for, whole
             if choice is False or (choice == "auto" and steps * work(graph, inputs) < WORTH_A_COMPILER):
                 return ""
             self._include_update()

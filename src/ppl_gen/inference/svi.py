@@ -121,6 +121,12 @@ class SVI:
                 f"optimizer: expected a class of torch.optim, such as torch.optim.AdamW, or a "
                 f"functools.partial of one, got {self.optimizer!r}"
             )
+        if "pyro.optim" in (f"{getattr(made, '__module__', '')} {type(made).__module__}"):
+            raise DataError(
+                "optimizer: expected a class of torch.optim, got one of pyro.optim, which looks its "
+                "parameters up by name. Pyro's Adam({'lr': 0.1}) is SVI(learning_rate=0.1) here, the norm of "
+                "its ClippedAdam is clip=…, and more options go in by functools.partial(torch.optim.Adam, …)"
+            )
         if made is torch.optim.LBFGS:
             raise DataError("optimizer: LBFGS wants the same objective again and again, and SVI's is random")
         if self.schedule not in ("cosine", "constant") and not callable(self.schedule):

@@ -30,6 +30,12 @@ def by_columns(a: Tensor) -> Tensor:
     return a.mT.contiguous().mT if a.dim() == 2 and a.shape[1] < SHORT else a
 
 
-def shapes(arrays: Sequence[Tensor], scale: float) -> Any:
-    """What a graph of these rows is for."""
-    return scale, tuple(a.shape for a in arrays)
+def layout(batch: Any, scale: float) -> Any:
+    """What a graph of these rows is for: another name, shape, type or stride is another graph."""
+    parts = ("inputs", "observed", "seen") if batch is not None else ()
+    rows = (
+        (part, name, v.shape, v.dtype, v.stride())
+        for part in parts
+        for name, v in getattr(batch, part).items()
+    )
+    return scale, tuple(rows)

@@ -1,154 +1,107 @@
-"""The tests of uniformity keep their rates, and have the power that is stated."""
+"""The envelope of a distribution function holds with the probability that it says, to all digits."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
-from scipy.special import ndtr
-from scipy.stats import binom, kstest, multinomial
+from scipy.stats import binom
 
-from ppl_gen.diagnostics import calibration_power
-from ppl_gen.diagnostics.coverage import LEVELS, clopper_pearson, coverage
-from ppl_gen.diagnostics.uniformity import (
-    SHARES,
-    alarms,
-    critical,
-    envelope,
-    holm,
-    places,
-    rarest,
-    staying_inside,
-    symmetry,
-    uniformity,
-)
+from ppl_gen.diagnostics.uniformity import ecdf, ecdf_envelope, uniformity
 from ppl_gen.errors import DataError
 
-FALSE_ALARM = 1e-6
-REPEATS = 4000
+
+def _brute(n, points, low, high):
+    """Sum the multinomial over every way to put n values into the cells between the points."""
+    cells = np.diff([0, *points, 1])
+    total = 0.0
+    for counts in itertools.product(range(n + 1), repeat=len(cells)):
+        if sum(counts) == n and all(
+            lo <= c <= hi for c, lo, hi in zip(np.cumsum(counts), low, high, strict=False)
+        ):
+            ways = math.factorial(n) / math.prod(math.factorial(c) for c in counts)
+            total += ways * math.prod(p**c for p, c in zip(cells, counts, strict=True))
+    return total
 
 
-def at_most(rate, repeats):
-    """Alarms of so many repeats that a test of this rate stays below, up to FALSE_ALARM."""
-    return binom.isf(FALSE_ALARM, repeats, rate)
+@pytest.mark.parametrize("points", [(0.5,), (0.1, 0.4, 0.5), (0.25, 0.5, 0.9)])
+@pytest.mark.parametrize("level", [0.5, 0.95])
+def test_coverage_is_that_of_the_multinomial(points, level):
+    _, low, high, coverage = ecdf_envelope(7, level, points)
+    low, high = (low * 7).round(), (high * 7).round()
+    assert coverage == pytest.approx(_brute(7, points, low, high), abs=1e-12)
+    assert coverage >= level
+    for i, side in itertools.product(range(len(points)), (0, 1)):  # no limit can be tightened alone …
+        tight = [low.copy(), high.copy()]
+        tight[side][i] += 1 - 2 * side
+        assert _brute(7, points, *tight) < coverage  # … without loss
 
 
-def samples(repeats=REPEATS, size=200, seed=0):
-    return np.random.default_rng(seed).random((repeats, size))
+def test_p_value_is_that_of_the_multinomial():
+    points, n = (0.2, 0.6), 6
+    chances, worst = [], []
+    for counts in itertools.product(range(n + 1), repeat=3):
+        if sum(counts) == n:
+            at = np.cumsum(counts)[:2]
+            tails = np.minimum(binom.cdf(at, n, points), binom.sf(at - 1, n, points))
+            ways = math.factorial(n) / math.prod(math.factorial(c) for c in counts)
+            chances.append(ways * 0.2 ** counts[0] * 0.4 ** (counts[1] + counts[2]))
+            worst.append(tails.min())
+    chances, worst = np.array(chances), np.array(worst)
+    for first, second in [(1, 4), (0, 0), (5, 6), (2, 2)]:
+        u = [0.1] * first + [0.5] * (second - first) + [0.9] * (n - second)
+        at = np.array([first, second])
+        met = np.minimum(binom.cdf(at, n, points), binom.sf(at - 1, n, points)).min()
+        expected = chances[worst <= met * (1 + 1e-9)].sum()
+        assert uniformity(u, points=points).p_value == pytest.approx(expected, abs=1e-12)
 
 
-def test_the_band_of_the_ecdf_is_exact():
-    size = 4
-    parts = len(places(size)) + 1
-    for gamma in (0.02, 0.2, 0.5):
-        inside = 0.0
-        for counts in itertools.product(range(size + 1), repeat=parts):
-            if sum(counts) == size:
-                u = np.repeat((np.arange(parts) + 0.5) / parts, counts)
-                if rarest(u[None])[0] > gamma * (1 + 1e-9):
-                    inside += multinomial.pmf(counts, size, [1 / parts] * parts)
-        assert staying_inside(size, gamma) == pytest.approx(inside, abs=1e-12)
+def test_the_envelope_and_the_p_value_decide_alike():
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        found = uniformity(rng.beta(1.4, 1.0, size=60))
+        assert found.inside == (found.p_value > 1 - found.coverage + 1e-12)
 
 
-@pytest.mark.parametrize("size", [20, 200])
-def test_false_alarms_keep_to_the_rate(size):
-    u = samples(size=size)
-    for rate in (0.01, 0.05):
-        assert alarms(u, rate).sum() <= at_most(rate, REPEATS)
-        x, low, high = envelope(size, rate)
-        share = np.stack([(u <= place).mean(1) for place in x], 1)
-        out = ((share < low - 1e-9) | (share > high + 1e-9)).any(1).sum()
-        assert rate * REPEATS / 4 < out <= at_most(rate, REPEATS)
+@pytest.mark.parametrize("n", [20, 300])
+def test_alarms_are_false_as_often_as_it_says(n):
+    rng, rounds = np.random.default_rng(), 4000
+    points, low, high, coverage = ecdf_envelope(n, 0.95, tuple(np.arange(1, 20) / 20))
+    u = rng.random((rounds, n))
+    shares = ecdf(u, points)
+    assert (shares == (u[..., None] <= points).mean(1)).all()
+    alarms = ((shares < low) | (shares > high)).any(1).sum()
+    assert coverage >= 0.95
+    assert binom.ppf(5e-7, rounds, 1 - coverage) <= alarms <= binom.isf(5e-7, rounds, 1 - coverage)
 
 
-def test_p_values_of_right_posteriors_are_uniform_or_larger():
-    u = samples(60)
-    p = np.array([uniformity(row) for row in u])
-    for column in p.T:
-        assert kstest(column, "uniform", alternative="greater").pvalue > FALSE_ALARM
-    for row, values in zip(u[:20], p[:20], strict=True):  # alarms are the p-values' own decisions
-        by_share = [value <= share * 0.2 for value, share in zip(values, SHARES.values(), strict=True)]
-        assert alarms(row[None], 0.2)[0] == any(by_share)
+def test_ranks_are_a_discrete_uniform():
+    largest = 9
+    found = uniformity((np.arange(10) + 1) / (largest + 1), points=np.arange(1, 10) / 10)
+    np.testing.assert_allclose(found.ecdf, np.arange(1, 10) / 10)
+    assert found.p_value > 0.99
 
 
-def test_each_test_finds_its_own_fault():
-    z = np.random.default_rng(3).standard_normal(400)
-    assert uniformity(ndtr(z + 0.5)).bias < 1e-9
-    assert uniformity(ndtr(1.5 * z)).spread < 1e-9
-    halves = np.concatenate([np.linspace(0.26, 0.49, 100), np.linspace(0.76, 0.99, 100)])  # gaps
-    assert uniformity(halves).shape < 1e-9
+def test_crowding_has_a_name():
+    rng = np.random.default_rng(1)
+    narrow = uniformity(rng.beta(0.5, 0.5, 400))
+    shifted = uniformity(rng.beta(2.0, 1.0, 400))
+    assert not narrow.inside
+    assert narrow.moments[1] > 5 > abs(narrow.moments[0])
+    assert not shifted.inside
+    assert shifted.moments[0] > 5
 
 
-def test_symmetry_is_exact_and_sees_one_sided_histograms():
-    sizes = np.linspace(0.05, 0.45, 9)
-    walks = [np.abs(np.cumsum(s)).max() for s in itertools.product([1, -1], repeat=9)]
-    u = 0.5 + sizes * np.array([1, 1, 1, -1, 1, 1, -1, 1, 1])
-    farthest = np.abs(np.cumsum(np.sign(u - 0.5)[::-1])).max()
-    assert symmetry(u) == pytest.approx(np.mean(np.array(walks) >= farthest), abs=1e-12)
-    right = samples(400)
-    assert sum(symmetry(row) <= 0.01 for row in right) <= at_most(0.01, 400)
-    narrow = np.random.default_rng(0).beta(0.3, 0.3, 400)  # U-shaped, yet symmetric
-    assert symmetry(narrow) > FALSE_ALARM
-    assert uniformity(narrow).spread < FALSE_ALARM
-    assert symmetry(np.random.default_rng(0).beta(0.3, 0.9, 400)) < FALSE_ALARM
-
-
-def test_holm_keeps_the_rate_of_the_whole_and_the_weights():
-    assert holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
-    assert holm([0.01, 0.5], [0.8, 0.2])[0] == pytest.approx(0.0125)
-    every = np.random.default_rng(0).random((REPEATS, 6))
-    assert sum(min(holm(row)) <= 0.05 for row in every) <= at_most(0.05, REPEATS)
-
-
-def test_two_hundred_simulations_find_what_they_promise():
-    """An sd 20 % too small in 3 of 4 cases, a bias of 0.3 sds in 95 of 100; ten simulations do not."""
-    repeats = 6000
-    assert calibration_power(10, sd=0.8) < 0.3
-    assert calibration_power(10, bias=0.3) < 0.3
-    for fault, least in (({"sd": 0.8}, 0.75), ({"bias": 0.3}, 0.95)):
-        assert (
-            calibration_power(200, **fault, repeats=repeats)
-            > least + 5 * (least * (1 - least) / repeats) ** 0.5
-        )
-    assert calibration_power(200, repeats=repeats) <= at_most(0.05, repeats) / repeats
-
-
-def test_ranks_alone_would_miss_a_narrow_posterior():
-    z = np.random.default_rng(0).standard_normal((500, 200)) / 0.8
-    u = ndtr(z)
-    by_ranks = np.mean([kstest(row, "uniform").pvalue <= 0.05 for row in u])
-    assert by_ranks < 0.6 < 0.75 < alarms(u, 0.05).mean()
-
-
-def test_the_critical_level_is_the_largest():
-    level = critical(50, 0.05)
-    assert 1 - staying_inside(50, level) <= 0.05
-
-
-def test_arguments_of_power_are_checked():
-    for wrong in ({"sd": 0}, {"false_alarm": 2}, {"simulations": 0}, {"quantities": 0}):
-        with pytest.raises(DataError, match=next(iter(wrong))):
-            calibration_power(**wrong)
-
-
-def test_coverage_is_that_of_the_intervals():
-    u = samples(1, 5000)[0]
-    table = coverage({"right": u, "narrow": np.clip(0.5 + 1.5 * (u - 0.5), 0, 1)})
-    for row in table.itertuples():
-        tail = FALSE_ALARM / len(table)
-        expected = row.nominal if row.quantity == "right" else row.nominal / 1.5
-        hits = round(row.observed * 5000)
-        assert binom.cdf(hits, 5000, expected) > tail
-        assert binom.sf(hits - 1, 5000, expected) > tail
-        assert row.low < row.observed < row.high
-    assert tuple(table.nominal[:4]) == LEVELS
-    with pytest.raises(DataError, match="levels"):
-        coverage({"w": u}, [1.5])
-
-
-def test_clopper_pearson_holds_the_truth_as_often_as_it_says():
-    ends = [clopper_pearson(k, 20) for k in range(21)]
-    for p in (0.03, 0.3, 0.5):
-        held = sum(binom.pmf(k, 20, p) for k, (low, high) in enumerate(ends) if low <= p <= high)
-        assert held >= 0.95
-    assert ends[0][0] == 0
-    assert ends[20][1] == 1
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"values": [0.5, 1.5]}, "values"),
+        ({"values": []}, "values"),
+        ({"values": [0.5, np.nan]}, "values"),
+        ({"values": [0.5], "points": [0.5, 0.2]}, "points"),
+        ({"values": [0.5], "level": 1.0}, "level"),
+    ],
+)
+def test_what_is_no_probability_is_refused(arguments, message):
+    with pytest.raises(DataError, match=message):
+        uniformity(**arguments)

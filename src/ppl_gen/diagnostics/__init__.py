@@ -1,6 +1,7 @@
 """What is known about a posterior: ArviZ's view of it, and how far to trust it."""
 
 from ppl_gen.diagnostics.arviz_bridge import cells, compare_trees, to_inference_data, tree_loo, tree_loo_pit
+from ppl_gen.diagnostics.calibration_tests import calibration_power
 from ppl_gen.diagnostics.choice import Choice, Criterion
 from ppl_gen.diagnostics.choosing import choose_k
 from ppl_gen.diagnostics.codes import (
@@ -15,7 +16,6 @@ from ppl_gen.diagnostics.codes import (
 from ppl_gen.diagnostics.comparing import ModelComparison, compare_models
 from ppl_gen.diagnostics.coverage import coverage
 from ppl_gen.diagnostics.diagnose import Diagnosis, diagnose
-from ppl_gen.diagnostics.envelopes import Uniformity, uniformity
 from ppl_gen.diagnostics.ladder import ladder
 from ppl_gen.diagnostics.left_out import LeaveOneOut
 from ppl_gen.diagnostics.likeness import TwoSample
@@ -32,7 +32,7 @@ from ppl_gen.diagnostics.simulation import simulation_based_calibration
 from ppl_gen.diagnostics.summaries import invariants, summary
 from ppl_gen.diagnostics.trees import to_arviz
 from ppl_gen.diagnostics.two_sample import two_sample
-from ppl_gen.diagnostics.uniformity import calibration_power
+from ppl_gen.diagnostics.uniformity import Uniformity, uniformity
 
 __all__ = [
     "Choice",

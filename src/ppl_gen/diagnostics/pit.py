@@ -9,9 +9,9 @@ import numpy as np
 
 from ppl_gen import plot
 from ppl_gen.checks import called
-from ppl_gen.diagnostics.envelopes import Uniformity, uniformity
 from ppl_gen.diagnostics.loo import smoothed
 from ppl_gen.diagnostics.replications import arrays_of, drawn_rows, targets_of
+from ppl_gen.diagnostics.uniformity import Uniformity, uniformity
 from ppl_gen.errors import DataError
 from ppl_gen.posterior import Posterior
 

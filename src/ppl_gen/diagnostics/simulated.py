@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ppl_gen.diagnostics.coverage import LEVELS, coverage
-from ppl_gen.diagnostics.quantities import LIKELIHOOD
-from ppl_gen.diagnostics.uniformity import (
+from ppl_gen.diagnostics.calibration_tests import (
     SHARES,
-    Array,
     calibration_power,
-    envelope,
     holm,
     normal_scores,
     symmetry,
-    uniformity,
+    three_tests,
 )
+from ppl_gen.diagnostics.coverage import LEVELS, coverage
+from ppl_gen.diagnostics.quantities import LIKELIHOOD
+from ppl_gen.diagnostics.uniformity import Array, ecdf_envelope
 from ppl_gen.errors import DataError
 
 if TYPE_CHECKING:
@@ -95,7 +94,7 @@ class SimulatedCalibration:
     @cached_property
     def findings(self) -> dict[str, Finding]:
         """Name -> its p-values and sizes."""
-        raw = [uniformity(u) for u in self.u.T]
+        raw = [three_tests(u) for u in self.u.T]
         shares = [SHARES[test] for _ in raw for test in SHARES]
         adjusted = np.reshape(
             holm([getattr(p, test) for p in raw for test in SHARES], shares), (len(raw), -1)
@@ -242,7 +241,7 @@ class SimulatedCalibration:
         with plot.style(dark):
             return plot.simulated_calibration(
                 dict(zip(self.names, self.u.T, strict=True)),
-                envelope(self.simulations, level),
+                ecdf_envelope(self.simulations, 1 - level)[:3],
                 wrong=[name for name in order if self.findings[name].faults],
                 table=self.coverage(),
             )

@@ -1,228 +1,172 @@
-"""Is a sample from the uniform distribution? Tests with exact null distributions, and the power they have.
+"""Are these numbers uniform? Their distribution function in an envelope that holds everywhere at once."""
 
-If a posterior is right, the truth is one more draw of it: the probability integral transform u of the truth
-is uniform, and its normal score z, the quantile of u, is standard Normal whatever the posterior's shape. For
-Gaussian posteriors z is (truth - mean) / sd, so the sum of z² says whether sds are right, the sum of z
-whether means are, and the empirical distribution function (ECDF) of u whether the shape is.
-
-References: Cook, Gelman and Rubin 2006 (z²); Talts et al. 2018 (ranks); Säilynoja, Bürkner and Vehtari 2022
-(ECDF); Yao, Vehtari, Simpson and Gelman 2018 (symmetry); Butler 1969 (its test).
-"""
-
-from collections.abc import Sequence
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ppl_gen.checks import positive, whole
 from ppl_gen.errors import DataError
 
 Array = NDArray[Any]
-POINTS = 100  # parts of the unit interval at whose ends the ECDF is looked at
-SHARES = {"bias": 0.4, "spread": 0.4, "shape": 0.2}  # of the false alarms that a quantity may give
-LEAST = 1e-15  # p-values below are rounding
+POINTS = 100  # at which a distribution function is looked at, if nobody says where
+CLOSE = 1e-12  # two numbers nearer than that are one: (rank + 1) / (L + 1) may be rounded either way
 
 
-class Uniformity(NamedTuple):
-    """p-values of the sum of z, of the sum of z², and of the ECDF."""
+@dataclass(frozen=True, eq=False)
+class Uniformity:
+    """Numbers between 0 and 1 against the uniform distribution; made by `uniformity`.
 
-    bias: float
-    spread: float
-    shape: float
-
-
-def uniformity(u: Array) -> Uniformity:
-    """Exact p-values that ``u`` (size,) is from the uniform distribution, two-sided each.
-
-    >>> [round(p, 3) for p in uniformity((np.arange(50) + 0.5) / 50)]
-    [1.0, 0.952, 1.0]
+    Attributes:
+        values: the numbers, (n,).
+        points: where the distribution functions are compared, (points,).
+        ecdf: the share of values at or below each point, (points,).
+        low, high: the envelope of that share, (points,): under uniformity it holds at all points at once
+            with probability ``coverage``, the least that is ``level`` or more.
+        p_value: the probability, were the values uniform, of a share as improbable as the worst here.
     """
-    from scipy.stats import chi2, norm
 
-    z, size = normal_scores(u), len(u)
-    squares = float(z @ z)
-    return Uniformity(
-        2 * float(norm.sf(abs(z.sum()) / size**0.5)),
-        min(1.0, 2 * float(min(chi2.cdf(squares, size), chi2.sf(squares, size)))),
-        1 - staying_inside(size, float(rarest(u[None])[0])),
-    )
+    values: Array
+    points: Array
+    ecdf: Array
+    low: Array
+    high: Array
+    level: float
+    coverage: float
+    p_value: float
+
+    @property
+    def inside(self) -> bool:
+        """Whether the distribution function stays inside the envelope everywhere."""
+        return bool(((self.ecdf >= self.low - CLOSE) & (self.ecdf <= self.high + CLOSE)).all())
+
+    @cached_property
+    def moments(self) -> tuple[float, float]:
+        """z-scores of the values' mean, and of their mean distance from one half: shift, and spread.
+
+        A positive shift: the values crowd at one. A positive spread: they crowd at both ends.
+        """
+        root = len(self.values) ** 0.5
+        shift = float((self.values.mean() - 0.5) * root * 12**0.5)
+        spread = float((abs(self.values - 0.5).mean() - 0.25) * root * 48**0.5)
+        return shift, spread
 
 
-def normal_scores(u: Array) -> Array:
-    """The quantiles of the standard Normal at ``u``."""
-    from scipy.special import ndtri
+def uniformity(values: Any, *, points: Any = None, level: float = 0.95) -> Uniformity:
+    """Whether independent numbers are uniform between 0 and 1, by their distribution function.
 
-    scores: Array = ndtri(u)
-    return scores
+    The count of values at or below a point is binomial. Intervals of one pointwise level, the same at all
+    points, are widened until they hold at all points at once; that probability is computed, not simulated,
+    by a recursion over the points (Säilynoja, Bürkner and Vehtari 2022, which also gives the envelope).
+
+    Ranks r from 0 to L: pass ``values=(r + 1) / (L + 1)`` and ``points=numpy.arange(1, L + 1) / (L + 1)``.
+
+    Args:
+        values: (n,).
+        points: increasing, above 0 and below 1, where the probability of a value at or below the point is
+            the point itself; by default multiples of 1/100, or of 1/n if that is more.
+        level: of the envelope, at all points at once.
+
+    Raises:
+        DataError: a value is no number between 0 and 1, or the points do not increase between 0 and 1.
+
+    >>> found = uniformity([0.1, 0.3, 0.5, 0.7, 0.9])
+    >>> found.inside, uniformity([0.99] * 5).inside
+    (True, False)
+    """
+    u = np.asarray(values.detach().cpu() if hasattr(values, "detach") else values, dtype=float)
+    if u.ndim != 1 or not len(u) or not ((u >= 0) & (u <= 1)).all():
+        raise DataError(f"values: expected numbers between 0 and 1, in one dimension, got {values!r:.60}")
+    z = places(len(u)) if points is None else np.asarray(points, dtype=float)
+    if z.ndim != 1 or not len(z) or not (np.diff(z, prepend=0, append=1) > 0).all():
+        raise DataError(f"points: expected increasing numbers between 0 and 1, got {points!r:.60}")
+    if not 0 < level < 1:
+        raise DataError(f"level: expected a number between 0 and 1, got {level!r}")
+    shares, (_, low, high, coverage) = ecdf(u, z), ecdf_envelope(len(u), float(level), tuple(z.tolist()))
+    return Uniformity(u, z, shares, low, high, level, coverage, p_value(u, z))
 
 
-# The ECDF ---------------------------------------------------------------------------------------------------
+def places(n: int) -> Array:
+    """Where the distribution function of n values is looked at."""
+    count = max(2, min(n, POINTS))
+    return np.arange(1, count) / count
 
 
-def places(size: int) -> Array:
-    """Where the ECDF of ``size`` values is looked at, inside (0, 1)."""
-    parts = max(2, min(size, POINTS))
-    return np.arange(1, parts) / parts
+def ecdf(u: Array, z: Array) -> Array:
+    """The share of the values (…, n) at or below each point, (…, points)."""
+    rows, parts = u.reshape(-1, u.shape[-1]), len(z) + 1
+    cells = np.searchsorted(z + CLOSE, rows) + parts * np.arange(len(rows))[:, None]
+    counts = np.bincount(cells.ravel(), minlength=parts * len(rows)).reshape(*u.shape[:-1], parts)
+    shares: Array = counts.cumsum(-1)[..., :-1] / u.shape[-1]
+    return shares
+
+
+class Envelope(NamedTuple):
+    """Least and greatest shares of values at or below each of the points, and the exact joint coverage."""
+
+    points: Array
+    low: Array
+    high: Array
+    coverage: float
 
 
 @lru_cache(maxsize=64)
-def _tails(size: int) -> Array:
-    """Two-sided p-value of each count of values below each place, (places, size + 1)."""
-    from scipy.stats import binom
+def ecdf_envelope(n: int, level: float = 0.95, points: tuple[float, ...] = ()) -> Envelope:
+    """The envelope of the distribution function of n uniform values, at `places` if no points are given.
 
-    counts = np.arange(size + 1)
-    law = binom(size, places(size)[:, None])
-    tails: Array = np.minimum(1.0, 2 * np.minimum(law.cdf(counts), law.sf(counts - 1)))
-    return tails
-
-
-def rarest(u: Array) -> Array:
-    """The smallest of the pointwise p-values of the ECDF, of each of the samples ``u`` (samples, size)."""
-    samples, size = u.shape
-    parts = len(places(size)) + 1
-    bins = np.minimum((u * parts).astype(int), parts - 1) + parts * np.arange(samples)[:, None]
-    below = np.bincount(bins.ravel(), minlength=samples * parts).reshape(samples, parts).cumsum(1)[:, :-1]
-    found: Array = _tails(size)[np.arange(parts - 1), below].min(1)
-    return found
-
-
-@lru_cache(maxsize=1024)
-def staying_inside(size: int, gamma: float) -> float:
-    """Probability that no pointwise p-value of a uniform sample's ECDF is ``gamma`` or less.
-
-    The counts below one place after the other are a Markov chain: given one, the next adds a Binomial of
-    those left (Säilynoja, Bürkner and Vehtari 2022, section 2.2). Exact.
+    >>> points, low, high, coverage = ecdf_envelope(10, points=(0.5,))
+    >>> low.tolist(), high.tolist(), round(coverage, 6)  # P(2 ≤ Binomial(10, 1/2) ≤ 8)
+    ([0.2], [0.8], 0.978516)
     """
-    from scipy.stats import binom
-
-    allowed = _tails(size) > gamma * (1 + 1e-9)
-    here, before = np.ones(1), 0.0
-    counts = np.zeros(1, int)
-    for place, open_ in zip(places(size), allowed, strict=True):
-        after = np.flatnonzero(open_)
-        if not len(after):
-            return 0.0
-        step = binom.pmf(after - counts[:, None], size - counts[:, None], (place - before) / (1 - before))
-        here, counts, before = here @ step, after, place
-    return min(1.0, float(here.sum()))
-
-
-@lru_cache(maxsize=64)
-def critical(size: int, level: float) -> float:
-    """The largest pointwise level at which the ECDF of a uniform sample leaves its band with ``level``."""
-    low, high = level / (2 * POINTS), level
+    z = np.asarray(points or places(n))
+    tail, ceiling = 0.0, 1.0  # the pointwise improbability that is just allowed lies between them
     for _ in range(40):
-        middle = (low * high) ** 0.5
-        low, high = (middle, high) if 1 - staying_inside(size, middle) <= level else (low, middle)
-    return low
+        middle = (tail + ceiling) / 2
+        if _probability(n, z, *_limits(n, z, middle)) >= level:
+            tail = middle
+        else:
+            ceiling = middle
+    low, high = _limits(n, z, tail)
+    return Envelope(z, low / n, high / n, _probability(n, z, low, high))
 
 
-def envelope(size: int, level: float = 0.05) -> tuple[Array, Array, Array]:
-    """Places, and the lowest and highest share of ``size`` values below them, together with 1 - ``level``.
+def p_value(u: Array, z: Array) -> float:
+    """The probability of shares as improbable as the worst: twice the binomial's smaller tail there."""
+    from scipy.stats import binom
 
-    >>> x, low, high = envelope(100)
-    >>> print(low[49], high[49])
-    0.36 0.64
+    n = len(u)
+    counts = (ecdf(u, z) * n).round()
+    tail = 2 * np.minimum(binom.cdf(counts, n, z), binom.sf(counts - 1, n, z)).min()
+    return min(max(1 - _probability(n, z, *_limits(n, z, float(tail))), 0.0), 1.0)
+
+
+def _limits(n: int, z: Array, tail: float) -> tuple[Array, Array]:
+    """The counts whose improbability is more than ``tail``, point by point."""
+    from scipy.stats import binom
+
+    q = min(tail / 2 * (1 + 1e-9), 1.0)  # the count that was met lies outside, whatever its rounding
+    low = binom.ppf(q, n, z)
+    return np.maximum(low, 0), n - np.maximum(binom.ppf(q, n, 1 - z), 0)
+
+
+def _probability(n: int, z: Array, low: Array, high: Array) -> float:
+    """That n uniform values have counts between the limits at all points at once.
+
+    Poisson counts of the intervals, given that they add up to n, are the uniform values' counts: so the
+    recursion over the points is one convolution a step.
     """
-    inside = _tails(size) > critical(size, level) * (1 + 1e-9)
-    return places(size), inside.argmax(1) / size, (size - inside[:, ::-1].argmax(1)) / size
+    from scipy.stats import poisson
 
-
-# Symmetry ---------------------------------------------------------------------------------------------------
-
-
-def symmetry(u: Array) -> float:
-    """Exact p-value that the distribution of ``u`` (size,) is symmetric about a half (Butler 1969).
-
-    The statistic is the largest difference of the numbers of values below x and above 1 - x. Under symmetry
-    each value lies on either side with probability a half, so the difference, as x grows, is a random walk.
-
-    >>> symmetry(np.linspace(0.01, 0.99, 40)) > 0.5, symmetry(np.linspace(0.01, 0.6, 40)) < 0.01
-    (True, True)
-    """
-    signs = np.sign(u - 0.5)[np.argsort(-abs(u - 0.5), kind="stable")]
-    farthest = int(abs(signs.cumsum()).max())
-    walk = np.zeros(2 * farthest + 1)  # walks that have not been that far yet
-    walk[farthest] = 1.0
-    for _ in range(len(u)):
-        walk = (np.append(walk[1:], 0.0) + np.append(0.0, walk[:-1])) / 2
-        walk[[0, -1]] = 0.0
-    return float(1 - walk.sum())
-
-
-# All together -----------------------------------------------------------------------------------------------
-
-
-def holm(p_values: Sequence[float], shares: Sequence[float] | None = None) -> list[float]:
-    """p-values that hold together: the false-alarm rate at which each test would speak (Holm 1979).
-
-    Args:
-        p_values: of the tests. shares: their weights, alike by default.
-
-    >>> [round(p, 3) for p in holm([0.01, 0.04, 0.5])]
-    [0.03, 0.08, 0.5]
-    """
-    weights = np.ones(len(p_values)) if shares is None else np.asarray(shares, float)
-    order, highest = np.argsort(np.asarray(p_values) / weights, kind="stable"), 0.0
-    adjusted = [0.0] * len(p_values)
-    left = float(weights.sum())
-    for i in order:
-        highest = max(highest, min(1.0, max(p_values[i], LEAST) / float(weights[i]) * left))
-        adjusted[i], left = highest, left - float(weights[i])
-    return adjusted
-
-
-def calibration_power(
-    simulations: int = 200,
-    draws: int = 99,
-    *,
-    sd: float = 1.0,
-    bias: float = 0.0,
-    quantities: int = 1,
-    false_alarm: float = 0.05,
-    repeats: int = 2000,
-    seed: int = 0,
-) -> float:
-    """Probability that `simulation_based_calibration` finds a wrong posterior of one quantity.
-
-    Which planning takes: how many simulations, for a fault of what size? A Gaussian posterior is off by
-    ``bias`` and has ``sd`` times the right standard deviation; the other quantities are right.
-
-    Args:
-        simulations, draws: of each the posterior's draws.
-        sd: the posterior's standard deviation in units of the right one.
-        bias: of the posterior's mean, in right standard deviations.
-        quantities: that are judged together. false_alarm: of all of them.
-        repeats: that estimate the probability, with standard error at most 1 / (2 √repeats).
-        seed: decides them.
-
-    >>> calibration_power(200, sd=0.8) > 0.9 > 0.6 > calibration_power(50, sd=0.8)
-    True
-    """
-    from scipy.special import ndtr
-
-    size, count = whole("simulations", simulations), whole("draws", draws)
-    whole("quantities", quantities)
-    whole("repeats", repeats)
-    positive("sd", sd)
-    if not 0 < false_alarm < 1:
-        raise DataError(f"false_alarm: expected a probability between 0 and 1, got {false_alarm!r}")
-    rng = np.random.default_rng(seed)
-    right = ndtr((rng.standard_normal((repeats, size)) - bias) / sd)
-    u = (rng.binomial(count, right) + rng.random(right.shape)) / (count + 1)
-    return float(np.mean(alarms(u, false_alarm / quantities)))
-
-
-def alarms(u: Array, false_alarm: float) -> Array:
-    """Whether any of the three tests speaks, of each of the samples ``u`` (samples, size)."""
-    from scipy.stats import chi2, norm
-
-    size, z = u.shape[1], normal_scores(u)
-    squares, half = (z * z).sum(1), {name: share * false_alarm / 2 for name, share in SHARES.items()}
-    off = abs(z.sum(1)) / size**0.5 > norm.isf(half["bias"])
-    wide = (squares < chi2.ppf(half["spread"], size)) | (squares > chi2.isf(half["spread"], size))
-    bent = rarest(u) <= critical(size, SHARES["shape"] * false_alarm)
-    found: Array = off | wide | bent
-    return found
+    if (low > high).any():
+        return 0.0
+    bottoms, tops = [*low.astype(int), n], [*high.astype(int), n]
+    state, start = np.ones(1), 0
+    for width, bottom, top in zip(np.diff(z, prepend=0, append=1), bottoms, tops, strict=True):
+        # Counts never fall, so those below the window before can only stay or rise into this one.
+        moved = np.convolve(state, poisson.pmf(np.arange(top - start + 1), n * width))
+        state = moved[max(bottom - start, 0) : top - start + 1]
+        start = max(bottom, start)
+        if not len(state):
+            return 0.0
+    return float(state[0] / poisson.pmf(n, n))

@@ -118,6 +118,21 @@ def test_a_wrong_guide_is_corrected():
     assert bool((abs(plain) > SURE * error).any())
 
 
+def test_draws_that_are_all_alike_leave_every_row_as_it_was():
+    exact = fit(BernoulliNaiveBayes(classes=2, features=2), x=(X > 0).double(), y=Y)
+
+    def narrow():
+        pyro.sample("pi", dist.Delta(torch.tensor([0.5, 0.5], dtype=torch.float64), event_dim=1))
+        with pyro.plate("classes", 2):
+            pyro.sample("theta", dist.Delta(torch.full((2, 2), 0.5, dtype=torch.float64), event_dim=1))
+
+    alike = replace(exact, model=exact.prior, guide=narrow, evidence=None, method=SVI(), _drawn={})
+    found, draws = smoothed(alike, None, 50, 0)
+    torch.testing.assert_close(draws.log_weights.exp(), torch.full((50, 24), 0.02, dtype=torch.float64))
+    assert bool((found.k_hat == -math.inf).all())
+    torch.testing.assert_close(found.rows, torch.full((24,), 3 * math.log(0.5), dtype=torch.float64))
+
+
 @pytest.mark.slow
 def test_chains_agree_with_exact():
     x = X[:, :1]

@@ -98,32 +98,30 @@ def leave_one_out(posterior: Posterior, /, draws: int = 500, seed: int = 0) -> S
     Draws of a guide are first weighted by log p - log q, so that a wrong guide shows in k-hat (Vehtari,
     Gelman and Gabry 2017; Magnusson et al. 2019, Bayesian leave-one-out cross-validation for large data).
     """
-    stats = _stats()
     tree = posterior_tree(
         posterior, draws, seed, {}, ("posterior", "log_likelihood", "log_prior", "sample_stats")
     )
-    likelihood: Any = sum(v for v in tree["log_likelihood"].data_vars.values())
-    sample, among = ("chain", "draw"), tree["sample_stats"]
+    rows: Any = sum(tree["log_likelihood"].data_vars.values())
+    correction = None if posterior.evidence is not None else _correction(tree)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # they say what k-hat says
-        if isinstance(posterior.guide, Draws):  # which depend on one another
-            tree["log_likelihood"]["rows"] = likelihood
-            found = stats.loo(tree, pointwise=True, var_name="rows")
+        if isinstance(posterior.guide, Draws) and not _still(rows, correction).any():
+            tree["log_likelihood"]["rows"] = rows
+            found = _stats().loo(tree, pointwise=True, var_name="rows")  # draws depend on one another
             weights, k_hat = found.log_weights, found.pareto_k
         else:
-            guide = 0 if posterior.evidence is not None else among["log_p"] - among["log_q"]
-            weights, k_hat = (likelihood - guide).azstats.psislw(dim=list(sample))
+            weights, k_hat = _weights(rows, correction)
 
     def of(values: Any) -> Tensor:
-        flat = values.stack(sample=sample).transpose("sample", ...).values
+        flat = values.stack(sample=("chain", "draw")).transpose("sample", ...).values
         return torch.as_tensor(flat.astype(float))
 
     drawn = tree["posterior"].data_vars.items()
     parameters = {str(k): of(v).to(dtype_of(posterior.model)) for k, v in drawn if k in posterior.parameters}
-    log_weights, count = of(weights), likelihood.sizes["chain"] * likelihood.sizes["draw"]
+    log_weights, count = of(weights), rows.sizes["chain"] * rows.sizes["draw"]
     limit = min(1 - 1 / math.log10(count), 0.7)
     log_weights = log_weights - log_weights.logsumexp(0)
-    return Smoothed(log_weights, torch.as_tensor(k_hat.values).double(), limit, of(likelihood), parameters)
+    return Smoothed(log_weights, torch.as_tensor(k_hat.values).double(), limit, of(rows), parameters)
 
 
 def log_likelihood_at(posterior: Posterior, data: Data, parameters: Named) -> Tensor:

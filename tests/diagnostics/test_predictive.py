@@ -14,6 +14,7 @@ from ppl_gen import EM, SVI, fit, models
 from ppl_gen.core import dtype_of, is_local, run, variables
 from ppl_gen.diagnostics import predictive_check, statistics
 from ppl_gen.diagnostics.misfit import adjusted_tails, tails
+from ppl_gen.diagnostics.replications import replications
 from ppl_gen.errors import DataError
 from ppl_gen.models import (
     BernoulliNaiveBayes,
@@ -175,6 +176,18 @@ def test_a_regression_that_bends_is_found_by_a_function_of_ones_own():
     assert check.misfit == ("bend",)
     assert check.adjusted[1] > 0.05
     assert "correlation of y and x[0]" in predictive_check(posterior, draws=20).names
+
+
+def test_each_variable_may_be_drawn_given_what_was_observed():
+    y = torch.arange(40) % 2
+    posterior = fit(GaussianNaiveBayes(2, 1), x=20.0 * y[:, None] + torch.randn(40, 1), y=y)
+    data = posterior.fitted_data()
+    for one in replications(posterior, data, 20, 0, each=True):
+        assert ((one["x"][:, 0] > 10) == (y.numpy() == 1)).all()  # the class observed, not the one drawn
+        assert (one["y"] != y.numpy()).any()
+    assert any(
+        ((one["x"][:, 0] > 10) != (y.numpy() == 1)).any() for one in replications(posterior, data, 20, 0)
+    )
 
 
 def test_missing_cells_are_missing_in_replications_too():

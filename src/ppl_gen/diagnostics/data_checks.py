@@ -1,19 +1,20 @@
 """Does the model fit these rows? Replicated rows beside them, priors against posteriors, codes."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
-from pyro import poutine
-from torch import Tensor
 from torch.distributions import biject_to
 
-from ppl_gen.core import arguments, bare, is_local, run, variables
+from ppl_gen.core import bare, is_local
 from ppl_gen.diagnostics.case import Case
 from ppl_gen.diagnostics.checks import Check, fault
 from ppl_gen.diagnostics.codes import elbo_terms
+from ppl_gen.diagnostics.replications import Array, arrays_of, replications
+from ppl_gen.diagnostics.statistics import mean, sd, zeros
 from ppl_gen.errors import DataError, Unanswerable
-from ppl_gen.inference.observed import Observed
 from ppl_gen.isolation import isolated
 
 REPLICATES = 200
@@ -86,47 +87,21 @@ def _priors(case: Case) -> Iterator[Check]:
 # Rows and replicates ----------------------------------------------------------------------------------------
 
 
-def replicates(case: Case, many: int = REPLICATES) -> dict[str, Tensor]:
-    """Rows drawn anew from the posterior, each variable given the observed values of its parents.
-
-    Latents of the rows are drawn anew: those that the rows themselves have shaped lie too near them.
-    Returns name -> (many, n, …).
-    """
-    data, posterior = case.data, case.posterior
-    guide, model, found = posterior.latents_of(data), posterior.joint.model, []
-    for _ in range(many):
-        with Observed(data.observed, data.seen, guide=True):
-            drawn = variables(run(guide, data.values))
-        shared = {name: site["value"] for name, site in drawn.items() if not is_local(site)}
-        with poutine.condition(data={**shared, **data.observed}):
-            sites = variables(poutine.trace(model).get_trace(**arguments(model, data.values)))
-        found.append({name: sites[name]["fn"].sample() for name in data.observed if is_local(sites[name])})
-    return {name: torch.stack([f[name] for f in found]) for name in found[0]}
-
-
 def _rows(case: Case) -> Iterator[Check]:
-    drawn = replicates(case)
-    for name, y_rep in drawn.items():
-        fn = bare(case.runs[0].p[name]["fn"])
-        if fn.has_enumerate_support and fn.event_dim == 0 and case.data.sites[name].levels > 2:
-            y_rep, y = _indicators(case, name, y_rep)
-        else:
-            y = case.data.observed[name].double()
-        seen = case.data.seen.get(name)
-        y, y_rep = (
-            y.reshape(len(y), -1)[:, :COLUMNS],
-            y_rep.double().reshape(len(y_rep), len(y), -1)[..., :COLUMNS],
-        )
-        if seen is not None:
-            hidden = ~seen.reshape(len(y), -1)[:, :COLUMNS].expand(y.shape)
-            y, y_rep = y.masked_fill(hidden, torch.nan), y_rep.masked_fill(hidden, torch.nan)
-        yield _compared(case, name, y, y_rep, _kind(fn))
-
-
-def _indicators(case: Case, name: str, y_rep: Tensor) -> tuple[Tensor, Tensor]:
-    values = case.data.sites[name].values
-    assert values is not None
-    return (y_rep[..., None] == values).double(), (case.data.observed[name][..., None] == values).double()
+    """Latents of rows are drawn anew: those that the rows themselves have shaped lie too near them."""
+    data, values = case.data, arrays_of(case.data)
+    drawn = list(replications(case.posterior, data, REPLICATES, case.seed, each=True))
+    for name in (name for name in data.observed if data.sites[name].local):
+        fn, site = bare(case.runs[0].p[name]["fn"]), data.sites[name]
+        y, y_rep = values[name], np.stack([one[name] for one in drawn], 1)  # (n, …) and (n, replicates, …)
+        if fn.has_enumerate_support and fn.event_dim == 0 and site.levels > 2:
+            assert site.values is not None
+            codes = site.values.numpy(force=True)
+            y, y_rep = (np.where(np.isnan(v[..., None]), np.nan, v[..., None] == codes) for v in (y, y_rep))
+        y = y.reshape(len(y), 1, -1)[..., :COLUMNS]
+        y_rep = y_rep.reshape(len(y), len(drawn), -1)[..., :COLUMNS]
+        with np.errstate(all="ignore"):
+            yield _compared(case, name, y, y_rep, _kind(fn))
 
 
 def _kind(fn: Any) -> str:
@@ -135,29 +110,25 @@ def _kind(fn: Any) -> str:
     return "count" if getattr(fn.support, "is_discrete", False) else "real"
 
 
-def _statistics(kind: str, y: Tensor, centre: Tensor) -> dict[str, Tensor]:
-    """Name -> one number for each column; ``y`` (…, n, columns), ``centre`` what the model expects."""
+def _statistics(kind: str, y: Array, centre: Array) -> dict[str, Array]:
+    """Name -> numbers (sets, columns); ``y`` (n, sets, columns), ``centre`` (n, 1, columns) is expected."""
     r = y - centre
-    mean = r.nanmean(-2, keepdim=True)
-    variance = (r - mean).square().nanmean(-2)
-    sd = variance.clamp(min=1e-300).sqrt()
-    found = {"mean": mean[..., 0, :]}
+    found = {"mean": mean(r)}
     if kind == "finite":
         return found
-    z = (r - mean) / sd[..., None, :]
-    found |= {"scale": sd.log(), "skew": z.pow(3).nanmean(-2), "tail": z.pow(4).nanmean(-2).log()}
+    spread = np.maximum(sd(r), 1e-150)
+    z = (r - mean(r)) / spread
+    found |= {"scale": np.log(spread), "skew": mean(z**3), "tail": np.log(mean(z**4))}
     if kind == "count":
-        some = torch.where(y > 0, y, torch.nan)
-        usual = some.nanmean(-2)
-        found["dispersion"] = ((some - usual[..., None, :]).square().nanmean(-2) / usual + 1e-9).log()
-        found["zeros"] = torch.where(y.isnan(), torch.nan, (y == 0).double()).nanmean(-2)
-    if y.shape[-2] > 20:
-        found["neighbours"] = (z[..., 1:, :] * z[..., :-1, :]).nanmean(-2)
+        some = np.where(y > 0, y, np.nan)
+        found["dispersion"] = np.log(sd(some) ** 2 / mean(some) + 1e-9)
+        found["zeros"] = zeros(y)
+    if len(y) > 20:
+        found["neighbours"] = mean(z[1:] * z[:-1])
     if y.shape[-1] > 1:
-        filled = torch.nan_to_num(z)
-        together = filled.mT @ filled / y.shape[-2]
-        i, j = torch.triu_indices(y.shape[-1], y.shape[-1], 1)
-        found["columns"] = together[..., i, j]
+        filled = np.nan_to_num(z).swapaxes(0, 1)
+        i, j = np.triu_indices(y.shape[-1], 1)
+        found["columns"] = (filled.mT @ filled / len(y))[..., i, j]
     return found
 
 
@@ -183,18 +154,18 @@ FIXES = {
 }
 
 
-def _compared(case: Case, name: str, y: Tensor, y_rep: Tensor, kind: str) -> Check:
-    centre = y_rep.mean(0)
-    seen, drawn = _statistics(kind, y, centre), _statistics(kind, y_rep, centre)
+def _compared(case: Case, name: str, y: Array, y_rep: Array, kind: str) -> Check:
+    centre = y_rep.mean(1, keepdims=True)
+    drawn = _statistics(kind, y_rep, centre)
+    seen = {what: numbers[0] for what, numbers in _statistics(kind, y, centre).items()}
     found: dict[str, tuple[float, int]] = {}
     for what, here in seen.items():
         others = drawn[what]
-        spread = others.std(0).clamp(min=1e-9)
-        z = (here - others.mean(0)) / spread
-        beyond = (here > others.amax(0)) | (here < others.amin(0))
-        z = torch.nan_to_num(torch.where(beyond, z, 0.0))
-        place = int(z.abs().argmax())
-        if float(z.abs()[place]) > FAR:
+        z = (here - others.mean(0)) / np.maximum(others.std(0, ddof=1), 1e-9)
+        beyond = (here > others.max(0)) | (here < others.min(0))
+        z = np.nan_to_num(np.where(beyond, z, 0.0))
+        place = int(abs(z).argmax())
+        if abs(z[place]) > FAR:
             found[what] = float(z[place]), place
     dispersed = found.pop("dispersion", (0.0, 0))[0]
     if kind == "count" and found.get("scale", (0.0, 0))[0] > 0:  # zeros alone, or the other counts as well?
@@ -205,7 +176,7 @@ def _compared(case: Case, name: str, y: Tensor, y_rep: Tensor, kind: str) -> Che
     if "tail" in found and "scale" in found and abs(found["tail"][0]) > abs(found["scale"][0]):
         found.pop("scale")
     if not found:
-        tests = sum(v.numel() for v in seen.values())
+        tests = sum(v.size for v in seen.values())
         return Check(
             f"rows: {name}", "ok", f"{tests:,} statistics within {FAR:g} sds of replicates", limit=FAR
         )
@@ -214,11 +185,11 @@ def _compared(case: Case, name: str, y: Tensor, y_rep: Tensor, kind: str) -> Che
     far, place = found[what]
     called, more = NAMED[what], ""
     if what == "scale":
-        sd, usual = float(seen[what][place].exp()), float(drawn[what][:, place].mean().exp())
+        sd, usual = math.exp(seen[what][place]), math.exp(drawn[what][:, place].mean())
         called, more = _scale(kind, sd, usual, case.data.n), f": sd {sd:.3g}, expected {usual:.3g}"
     if what == "mean" and not case.data.sites[name].local:
         more = ""
-    column = f"{name}[{place}]" if y.shape[1] > 1 and what != "columns" else name
+    column = f"{name}[{place}]" if y.shape[-1] > 1 and what != "columns" else name
     side = "above" if far > 0 else "below"
     shown = f"{what} of {column} lies {abs(far):.1f} sds of replicates {side}{more}"
     numbers: dict[str, Any] = {"value": far, "error": 1.0, "limit": FAR}
@@ -231,7 +202,7 @@ def _scale(kind: str, own: float, usual: float, n: int) -> str:
         return "overdispersed" if own > usual else "wrong scale"
     near = 0.03 + 3 / (2 * n) ** 0.5  # of the logarithm: three halves of the error of a squared sd, and some
     for other in (own**2, own**0.5, own**-2):
-        known = abs(torch.tensor(usual / other).log().item()) < near
-        if known and abs(torch.tensor(usual / own).log().item()) > 2 * near:
+        known = abs(math.log(usual / other)) < near
+        if known and abs(math.log(usual / own)) > 2 * near:
             return "variance for sd"
     return "wrong scale"

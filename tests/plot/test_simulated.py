@@ -7,7 +7,7 @@ from scipy.stats import norm
 
 from ppl_gen import plot
 from ppl_gen.diagnostics import coverage
-from ppl_gen.diagnostics.uniformity import ecdf_envelope
+from ppl_gen.diagnostics.criticism.uniformity import ecdf_envelope
 from ppl_gen.errors import DataError
 
 RIGHT = (np.arange(100) + 0.5) / 100

@@ -21,7 +21,7 @@ import torch
 
 from benchmarks.measure import machine
 from ppl_gen import diagnose
-from ppl_gen.diagnostics.checks import FAULTS
+from ppl_gen.diagnostics.trust.checks import FAULTS
 from tests.planted_faults.base import Planted
 from tests.planted_faults.catalogue import PLANTED, SOUND
 

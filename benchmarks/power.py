@@ -18,9 +18,9 @@ from scipy.stats import kstest
 
 from ppl_gen.core import ProbabilisticModel, run, variables
 from ppl_gen.diagnostics import simulation_based_calibration
-from ppl_gen.diagnostics.coverage import clopper_pearson
-from ppl_gen.diagnostics.quantities import at_once
-from ppl_gen.diagnostics.uniformity import calibration_power
+from ppl_gen.diagnostics.simulation.calibration_tests import calibration_power
+from ppl_gen.diagnostics.simulation.coverage import clopper_pearson
+from ppl_gen.diagnostics.simulation.quantities import at_once
 from ppl_gen.inference.method import Fitted
 from ppl_gen.inference.nuts import Draws
 from ppl_gen.inputs import Data

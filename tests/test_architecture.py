@@ -35,6 +35,7 @@ LEVELS = {
     "__main__": 12,
 }  # fmt: skip
 STRANGERS = [("inference", "models"), ("models", "inference"), ("plot", "core"), ("models", "inputs")]
+DIAGNOSTICS = ["trees", "criticism", "simulation", "choosing", "trust"]  # each may import those before it
 FILES = sorted(SOURCE.rglob("*.py"))
 
 
@@ -62,6 +63,13 @@ def test_imports_go_down_only(path):
     for other in imported(path) & LEVELS.keys():
         assert other == here or LEVELS[other] < LEVELS[here], f"{here} imports {other}, which lies no lower"
         assert (here, other) not in STRANGERS
+
+
+@pytest.mark.parametrize("folder", DIAGNOSTICS)
+def test_diagnostics_import_one_another_in_one_direction(folder):
+    text = "".join(path.read_text() for path in (SOURCE / "diagnostics" / folder).glob("*.py"))
+    found = set(re.findall(r"ppl_gen\.diagnostics\.(\w+)", text))
+    assert found <= set(DIAGNOSTICS[: DIAGNOSTICS.index(folder) + 1])
 
 
 def test_every_part_has_a_level():

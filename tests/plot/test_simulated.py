@@ -7,7 +7,7 @@ from scipy.stats import norm
 
 from ppl_gen import plot
 from ppl_gen.diagnostics import coverage
-from ppl_gen.diagnostics.uniformity import envelope
+from ppl_gen.diagnostics.criticism.uniformity import ecdf_envelope
 from ppl_gen.errors import DataError
 
 RIGHT = (np.arange(100) + 0.5) / 100
@@ -21,7 +21,7 @@ def closed():
 
 
 def test_the_ecdf_of_what_is_wrong_leaves_the_band_in_colour():
-    band = envelope(100)
+    band = ecdf_envelope(100)[:3]
     ax = plot.rank_ecdf({"a": RIGHT, "b": LOW}, band, wrong=["b"])
     grey, coloured = ax.lines
     assert coloured.get_label() == "b"
@@ -57,7 +57,7 @@ def test_coverage_is_drawn_where_the_table_has_it():
 
 def test_all_three_together():
     u = {"a": RIGHT, "b": LOW}
-    figure = plot.simulated_calibration(u, envelope(100), wrong=["b"], table=coverage(u))
+    figure = plot.simulated_calibration(u, ecdf_envelope(100)[:3], wrong=["b"], table=coverage(u))
     assert [ax.get_xlabel() for ax in figure.axes][1:] == ["z of b", "nominal coverage"]
     assert "outside the band: b" in figure.axes[0].get_label()
     assert plot.svg(figure).startswith("<svg")

@@ -1,0 +1,1 @@
+"""Which model, and of what size? Criteria, ladders and codes."""

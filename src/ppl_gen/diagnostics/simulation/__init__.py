@@ -1,0 +1,1 @@
+"""Are posteriors right? Simulation-based calibration."""

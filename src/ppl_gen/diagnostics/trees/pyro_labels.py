@@ -1,0 +1,115 @@
+"""Names for the dimensions of a bare Pyro program: its plates, and the arguments that it was given."""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from pyro import poutine
+from torch import Tensor, nn
+
+from ppl_gen.core import variables
+from ppl_gen.diagnostics.trees.labels import Coords, Dims, Labels, own_dims
+from ppl_gen.inference.elbo import Node, delta
+
+
+class PlateLabels(Labels):
+    """Labels of a program's variables; a plate that is called like a variable gets another name."""
+
+    taken: frozenset[str] = frozenset()
+
+    def plates(self, names: Sequence[str]) -> tuple[str, ...]:
+        """The dimensions of these plates."""
+        return tuple(_apart(name, self.taken) for name in names)
+
+
+class Given(dict[str, Tensor]):
+    """Numbers that a model was given, by name; ``columns`` are those of data frames."""
+
+    columns: dict[str, tuple[str, ...]]
+
+
+def labels_of_trace(
+    trace: poutine.Trace, given: Given, dims: Dims | None, coords: Coords | None, chains: int
+) -> PlateLabels:
+    """Labels from one run: plates by name, other dimensions ``x_dim_0``; a frame's columns by name.
+
+    Arguments of the model have the plate of their size, if only one has it.
+    """
+    found = variables(trace)
+    taken = frozenset(found) | frozenset(given)
+    sizes = {f.name: f.size for site in found.values() for f in site["cond_indep_stack"] if f.vectorized}
+    own = {}
+    for name, site in found.items():
+        events = tuple(f"{name}_dim_{i}" for i in range(site["fn"].event_dim))
+        if (
+            delta(site) and site["is_observed"]
+        ):  # pyro.deterministic calls all its dimensions event dimensions
+            own[name] = _deterministic(name, site)
+        else:
+            own |= own_dims({name: site}, {name: events}, singular=False)
+        own[name] = tuple(_apart(dim, taken) for dim in own[name])
+    for name, value in given.items():
+        plate = [plate for plate, size in sizes.items() if value.dim() and len(value) == size]
+        first = (_apart(plate[0], taken) if len(plate) == 1 else f"{name}_dim_0",)
+        own[name] = (first + tuple(f"{name}_dim_{i}" for i in range(1, value.dim())))[: value.dim()]
+    labels = PlateLabels(own, dims, coords, chains)
+    labels.taken = taken
+    labels.columns = {labels.own[name][-1]: columns for name, columns in given.columns.items()}
+    return labels
+
+
+def _apart(dim: str, taken: frozenset[str]) -> str:
+    """No dimension may be called like a variable."""
+    return f"{dim}_plate" if dim in taken else dim
+
+
+def _deterministic(name: str, site: Node) -> tuple[str, ...]:
+    shape = site["value"].shape
+    frames = {f.dim: f for f in site["cond_indep_stack"] if f.vectorized}
+    fits = all(-dim <= len(shape) and shape[dim] == frame.size for dim, frame in frames.items())
+    return tuple(
+        frames[i - len(shape)].name if fits and i - len(shape) in frames else f"{name}_dim_{i}"
+        for i in range(len(shape))
+    )
+
+
+def constants(
+    model: Any, args: Sequence[Any], kwargs: Mapping[str, Any], observed: Mapping[str, Node]
+) -> Given:
+    """The numbers that the model was given and does not generate, by the names of its arguments."""
+    program = model.forward if isinstance(model, nn.Module) else model
+    kept = Given()
+    kept.columns = {}
+    try:
+        bound = inspect.signature(program).bind(*args, **kwargs)
+    except (TypeError, ValueError):  # a builtin, or a callable that hides its signature
+        return kept
+    values: dict[str, Any] = {}
+    for name, value in bound.arguments.items():
+        kind = bound.signature.parameters[name].kind
+        if kind is inspect.Parameter.VAR_KEYWORD:
+            values |= value
+        elif kind is inspect.Parameter.VAR_POSITIONAL:
+            values |= {f"{name}_{i}": part for i, part in enumerate(value)}
+        else:
+            values[name] = value
+    seen = [site["value"] for site in observed.values()]
+    for name, value in values.items():
+        tensor = _numbers(value)
+        if tensor is None or any(tensor.shape == v.shape and bool((tensor == v).all()) for v in seen):
+            continue
+        kept[name] = tensor
+        if hasattr(value, "columns"):
+            kept.columns[name] = tuple(map(str, value.columns))
+    return kept
+
+
+def _numbers(value: Any) -> Tensor | None:
+    if isinstance(value, bool) or not (isinstance(value, int | float) or hasattr(value, "__array__")):
+        return None
+    try:
+        return value.detach() if isinstance(value, Tensor) else torch.tensor(np.array(value))
+    except (TypeError, ValueError):  # of text, or of objects
+        return None

@@ -1,0 +1,289 @@
+"""Did the fit arrive? The history of the bound, a few more steps, other starts, and chains."""
+
+import math
+import re
+import warnings
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ppl_gen.core import is_local
+from ppl_gen.diagnostics.trees.arviz_bridge import arviz_summary
+from ppl_gen.diagnostics.trust.case import Case
+from ppl_gen.diagnostics.trust.causes import funnel, non_centre
+from ppl_gen.diagnostics.trust.checks import Check, fault
+from ppl_gen.errors import NonFinite, Unanswerable
+from ppl_gen.fit import fit
+from ppl_gen.inference import EM, SVI, VariationalBayes
+from ppl_gen.inference.convergence import gain
+from ppl_gen.inference.nuts import Draws
+from ppl_gen.inference.relabelling import Components, rename
+from ppl_gen.isolation import isolated
+
+MORE = 300  # steps that a fit is continued by
+GAIN = 0.5, 0.02  # nats that these may still gain: of all rows, and of each that has latents of its own
+SURE = 5.0  # standard errors: one in 1.7 million is passed by chance
+AGREE, WORTH, DIVERGENT = 1.05, 100.0, 0.005  # R-hat, effective draws, share of divergent draws
+HELD = 1.0  # rows that a component must hold
+SPIKE, STEP = 5.0, 0.01  # nats that a row's density loses when the row moves by this share of the spread
+
+
+def climb_checks(case: Case, more_steps: int | None, restarts: int | None) -> Iterator[Check]:
+    """What applies to the method: more steps of SVI, other starts of a mixture, chains of NUTS."""
+    posterior = case.posterior
+    if isinstance(posterior.guide, Draws):
+        yield from _chains(case)
+    if isinstance(posterior.method, SVI) and not case.given and posterior.data is not None:
+        yield from _more_steps(case, MORE if more_steps is None else more_steps)
+    try:
+        components = Components("diagnose", posterior.joint, case.data)
+    except Unanswerable:
+        return
+    yield from _components(case, components)
+    if not isinstance(posterior.guide, Draws) and not case.given:
+        yield from _restarts(case, 1 if restarts is None else restarts)
+
+
+# More steps -------------------------------------------------------------------------------------------------
+
+
+def _more_steps(case: Case, steps: int) -> Iterator[Check]:
+    """Climb on, at the model's own learning rate: does the bound rise, by the same random numbers?"""
+    posterior, method = case.posterior, case.posterior.method
+    if not steps:
+        return
+    usual = float(posterior.model.svi.get("learning_rate", 0.02))
+    own = float(method.learning_rate or usual)
+    rate = own if usual / 10 < own < usual * 10 else usual
+    calm: dict[str, Any] = {"schedule": "cosine", "checkpoint": None, "progress": False, "tolerance": None}
+    longer = replace(method, steps=steps, learning_rate=rate, seed=method.seed + 1, compile=False, **calm)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            on = fit(posterior, longer, **case.rows)
+    except NonFinite:
+        return
+    before, _ = posterior.weighted(200, case.seed)
+    after, _ = on.weighted(200, case.seed)
+    gained = after.sum(1) - before.sum(1)
+    risen, error = float(gained.mean()), float(gained.std() / len(gained) ** 0.5)
+    local = any(is_local(site) and name in case.runs[0].q for name, site in case.runs[0].p.items())
+    limit = GAIN[0] + GAIN[1] * case.data.n * local
+    shown = f"{steps} more steps gain {risen:,.2f} ± {error:.1g} nats"
+    numbers: dict[str, Any] = {"value": risen, "error": error, "limit": limit}
+    if not risen - SURE * error > limit:
+        yield Check("climb", "ok", shown, "the bound has arrived", **numbers)
+        return
+    history = posterior.elbo.double()
+    climbed, rising = _rate(history), _rising(history)
+    if _falls(history, before.sum(1)) or (own >= 10 * usual and not rising):
+        fix = f"take a smaller learning_rate than {own:g}, such as {usual:g}, falling to zero (schedule)"
+        yield fault("learning rate too high", "climb", shown, fix, **numbers)
+    elif len(history) >= 50 and risen / steps > 20 * max(climbed, 0.0):
+        fix = f"take a larger learning_rate than {own:g}, such as {usual:g}"
+        yield fault("learning rate too low", "climb", shown, fix, **numbers)
+    else:
+        fix = f"fit(posterior, SVI(steps={max(5 * len(history), 1000):,}), …) goes on from here"
+        yield fault("too few steps", "climb", shown, fix, **numbers)
+
+
+def _rate(history: Tensor) -> float:
+    """Nats a step, from the first tenth of the climb to the last."""
+    size = max(len(history) // 10, 1)
+    return float(history[-size:].mean() - history[:size].mean()) / len(history)
+
+
+def _rising(history: Tensor) -> bool:
+    """Whether the last quarter lies above the one before it by more than chance."""
+    window = len(history) // 4
+    if window < 20:
+        return True
+    last = gain(history.tolist(), window)
+    return last.nats > SURE * last.standard_error
+
+
+def _falls(history: Tensor, draws: Tensor, blocks: int = 10) -> bool:
+    """Whether the second half of the climb falls as it rises, by far more than single draws scatter."""
+    half = history[len(history) // 2 :]
+    size = len(half) // blocks
+    if size < 3:
+        return False
+    means = half[: blocks * size].reshape(blocks, size).mean(1)
+    steps = means.diff()
+    falling = float(steps.clamp(max=0).abs().sum() / steps.abs().sum().clamp(min=1e-300))
+    noise = float(draws.std()) / size**0.5
+    return falling > 0.25 and float(means.std()) > 3 * noise
+
+
+# Mixtures ---------------------------------------------------------------------------------------------------
+
+
+def _components(case: Case, components: Components) -> Iterator[Check]:
+    posterior, data = case.posterior, case.data
+    stored = isinstance(posterior.guide, Draws)
+    values = posterior.draw(20, case.seed)
+    draws = [{name: v[i] for name, v in values.items()} for i in range(1 if posterior.point else 20)]
+    with isolated(case.seed):
+        held = torch.stack([components.look(d).weights.sum(1) for d in draws])
+        if not stored:
+            spike = _spike(components, draws[-1])
+            if spike > SPIKE:
+                yield fault(
+                    "singular component",
+                    "components",
+                    f"moving a row by {STEP:.0%} of the data's spread costs it {spike:,.1f} nats",
+                    "take VariationalBayes() or EM(prior=True), whose prior keeps variances away from zero, "
+                    "or fewer components",
+                    value=spike,
+                    limit=SPIKE,
+                )
+        endless = "v" in posterior.parameters and components.places(draws[-1]) is None
+    least = held.mean(0).min() if not stored else held.sort(1).values[:, 0].mean()
+    shown = f"the smallest of {components.levels} holds {float(least):,.1f} of {data.n:,} rows"
+    if float(least) < HELD and not endless:
+        yield fault(
+            "empty component",
+            "components",
+            shown,
+            "take fewer components (choose_k compares), or more starts: restarts=10",
+            value=float(least),
+            limit=HELD,
+        )
+    else:
+        yield Check("components", "ok", shown, value=float(least), limit=HELD)
+
+
+def _spike(components: Components, values: dict[str, Tensor]) -> float:
+    """The most that any row's log density loses when the row moves a little."""
+    data, lost = components.data, 0.0
+    before = components.look(values).log_rows
+    for name, value in data.observed.items():
+        if data.sites[name].local and value.is_floating_point() and not data.sites[name].levels:
+            if getattr(data.sites[name].support, "is_discrete", False):
+                continue
+            moved = Components("diagnose", components.p, data.with_value(name, value + STEP * value.std(0)))
+            lost = max(lost, float((before - moved.look(values).log_rows).max()))
+    return lost
+
+
+def _restarts(case: Case, restarts: int) -> Iterator[Check]:
+    """Other starts, and how much higher the best of them comes."""
+    posterior, method = case.posterior, case.posterior.method
+    if not restarts or not isinstance(method, EM | VariationalBayes | SVI):
+        return
+    own = posterior.elbo[-1] if not isinstance(method, SVI) else None
+    ends = []
+    for i in range(restarts if own is not None else 2 * restarts):
+        options: dict[str, Any] = {"progress": False}
+        if not isinstance(method, SVI):
+            options = {"restarts": max(method.restarts, 10)}
+        again: Any = replace(method, seed=method.seed + 101 + i, **options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                ends.append(fit(posterior.prior, again, **case.rows))
+            except (NonFinite, Unanswerable):
+                continue
+    if not ends:
+        return
+    if own is not None:
+        higher, error = max(float(end.elbo[-1] - own) for end in ends), 0.0
+    else:
+        bound, error = posterior.estimate_elbo(200, case.seed)
+        found = [end.estimate_elbo(200, case.seed) for end in ends]
+        best, its = max(found)
+        higher, error = best - bound, math.hypot(error, its)
+    shown = f"{len(ends)} other start{'s' * (len(ends) > 1)}: {higher:+,.2f} nats"
+    numbers: dict[str, Any] = {"value": higher, "error": error, "limit": 1.0}
+    if higher - SURE * error > 1.0:
+        fix = "take more starts (restarts=10, or other seeds) and keep the highest bound"
+        yield fault("stuck in a worse mode", "starts", shown, fix, **numbers)
+    else:
+        yield Check("starts", "ok", shown, "none comes higher by a nat", **numbers)
+
+
+# Chains -----------------------------------------------------------------------------------------------------
+
+
+def _chains(case: Case) -> Iterator[Check]:
+    posterior = case.posterior
+    guide: Any = posterior.guide
+    total = guide.chains * guide.draws
+    divergent = int((re.search(r"(\d+) divergent", posterior.note) or [0, 0])[1])
+    if divergent > DIVERGENT * total:
+        pair, shown = funnel(case), f"{divergent:,} of {total:,} draws"
+        limit: dict[str, Any] = {"value": float(divergent), "limit": DIVERGENT * total}
+        if pair:
+            where = f"{pair[0]} given {pair[1]}"
+            yield fault("funnel", "divergences", shown, non_centre(*pair), where=where, **limit)
+        else:
+            fix = "take more warm-up, stronger priors of scales, or other coordinates"
+            yield fault("divergences", "divergences", shown, fix, **limit)
+    else:
+        yield Check("divergences", "ok", f"{divergent:,} of {total:,} draws", value=float(divergent))
+    if guide.chains < 2 or guide.draws < 4:
+        yield Check(
+            "chains", "caution", "one chain alone", "nothing tells whether it is stuck", fix="chains=4"
+        )
+        return
+    switched = _switched(case)
+    if switched:
+        shown = f"components stand in another order in {switched:.0%} of the draws"
+        yield fault(
+            "label switching",
+            "labels",
+            shown,
+            "take NUTS(relabel=True), or relabelled(posterior); or ask what no naming changes: invariants()",
+            value=switched,
+            limit=0.0,
+        )
+    hat, worth, name, drawn = _agreement(guide.values)
+    shown = f"largest R-hat {hat:.3f} ({name}), smallest effective sample size {worth:,.0f}"
+    numbers: dict[str, Any] = {"value": hat, "limit": AGREE}
+    if hat > AGREE and (drawn < 100 or worth < guide.chains * 3) and hat < 1.5 and drawn < 500:
+        yield fault("too few draws", "chains", shown, "take more draws and warm-up", where=name, **numbers)
+    elif hat > AGREE:
+        fix = "start elsewhere (other seeds), take more warm-up, or a model without the second mode"
+        yield fault("chains disagree", "chains", shown, fix, where=name, **numbers)
+    elif worth < WORTH:
+        fix = f"take {math.ceil(4 * WORTH / max(worth, 1)):,} times the draws"
+        yield fault("too few draws", "chains", shown, fix, where=name, value=worth, limit=WORTH)
+    else:
+        yield Check("chains", "ok", shown, "they agree", **numbers)
+
+
+def _agreement(values: dict[str, Tensor]) -> tuple[float, float, str, int]:
+    """The largest R-hat, the smallest effective sample size, the former's parameter, draws of a chain."""
+    import xarray
+
+    flat = {
+        f"{name}[{i}]" if v[0, 0].numel() > 1 else name: v.flatten(2)[..., i] if v.dim() > 2 else v
+        for name, v in values.items()
+        for i in range(v[0, 0].numel())
+        if float(v.std()) > 0
+    }
+    arrays = {name: (("chain", "draw"), v.numpy(force=True)) for name, v in flat.items()}
+    tree = xarray.DataTree.from_dict({"posterior": xarray.Dataset(arrays)})
+    table = arviz_summary(tree, kind="diagnostics", round_to="none").astype(float)
+    place = table["r_hat"].to_numpy().argmax()
+    worth = float(min(table["ess_bulk"].min(), table["ess_tail"].min()))
+    draws = int(next(iter(values.values())).shape[1])
+    return float(table["r_hat"].iloc[place]), worth, str(table.index[place]), draws
+
+
+def _switched(case: Case) -> float:
+    """The share of draws whose components stand in another order than in most."""
+    guide: Any = case.posterior.guide
+    try:
+        components = Components("diagnose", case.posterior.joint, case.data)
+    except Unanswerable:
+        return 0.0
+    kept = guide.thinned(25)
+    stacked = {name: torch.stack([d[name] for d in kept]) for name in kept[0]}
+    with isolated(case.seed):
+        found = rename(components, stacked)
+    share = found.switched / len(kept)
+    return share if share > 0.02 else 0.0

@@ -1,0 +1,196 @@
+"""The verb `diagnose`: is this posterior to be believed? Checks with evidence, and a verdict in words."""
+
+import html
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ppl_gen.checks import called, whole
+from ppl_gen.diagnostics.trust.case import Case
+from ppl_gen.diagnostics.trust.checks import FAULTS, MARKS, MODEL, Check, ranked
+from ppl_gen.diagnostics.trust.climb_checks import climb_checks
+from ppl_gen.diagnostics.trust.data_checks import data_checks
+from ppl_gen.diagnostics.trust.guide_checks import guide_checks
+from ppl_gen.diagnostics.trust.joint_checks import joint_checks
+from ppl_gen.diagnostics.trust.quality import GuideQuality, guide_quality
+from ppl_gen.errors import DataError, NoEvidence, Unanswerable
+from ppl_gen.inference import NUTS, CrossValidation
+from ppl_gen.inference.nuts import Draws
+from ppl_gen.posterior import Posterior
+
+if TYPE_CHECKING:
+    import pandas
+
+UNEVEN_SDS = ("correlations ignored", "sds too small", "sds too large")
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnosis:
+    """What `diagnose` found.
+
+    Attributes:
+        posterior: what was examined.
+        checks: everything looked at, in order.
+        quality: of the guide; None where the posterior has no density, as of NUTS and points.
+        skipped: what does not apply, in words.
+    """
+
+    posterior: Posterior
+    checks: tuple[Check, ...]
+    quality: GuideQuality | None
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """The names of the faults found, and of what asks for caution; the one to mend first stands first."""
+        return tuple(check.fault for check in ranked(list(self.checks)))
+
+    @property
+    def fault(self) -> str:
+        """The name of the fault to mend first, one of FAULTS; empty if there is none."""
+        return (*self.faults, "")[0]
+
+    @property
+    def verdict(self) -> str:
+        """In plain words: whether to use this posterior, and for what; else what to do."""
+        found = ranked(list(self.checks))
+        if not found:
+            return self._sound()
+        first, also = (
+            found[0],
+            sorted({c.fault for c in found[1:]} - {found[0].fault}, key=list(FAULTS).index),
+        )
+        more = f" Then: {', '.join(also)}." if also else ""
+        what = f"{first.fault}{f' ({first.where})' if first.where else ''}"
+        if first.fault in UNEVEN_SDS and first.state == "caution":
+            return f"use it for means, not for sds: {what}. Try: {first.fix}.{more}"
+        if first.fault == "means off":
+            return f"use its weighted draws, not its own: {what}. Try: {first.fix}.{more}"
+        if first.fault in MODEL:
+            return (
+                f"use it as the posterior of this model, but the model does not fit these data: {what}. "
+                f"Try: {first.fix}.{more}"
+            )
+        if first.state == "caution":
+            return f"use it with care: {what}. Try: {first.fix}.{more}"
+        return f"do not use it: {what}. Try: {first.fix}.{more}"
+
+    def _sound(self) -> str:
+        posterior, q = self.posterior, self.quality
+        if q is not None and q.exact:
+            return "exact: use it"
+        if posterior.point:
+            return "use it for predictions: a point, which has no sds"
+        if isinstance(posterior.guide, Draws):
+            return "use it: the chains agree"
+        if isinstance(posterior.method, CrossValidation):
+            return "use it for predictions: chosen by cross-validation, no posterior"
+        if q is None:
+            return "nothing speaks against it, but it has no density that could be weighed"
+        return f"use it: {q.gap:,.2f} nats between its bound and the log evidence"
+
+    def table(self) -> "pandas.DataFrame":
+        """The checks, one row each."""
+        import pandas
+
+        columns = ("state", "found", "value", "error", "limit", "fault", "where", "fix")
+        names = ("state", "shown", "value", "error", "limit", "fault", "where", "fix")
+        rows = {c: [getattr(check, n) for check in self.checks] for c, n in zip(columns, names, strict=True)}
+        return pandas.DataFrame(rows, index=pandas.Index([c.name for c in self.checks], name="check"))
+
+    def report(self, path: Any) -> Path:
+        """Write one self-contained HTML page with figures; see `ppl_gen.report`."""
+        from ppl_gen.diagnostics.trust.page import report
+
+        return report(self, path)
+
+    def __str__(self) -> str:
+        head = f"{type(self.posterior.model).__name__} by {type(self.posterior.method).__name__}"
+        width = max(len(check.name) for check in self.checks)
+        lines = [f"{head}: {self.verdict}", ""]
+        for check in self.checks:
+            lines.append(f"  {MARKS[check.state]} {check.name:<{width}}  {check.shown}")
+            if check.fault:
+                where = f" ({check.where})" if check.where else ""
+                lines.append(f"    {'':<{width}}  {check.fault}{where}: {check.meaning}")
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{MARKS[c.state]}</td><td>{html.escape(c.name)}</td><td>{html.escape(c.shown)}</td>"
+            f"<td>{html.escape(f'{c.fault}: {c.meaning}' if c.fault else c.meaning)}</td></tr>"
+            for c in self.checks
+        )
+        head = "<tr><th></th><th>check</th><th>found</th><th>meaning</th></tr>"
+        return f"<p><b>{html.escape(self.verdict)}</b></p><table>{head}{rows}</table>"
+
+
+def diagnose(
+    posterior: Posterior,
+    /,
+    *,
+    draws: int = 1000,
+    seed: int = 0,
+    nuts: bool | NUTS = False,
+    more_steps: int | None = None,
+    restarts: int | None = None,
+    **data: Any,
+) -> Diagnosis:
+    """Is this posterior to be believed, and is the model one of these data? What applies is run.
+
+    The joint: rows counted once, no factor beside it, densities of total one. The climb: whether more steps
+    or another start gain. The guide: importance weights of its draws (see `guide_quality`), and where they
+    are uneven what explains it: a prior or rows counted wrongly, a dropped Jacobian, correlations, a funnel.
+    Chains: R-hat, effective sample size, divergences, labels. Codes that collapsed. The rows: location, scale
+    and shape beside those of replicates; parameters beside their priors.
+
+    Each check holds a number against its limit. Limits of random numbers lie five standard errors out, or
+    five sds and beyond all of 200 replicates, so that of a right model and a fit that arrived hardly one in
+    100,000 checks is a false alarm; k-hat's is that of its authors. What no check looks at may be wrong.
+
+    Args:
+        posterior: what `fit` returned.
+        draws: of the guide, that are weighed.
+        seed: decides everything random.
+        nuts: compare with NUTS as well, as in `guide_quality`.
+        more_steps: by which SVI is continued [300]; 0 leaves that out.
+        restarts: other starts of a mixture [1, of SVI 2]; 0 leaves them out.
+        data: the rows, by name, where the posterior holds none or others are meant.
+
+    >>> from ppl_gen import fit
+    >>> from ppl_gen.models import GaussianNaiveBayes
+    >>> posterior = fit(GaussianNaiveBayes(classes=2, features=1), x=[[0.], [1.], [5.], [6.]], y=[0, 0, 1, 1])
+    >>> found = diagnose(posterior, draws=100)
+    >>> found.verdict, found.faults
+    ('exact: use it', ())
+    """
+    if not isinstance(posterior, Posterior):
+        raise DataError(f"posterior: expected what fit returned, got {called(posterior)}")
+    for name, value in (("more_steps", more_steps), ("restarts", restarts)):
+        if value is not None:
+            whole(name, value, least=0)
+    skipped: list[str] = []
+    try:
+        quality = guide_quality(posterior, draws=draws, seed=seed, nuts=nuts, **data)
+    except NoEvidence as error:
+        quality = None
+        skipped.append(f"weights: {error}")
+    case = Case(posterior, data, whole("seed", seed, least=0), quality)
+    parts: Mapping[str, Callable[[], Iterator[Check]]] = {
+        "joint": lambda: joint_checks(case),
+        "climb": lambda: climb_checks(case, more_steps, restarts),
+        "guide": lambda: guide_checks(case),
+        "data": lambda: data_checks(case),
+    }
+    found: list[Check] = []
+    for part, run in parts.items():
+        if part == "data" and any(check.fault == "outside the support" for check in found):
+            continue  # nothing can be drawn of such parameters
+        try:
+            found.extend(run())
+        except (Unanswerable, NotImplementedError) as error:
+            skipped.append(f"{part}: {error}")
+    return Diagnosis(posterior, tuple(found), quality, tuple(skipped))

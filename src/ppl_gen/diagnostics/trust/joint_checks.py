@@ -1,0 +1,158 @@
+"""Is the joint what it was meant to be? Its plates, scales and factors, and whether its densities are any."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from pyro.distributions import Delta
+from torch import Tensor
+from torch.distributions import biject_to, constraints
+
+from ppl_gen.core import ROWS, bare
+from ppl_gen.diagnostics.trust.case import Case
+from ppl_gen.diagnostics.trust.checks import Check, fault
+from ppl_gen.inference.elbo import Node, delta, log_prob
+from ppl_gen.isolation import isolated
+
+GRID, REACH = 801, 12.0  # points of a quadrature, and how far it goes: sinh(12), 80,000 times the spread
+MASS = 0.01  # by which a density's total may differ from one
+LARGEST = 5_000_000  # numbers that one quadrature looks at
+
+
+def joint_checks(case: Case) -> Iterator[Check]:
+    """Rows counted as they are, no factors beside the joint's, every density of total one."""
+    t, observed = case.runs[0], case.data.observed
+    yield _weighed(t.p)
+    extra = [name for name, s in t.p.items() if s["is_observed"] and name not in observed and not delta(s)]
+    yield from (_factor(case, name) for name in extra)
+    with isolated(case.seed):
+        yield from _densities("model", t.p)
+        guided = {name: site for name, site in t.q.items() if case.posterior.guide is not None}
+        yield from _densities("guide", guided)
+
+
+def _weighed(sites: dict[str, Node]) -> Check:
+    for name, site in sites.items():
+        for frame in site["cond_indep_stack"]:
+            if frame.name == ROWS and frame.full_size not in (None, frame.size):
+                return fault(
+                    "wrong plate size",
+                    "rows",
+                    f"{frame.size:,} rows of {name} count as {frame.full_size:,}",
+                    f'write pyro.plate("{ROWS}", n), with n the rows there are; fit weighs minibatches',
+                    where=name,
+                    value=float(frame.full_size),
+                    limit=float(frame.size),
+                )
+        scale = torch.as_tensor(1.0 if site["scale"] is None else site["scale"])
+        if bool((scale - 1).abs().max() > 1e-6):
+            weight = float(scale.flatten()[(scale - 1).abs().argmax()])
+            return fault(
+                "scaled density",
+                "rows",
+                f"log p of {name} is multiplied by {weight:.3g}",
+                "take poutine.scale out of the model: fit weighs minibatches itself",
+                where=name,
+                value=weight,
+                limit=1.0,
+            )
+    return Check("rows", "ok", "each counts once")
+
+
+def _factor(case: Case, name: str) -> Check:
+    """A factor beside the joint; of what it is a copy, if of anything."""
+    scores = {
+        other: torch.stack([log_prob(t.p[other]).sum().double() for t in case.runs])
+        for other, site in case.runs[0].p.items()
+        if not delta(site) and site["infer"].get("_enumerate_dim") is None
+    }
+    own = scores.pop(name, None)
+    for other, score in scores.items():
+        if own is None or float(own.std()) <= 0 or float(score.std()) <= 0:
+            continue
+        r = float(torch.corrcoef(torch.stack([own, score]))[0, 1])
+        if abs(r) > 0.9999:
+            times = 1 + float(own.std() / score.std()) * math.copysign(1, r)
+            seen = other in case.data.observed
+            return fault(
+                "rows counted wrongly" if seen else "prior counted twice",
+                "factors",
+                f"factor {name!r} is log p of {other} again: it counts {times:.2f} times",
+                f"leave out {name!r}: pyro.sample({other!r}, …) has scored it already",
+                where=other,
+                value=times,
+                limit=1.0,
+            )
+    return fault(
+        "factor in the model",
+        "factors",
+        f"{name!r} is scored beside the data",
+        "pass data by name to fit, not by obs= in the model; a factor makes the joint a density no more",
+        state="caution",
+        where=name,
+    )
+
+
+def _densities(whose: str, sites: dict[str, Node]) -> Iterator[Check]:
+    """Quadrature of every density of one number, finite sums of finite ones."""
+    checked = []
+    for name, site in sites.items():
+        try:
+            found = _mass(site["fn"])
+        except (NotImplementedError, AttributeError, ValueError, RuntimeError):  # no sampler, or no support
+            continue
+        if found is None:
+            continue
+        checked.append(name)
+        mass, in_free = found
+        worst = float(mass.flatten()[(mass - 1).abs().argmax()])
+        if not abs(worst - 1) > MASS:
+            continue
+        jacobian = in_free is not None and bool((in_free - 1).abs().max() <= MASS)
+        density = type(bare(site["fn"])).__name__
+        yield fault(
+            "dropped Jacobian" if jacobian else "unnormalised density",
+            f"densities of the {whose}",
+            f"{density} of {name} has total {worst:.3g}, not 1",
+            f"add the log |Jacobian| of the map to log_prob of {density}"
+            if jacobian
+            else f"put the normalising constant into log_prob of {density}, or take a density that has one",
+            where=name,
+            value=worst,
+            limit=1.0,
+        )
+        return
+    if checked:
+        yield Check(f"densities of the {whose}", "ok", f"{', '.join(checked)}: total 1 up to {MASS}")
+
+
+def _mass(fn: Any) -> tuple[Tensor, Tensor | None] | None:
+    """The totals of a density of one number, cell by cell; and as if it were one in free coordinates."""
+    base = bare(fn)
+    if base.event_dim or isinstance(base, Delta) or math.prod(base.batch_shape) * GRID > LARGEST:
+        return None
+    if base.has_enumerate_support:
+        return base.log_prob(base.enumerate_support()).exp().sum(0), None
+    support = base.support
+    if getattr(support, "is_discrete", False):
+        most = float(base.sample(torch.Size([100])).max())
+        if not isinstance(support, type(constraints.nonnegative_integer)) or not most < 2000:
+            return None
+        values = torch.arange(4 * most + 100.0).reshape(-1, *[1] * len(base.batch_shape))
+        total = base.log_prob(values).exp().sum(0)
+        return torch.where(total < 1, torch.ones_like(total), total), None  # a tail may lie beyond
+    to = biject_to(support)
+    u = to.inv(base.sample(torch.Size([200]))).double()
+    low, middle, high = u.quantile(torch.tensor([0.25, 0.5, 0.75], dtype=u.dtype), dim=0)
+    spread = (high - low).clamp(min=1e-12)
+    t = torch.linspace(-REACH, REACH, GRID, dtype=u.dtype).reshape(-1, *[1] * len(base.batch_shape))
+    at = middle + spread * t.sinh()
+    value = to(at)
+    log_p = torch.where(support.check(value), base.log_prob(value).double(), -torch.inf)
+    measure = (spread * t.cosh()).log() + math.log(2 * REACH / (GRID - 1))
+    log_det = to.log_abs_det_jacobian(at, value)
+    each = [
+        torch.nan_to_num(v, nan=-torch.inf).exp().sum(0) for v in (log_p + log_det + measure, log_p + measure)
+    ]
+    return each[0], each[1] if bool((log_det != 0).any()) else None

@@ -1,0 +1,212 @@
+"""How good a guide is: what the draws of an approximate posterior say when the joint weighs them."""
+
+import html
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ppl_gen.checks import called, whole
+from ppl_gen.diagnostics.choosing.moments import Moments, in_words, moments
+from ppl_gen.diagnostics.trust.drawn import Drawn, drawn
+from ppl_gen.errors import DataError, Unanswerable
+from ppl_gen.fit import fit
+from ppl_gen.inference import NUTS
+from ppl_gen.inference.evidence import log_mean_exp, log_mean_exp_error, pareto_k, pareto_smoothed
+from ppl_gen.inference.nuts import Draws
+from ppl_gen.isolation import isolated
+from ppl_gen.posterior import Posterior
+
+NEARLY = 0.9  # of the draws: so even are the weights of a guide that needs none
+BOOTSTRAP = 200  # resamples behind the range of k-hat
+SHORT = NUTS(draws=300, warmup=300, chains=2, progress=False)  # the budget of a comparison with NUTS
+AFFORDABLE = 2_000_000  # cells of data times numbers drawn, beyond which even that is long
+
+
+@dataclass(frozen=True, eq=False)
+class GuideQuality:
+    """How near the draws of a guide come to the posterior, by `guide_quality`. In nats where not said.
+
+    Attributes:
+        draws: how many.
+        k_hat: of the importance weights; -inf where all are equal, as of an exact posterior. Where every row
+            has weights of its own, the median row's.
+        k_hat_range: where k-hat lies in nine of ten bootstrap resamples of the draws.
+        threshold: min(1 - 1 / log10(draws), 0.7), up to which averages by these weights can be trusted.
+        above: the share of the rows (or of the one joint weight) whose k-hat lies above it.
+        effective: how many equally weighted draws the weights are worth; the median row's.
+        elbo, elbo_error: the bound and its standard error.
+        log_evidence, evidence_error: importance-weighted with smoothed weights; or exact, with error 0.
+        guide: means and sds of the parameters under the guide. corrected: the same, weighted; None where
+            rows alone have latents.
+        reference: those of a short run of NUTS, if it was asked for. why: else, in words, why not.
+        rows: k-hat of every row (n,), where each has weights of its own.
+        scored: the draws themselves.
+    """
+
+    draws: int
+    k_hat: float
+    k_hat_range: tuple[float, float]
+    threshold: float
+    above: float
+    effective: float
+    elbo: float
+    elbo_error: float
+    log_evidence: float
+    evidence_error: float
+    guide: Moments | None
+    corrected: Moments | None
+    reference: Moments | None
+    why: str
+    rows: Tensor | None
+    scored: Drawn
+
+    @property
+    def exact(self) -> bool:
+        """Whether all weights are equal: the draws come from the posterior itself."""
+        return self.k_hat == -math.inf and self.above == 0
+
+    @property
+    def gap(self) -> float:
+        """Log evidence less ELBO: the divergence KL(q || posterior) in nats; 0 if the posterior is exact."""
+        return self.log_evidence - self.elbo
+
+    @property
+    def gap_error(self) -> float:
+        """Standard error of the gap, as if the two parts were independent."""
+        return math.hypot(self.evidence_error, self.elbo_error)
+
+    @property
+    def trusted(self) -> bool:
+        """Whether weights can mend the guide, or need not: k-hat (the median row's) is within its threshold,
+        or the draws are worth nearly as many of the posterior, whatever lies in the far tail.
+        """
+        return self.k_hat <= self.threshold or self.effective > NEARLY * self.draws
+
+    @property
+    def best(self) -> tuple[Moments | None, str]:
+        """The most trusted means and sds to compare the guide with, and what they are by."""
+        if self.reference is not None:
+            return self.reference, "NUTS"
+        return (self.corrected, "weighted draws") if self.trusted else (None, "")
+
+    def __str__(self) -> str:
+        low, high = self.k_hat_range
+        k_hat = "exact" if self.exact else f"{self.k_hat:.2f} ({low:.2f} to {high:.2f})"
+        if self.rows is not None and not self.exact:
+            k_hat = f"{self.k_hat:.2f} in the median row, above {self.threshold:.2f} in {self.above:.0%}"
+        lines = [
+            f"k-hat         {k_hat}, to be at most {self.threshold:.2f}",
+            f"draws         {self.draws:,}, worth {self.effective:,.0f} of the posterior",
+            f"ELBO          {_nats(self.elbo, self.elbo_error)}",
+            f"log evidence  {_nats(self.log_evidence, self.evidence_error)}",
+            f"gap           {_nats(self.gap, self.gap_error)}",
+        ]
+        best, by = self.best
+        if best is not None and self.guide is not None:
+            lines.append(f"parameters    {in_words(self.guide, best, by) or f'as by {by}, up to noise'}")
+        return "\n".join([*lines, *([f"NUTS          {self.why}"] if self.why else [])])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
+
+
+def guide_quality(
+    posterior: Posterior, /, *, draws: int = 1000, seed: int = 0, nuts: bool | NUTS = False, **data: Any
+) -> GuideQuality:
+    """Judge a posterior by its own draws: how far the weights log p - log q of the joint are from equal.
+
+    Their k-hat says whether averages over them can be trusted, how far the bound lies below the log
+    evidence, and what they correct in means and sds. A posterior that misses a whole mode looks well here:
+    no draw comes near it (Yao et al. 2018, Yes, but did it work?; Vehtari et al. 2024, Pareto smoothed
+    importance sampling).
+
+    Args:
+        posterior: what `fit` returned, if it has a density: exact, variational, or Laplace's.
+        draws: of it.
+        seed: decides them.
+        nuts: compare means and sds with NUTS as well: True runs two chains of 300 draws after 300 of
+            warm-up, where the data are small enough for that; or a method of your own settings.
+        data: the rows; by default those of the last fit.
+
+    Raises:
+        NoEvidence: draws of NUTS, and points, have no density.
+
+    >>> from ppl_gen import SVI, fit
+    >>> from ppl_gen.models import LinearRegression
+    >>> x, y = [[0.], [1.], [2.], [3.]], [1.1, 2.9, 5.1, 6.9]
+    >>> found = guide_quality(fit(LinearRegression(features=1), x=x, y=y), draws=100)
+    >>> found.exact, abs(found.gap) < 1e-9
+    (True, True)
+    """
+    if not isinstance(posterior, Posterior):
+        raise DataError(f"posterior: expected what fit returned, got {called(posterior)}")
+    if not isinstance(nuts, bool | NUTS):
+        raise DataError(f"nuts: expected True, False or NUTS(…), got {called(nuts)}")
+    found = drawn(posterior, whole("draws", draws, least=50), whole("seed", seed, least=0), data)
+    weights = found.log_weights
+    threshold = min(1 - 1 / math.log10(draws), 0.7)
+    bad = ~torch.isfinite(weights)
+    if bool(bad.any()):  # a draw outside the joint's support weighs nothing
+        weights = torch.where(bad, -torch.inf, weights)
+    k_hats = pareto_k(weights)
+    with isolated(seed):
+        index = torch.randint(draws, (draws, BOOTSTRAP))
+    apart, exact = found.apart, posterior.evidence if not data else None
+    k_hat = float(k_hats.median()) if apart else float(k_hats[0])
+    again = pareto_k((weights.median(1).values if apart else weights[:, 0])[index])
+    low, high = (float(v) for v in torch.quantile(again.double(), torch.tensor([0.05, 0.95]).double()))
+    total = weights.sum(1)
+    smooth = pareto_smoothed(weights)
+    effective = (2 * smooth.logsumexp(0) - (2 * smooth).logsumexp(0)).exp()
+    evidence = float(log_mean_exp(smooth).sum()) if exact is None else exact
+    error = float(log_mean_exp_error(smooth).square().sum().sqrt()) if exact is None else 0.0
+    guide = moments(found.latents) if found.latents else None
+    corrected = moments(found.latents, smooth[:, 0].double().softmax(0)) if found.latents else None
+    reference, why = _by_nuts(posterior, nuts, seed, data) if nuts else (None, "")
+    return GuideQuality(
+        draws=draws,
+        k_hat=k_hat,
+        k_hat_range=(k_hat, k_hat) if k_hat == -math.inf or apart else (low, high),
+        threshold=threshold,
+        above=float((k_hats > threshold).double().mean()),
+        effective=float(effective.median()),
+        elbo=float(total.mean()),
+        elbo_error=float(total.std() / draws**0.5),
+        log_evidence=evidence,
+        evidence_error=error,
+        guide=guide,
+        corrected=corrected,
+        reference=reference,
+        why=why,
+        rows=k_hats if apart else None,
+        scored=found,
+    )
+
+
+def _by_nuts(
+    posterior: Posterior, nuts: bool | NUTS, seed: int, data: Mapping[str, Any]
+) -> tuple[Moments | None, str]:
+    method = nuts if isinstance(nuts, NUTS) else SHORT
+    values = posterior.data if not data else None
+    cells = sum(v.numel() for v in values.observed.values()) if values is not None else 0
+    size = cells * sum(posterior.sites[name].event_shape.numel() for name in posterior.parameters)
+    if nuts is True and size > AFFORDABLE:
+        return None, f"left out: {size:,} cells times parameters are more than {AFFORDABLE:,}; pass NUTS(…)"
+    rows = dict(data) if data else {**posterior.fitted_data().inputs, **posterior.fitted_data().gaps}
+    try:
+        found = fit(posterior.joint, method, **rows)
+    except Unanswerable as error:
+        return None, f"does not apply: {error}"
+    guide = found.guide
+    assert isinstance(guide, Draws)
+    return moments({n: v.flatten(0, 1) for n, v in guide.values.items()}, chains=guide.chains), ""
+
+
+def _nats(value: float, error: float) -> str:
+    return f"{value:,.3f} ± {error:.2g} nats" if error > 1e-9 * max(1.0, abs(value)) else f"{value:,.3f} nats"

@@ -1,0 +1,110 @@
+"""Planted faults are found by name, sound fits pass, and the page can be read by everyone."""
+
+import re
+import warnings
+from html.parser import HTMLParser
+
+import pytest
+
+from ppl_gen import EM, SVI, diagnose, fit, report
+from ppl_gen.diagnostics.trust.checks import FAULTS
+from ppl_gen.errors import DataError
+from ppl_gen.models import GaussianMixture, GaussianNaiveBayes, LinearRegression
+from tests.planted_faults.base import normal
+from tests.planted_faults.catalogue import PLANTED
+from tests.planted_faults.programs import EFFECTS, ERRORS, NonCentred
+
+QUICK = {
+    "few_steps_of_a_classifier", "scale_held_wide", "wrong_support", "guide_by_hand",
+    "kl_counted_twice", "minibatch_for_itself", "update_with_prior_twice", "update_beside_the_mean",
+    "update_that_boasts", "one_start", "component_of_one_row",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(c, marks=() if c.name in QUICK else pytest.mark.slow, id=c.name) for c in PLANTED],
+)
+def test_a_planted_fault_is_the_first_named(case):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # some faults warn by themselves
+        found = diagnose(case.make(0), draws=500, **case.options)
+    assert found.fault == case.expected, found
+    assert case.expected in found.verdict
+    assert case.expected in str(found)
+
+
+def test_faults_are_many_and_named():
+    assert len(PLANTED) >= 30
+    assert {case.expected for case in PLANTED} <= FAULTS.keys()
+
+
+def test_an_exact_posterior_is_called_exact():
+    for seed in range(2):
+        x, y = normal(seed, 60, 2), (normal(seed + 10, 60) > 0).long()
+        found = diagnose(fit(GaussianNaiveBayes(classes=2, features=2), x=x, y=y), draws=100)
+        assert found.verdict == "exact: use it"
+        assert not found.faults
+        assert abs(found.quality.gap) < 1e-9
+
+
+@pytest.mark.slow
+def test_schools_without_a_centre_are_better():
+    method = SVI(steps=3000, learning_rate=0.03, guide="mean_field", progress=False)
+    found = diagnose(fit(NonCentred(), method, sigma=ERRORS, y=EFFECTS), draws=2000)
+    assert found.quality.trusted
+    assert "funnel" not in found.faults
+    assert abs(found.quality.elbo + 31.61) < 0.15
+    assert abs(found.quality.log_evidence + 31.33) < 0.2
+    centred = next(c for c in PLANTED if c.name == "centred_schools")
+    worse = diagnose(centred.make(0), draws=2000)
+    assert worse.quality.k_hat > 0.7
+    assert "non-centre theta" in worse.verdict
+
+
+class Page(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+
+def test_the_report_is_one_readable_page(tmp_path):
+    x = normal(0, 40, 2)
+    posterior = fit(LinearRegression(features=2), x=x, y=x[:, 0] + normal(1, 40))
+    found = diagnose(posterior, draws=200)
+    path = report(found, tmp_path / "page.html")
+    text = path.read_text()
+    page = Page()
+    page.feed(text)
+    svgs = [attrs for tag, attrs in page.found if tag == "svg"]
+    assert len(svgs) == 3
+    assert all(len(attrs["aria-label"]) > 20 for attrs in svgs)
+    assert not re.search(r'(src|href)="https?:|<script|<link|url\(http', text)
+    assert 'name="viewport"' in text
+    assert "prefers-color-scheme: dark" in text
+    assert "Exact: use it" in text
+    assert found.report(tmp_path / "again.html").read_text() == text
+    with pytest.raises(DataError, match="path"):
+        report(found, tmp_path / "nowhere" / "page.html")
+    with pytest.raises(DataError, match="posterior or a diagnosis"):
+        report(3, tmp_path / "page.html")
+
+
+def test_a_table_and_a_notebook_show_the_same():
+    x = normal(0, 40, 1)
+    found = diagnose(fit(GaussianMixture(components=2, features=1), EM(), x=x), restarts=0)
+    table = found.table()
+    assert list(table.index) == [check.name for check in found.checks]
+    assert "weights:" in found.skipped[0]
+    assert found.verdict in found._repr_html_()
+    assert found.verdict in str(found)
+
+
+def test_bad_arguments_are_named():
+    with pytest.raises(DataError, match="what fit returned"):
+        diagnose("posterior")
+    with pytest.raises(DataError, match="more_steps"):
+        diagnose(fit(LinearRegression(features=1), x=[[0.0], [1.0]], y=[0.0, 1.0]), more_steps=-1)

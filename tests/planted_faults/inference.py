@@ -337,7 +337,7 @@ def _disagree(posterior: Posterior) -> bool:
 
 def _swapped(posterior: Posterior) -> Posterior:
     """As when a chain had started at the other naming: the density is the same."""
-    for value in posterior.guide.buffers():
+    for value in posterior.guide.values.values():
         value[0] = value[0].flip(1)
     return posterior
 

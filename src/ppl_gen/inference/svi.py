@@ -68,7 +68,9 @@ class SVI:
         compile: True compiles the step (some twenty seconds, once in a process: a fit of the same model to
             rows of the same shape finds it compiled), "auto" only where the work ahead is longer than that,
             False never. The numbers are the same up to rounding. Where it cannot be done, the fit goes on
-            without, and says why.
+            without, and says why. From 1,000 steps on the step is captured as a graph either way, compared
+            with the program once: what a program decides by state of its own that no tensor holds, such as a
+            counter of its calls, stays as it was then.
         device: where to compute, such as "cuda" [the CPU]. The posterior comes back to the CPU.
         precision: "bfloat16" lets the networks' layers multiply with 16 bits, which GPUs do faster [the
             model's own type everywhere: float64 for conjugate models, float32 for networks].

@@ -151,6 +151,7 @@ def test_posteriors_open(toured, name):
         assert all(bool(np.isfinite(v).all()) for v in tree["posterior"].data_vars.values())
 
 
+@pytest.mark.slow
 def test_tour_in_this_process_leaves_no_trace(toured, tmp_path, capsys):
     def state() -> list[object]:
         numpy_state = np.random.get_state()

@@ -162,6 +162,7 @@ def test_disagreement_counts():
     assert (found.rows, found.differ, found.first, found.second, found.strongest) == (4, 3, 1, 1, [1, 2, 3])
 
 
+@pytest.mark.slow
 def test_calibration_errors_have_intervals_about_them():
     """That of what as many rows give on average, which resampled rows alone overshoot."""
     g = torch.Generator().manual_seed(0)
@@ -347,6 +348,7 @@ def test_the_report_says_what_was_measured(flowers, study, tmp_path, capsys):
     assert "LogisticRegression" in page
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_report(flowers, tmp_path):
     pages = []
     for name in "ab":

@@ -611,6 +611,14 @@ def test_a_network_that_starts_elsewhere_resumes(tmp_path):
     assert same(expected, fit(model, svi(tmp_path, batch_size=5), x=(X > 0).float()))
 
 
+def test_an_empty_file_is_a_damaged_one(halfway):
+    """Its name was there, and the power went before its content was."""
+    expected, newest = mixture(), halfway / "step-14.checkpoint"
+    newest.write_bytes(b"")
+    with pytest.warns(NotSaved, match=r"step-14.checkpoint: it is empty\. .* The fit goes on from step-7"):
+        assert same(expected, mixture(halfway))
+
+
 def test_no_flipped_bit_goes_unnoticed(halfway):
     expected = mixture()
     newest, older = halfway / "step-14.checkpoint", halfway / "step-7.checkpoint"
@@ -644,7 +652,7 @@ def test_a_pickle_under_every_name_is_refused_and_nothing_runs(tmp_path):
     torch.save(Bomb(burst), buffer)
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("a", "text")
-    evil = [pickle.dumps(Bomb(burst)), buffer.getvalue(), (tmp_path / "a.zip").read_bytes(), b"", b"\0" * 500]
+    evil = [pickle.dumps(Bomb(burst)), buffer.getvalue(), (tmp_path / "a.zip").read_bytes(), b"\0" * 500]
     run = tmp_path / "run"
     HALT[20] = press
     with pytest.warns(Interrupted):

@@ -446,9 +446,8 @@ def test_where_all_labels_are_known_the_cells_alone_are_expected(cls):
     )
 
 
-@pytest.mark.parametrize(
-    "cls", [pytest.param(FullGaussianMixture, marks=pytest.mark.slow), TiedGaussianMixture]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("cls", FULL)
 def test_no_covariance_becomes_singular_where_cells_are_few(cls):
     """A column of which two cells are there, and rows of which none is."""
     x = two(n=40)

@@ -51,7 +51,7 @@ def measured(program, *arguments):
     return [int(line) for line in run.stdout.split()]
 
 
-@pytest.mark.parametrize("method", ["svi", "exact"])
+@pytest.mark.parametrize("method", [pytest.param("svi", marks=pytest.mark.slow), "exact"])
 def test_ten_times_the_rows_of_a_file_take_no_more_memory(tmp_path, method):
     """The files' types are not the model's, so that nothing can be used in place."""
     rows = 2_000_000  # of x: 32 MB, and 64 MB as the model wants them

@@ -103,6 +103,7 @@ def test_enumeration_equals_the_marginal_of_counts():
     assert abs(finite - found.log_evidence) > 1e-3  # another prior
 
 
+@pytest.mark.slow
 def test_the_bound_and_the_elbo_lie_below_the_enumerated_evidence():
     model = BernoulliMixture(3, 1, **PROCESS)
     evidence = assignments(model, x=X).log_evidence

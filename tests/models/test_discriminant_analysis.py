@@ -242,7 +242,7 @@ def test_inverse_wishart_moments():
         assert ((values.mean(0) - mean).abs() <= 5.5 * error + 1e-12).all()
 
 
-@pytest.mark.parametrize("model", BOTH)
+@pytest.mark.parametrize("model", [LDA, pytest.param(QDA, marks=pytest.mark.slow)])
 def test_svi_reaches_the_evidence_that_its_guide_can_reach(model):
     data = iris()
     exact = fit(model(3, 4), x=data.x, y=data.y).log_evidence

@@ -261,7 +261,9 @@ def run(model, n):
     return {name: nodes[name]["value"] for name in names}
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize(
+    "name", [n if n != "mixed" else pytest.param(n, marks=pytest.mark.slow) for n in SMALL]
+)
 def test_posteriors_are_calibrated(name):
     """Parameters drawn from the prior rank uniformly among draws of their posteriors (Talts et al. 2018)."""
     assert furthest(SMALL[name](), copies=1) < 1

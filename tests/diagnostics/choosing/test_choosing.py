@@ -163,6 +163,7 @@ def test_rotations_of_codes_are_no_parameters(cls):
         assert nats == pytest.approx(fit(cls(5, k), x=x).log_evidence - count / 2 * math.log(30), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_svi_and_nuts_say_how():
     x = clusters(7, k=2)  # more rows than can be enumerated
     svi = choose_k(gaussians, [1, 2], SVI(steps=100), criteria=["log evidence"], draws=100, x=x)

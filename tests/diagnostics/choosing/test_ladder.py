@@ -70,6 +70,7 @@ def test_figure_and_trees(regression):
     assert trees["Laplace"].posterior["w"].sizes["draw"] == 5
 
 
+@pytest.mark.slow
 def test_a_mixture_s_ladder_holds_points_and_coordinate_ascent():
     x = torch.tensor([[0.0], [0.3], [0.5], [9.0], [9.4], [9.9]])
     rungs = ["EM", "MAP", "Laplace", "variational Bayes", "importance-weighted"]
@@ -114,6 +115,7 @@ def test_unknown_rungs_and_what_is_no_model_are_refused():
         ladder(GaussianNaiveBayes)
 
 
+@pytest.mark.slow
 def test_a_flow_is_a_guide_and_is_saved(tmp_path):
     model = LinearRegression(3)
     first = fit(model, SVI(steps=1, guide="flow"), x=X, y=Y)

@@ -69,6 +69,7 @@ def test_an_ordered_mixture_keeps_the_contract():
     check_model(OrderedMeans())
 
 
+@pytest.mark.slow
 def test_ordered_means_equal_the_quadrature(ordered):
     """NUTS and importance weights within their Monte-Carlo error; full rank within 0.1 sd besides."""
     found, (means, sds, evidence) = ordered
@@ -82,6 +83,7 @@ def test_ordered_means_equal_the_quadrature(ordered):
         assert ((got.sds["mu"] / sds).log().abs() < SURE * got.sd_errors["mu"] + bias).all(), name
 
 
+@pytest.mark.slow
 def test_the_ladder_says_what_a_mean_field_loses(ordered):
     """The order couples mu[1] to mu[0], which a mean field cannot follow: without gold draws it is told."""
     found, (_, sds, evidence) = ordered
@@ -97,6 +99,7 @@ def test_the_ladder_says_what_a_mean_field_loses(ordered):
     assert full.bound > field.bound + 0.1
 
 
+@pytest.mark.slow
 def test_every_cell_is_filled_or_explained(ordered):
     found, _ = ordered
     table, words = found.table(), found.words()

@@ -96,6 +96,7 @@ def test_draws_reweighted_agree_with_exact(question):
     assert found.p_loo == pytest.approx(exact.p_loo, abs=SURE * float(error.norm()))
 
 
+@pytest.mark.slow
 def test_a_wrong_guide_is_corrected():
     """A guide that knows a third of the counts: its draws alone are far from exact, weighted they agree."""
     rows = {"x": (X > 0).double(), "y": Y}

@@ -46,6 +46,7 @@ def two_sds(narrow):
     return fit(Location(), Found(guide), x=x), mean, sd
 
 
+@pytest.mark.slow
 def test_a_narrow_guide_has_the_k_hat_that_theory_gives():
     # weights exp(z²/2 (1 - s²)), z normal: their tail has shape 1 - s², for s < 1
     for narrow in (0.5, 0.9):

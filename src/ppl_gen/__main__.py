@@ -7,13 +7,14 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ppl_gen import __version__, ranks
 from ppl_gen.errors import DataError, Interrupted, OutOfStep, PplGenError
+from ppl_gen.isolation import one_thread
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -74,7 +75,7 @@ def _tour(options: argparse.Namespace) -> int:
         pass
     from ppl_gen.tour import FULL, QUICK, Tour  # heavy imports wait until they are needed
 
-    with _one_thread():
+    with one_thread():
         Tour(out, _console(), seed=options.seed, budget=QUICK if options.quick else FULL).run()
     return 0
 
@@ -87,7 +88,7 @@ def _compare(options: argparse.Namespace) -> int:
         pass
     from ppl_gen.comparison import compare
 
-    with _one_thread():
+    with one_thread():
         compare(
             Path(options.file),
             options.target,
@@ -134,19 +135,6 @@ def _console() -> "Console":
     console = Console(highlight=False, emoji=False)
     console.width = min(console.width, 88)
     return console
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """The tensors are small: more threads only wait for one another."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _parser() -> argparse.ArgumentParser:

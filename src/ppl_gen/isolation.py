@@ -39,3 +39,14 @@ def isolated(seed: int | None = None, *, grad: bool = False, validate: bool = Fa
         seed = int.from_bytes(random.SystemRandom().randbytes(4), "little") if seed is None else seed
         pyro.set_rng_seed(seed % 2**32)
         yield
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Sums round alike however many cores there are, and processes do not fight for them."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

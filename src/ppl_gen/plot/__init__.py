@@ -12,7 +12,7 @@ from ppl_gen.plot.points import clusters, latent
 from ppl_gen.plot.reliability import calibration
 from ppl_gen.plot.replications import replications, statistics
 from ppl_gen.plot.simulated import coverage, rank_ecdf, simulated_calibration, z_scores
-from ppl_gen.plot.style import style, svg
+from ppl_gen.plot.style import inline, style, svg
 
 __all__ = [
     "bounds",
@@ -25,6 +25,7 @@ __all__ = [
     "elbo",
     "forest",
     "images",
+    "inline",
     "k_hat",
     "kl_terms",
     "ladder",

@@ -109,6 +109,16 @@ def _glyphs() -> frozenset[int]:
     return frozenset(each[0] & each[1]) | {ord("\n")}
 
 
+def inline(figure: "Figure", *, alt: str = "") -> str:
+    """`svg` of a figure that nobody else needs: it is closed."""
+    import matplotlib.pyplot as plt
+
+    try:
+        return svg(figure, alt=alt)
+    finally:
+        plt.close(figure)
+
+
 def svg(figure: "Figure", *, alt: str = "") -> str:
     """A figure as SVG text to put into a page: transparent, with lines and letters in the page's own colour.
 

@@ -200,12 +200,9 @@ class Choice:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        import matplotlib.pyplot as plt
         import pandas
 
-        figure = self.figure()
-        drawn = plot.svg(figure, alt=self.verdict())
-        plt.close(figure)
+        drawn = plot.inline(self.figure(), alt=self.verdict())
         with pandas.option_context("display.max_colwidth", None):  # else what is long is cut
             table = self.table().to_html(float_format=lambda value: f"{value:,.1f}", border=0, index=False)
         said = "<br>".join(map(escape, [self._head(), self.verdict(), *self.notes]))

@@ -106,11 +106,7 @@ class ModelComparison:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        import matplotlib.pyplot as plt
-
-        figure = self.figure()
-        drawn = plot.svg(figure, alt=self.verdict())
-        plt.close(figure)
+        drawn = plot.inline(self.figure(), alt=self.verdict())
         table = self.table().to_html(float_format=lambda v: f"{v:,.1f}", border=0)
         return f"<p>{escape(self.verdict())}</p>{drawn}{table}"
 

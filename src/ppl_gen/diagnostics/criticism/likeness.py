@@ -140,11 +140,7 @@ class TwoSample:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        import matplotlib.pyplot as plt
-
-        figure = self.figure()
-        drawn = plot.svg(figure, alt=self.verdict())
-        plt.close(figure)
+        drawn = plot.inline(self.figure(), alt=self.verdict())
         form = {"float_format": lambda v: f"{v:.3g}", "border": 0}
         tables = "".join(t.to_html(**form) for t in (self.table(), self.mode_table()))
         return f"<p>{escape(self.verdict())}</p>{drawn}{tables}"

@@ -208,11 +208,7 @@ class PredictiveCheck:
         return f"{self.model}, {self.n:,} rows, {len(self.replicated):,} replications: {KINDS[self.kind]}"
 
     def _repr_html_(self) -> str:
-        import matplotlib.pyplot as plt
-
-        figure = self.figure()
-        drawn = plot.svg(figure, alt=self.verdict())
-        plt.close(figure)
+        drawn = plot.inline(self.figure(), alt=self.verdict())
         table = self.table().to_html(float_format=_short, border=0, index=False)
         return f"<p>{escape(self._head())}<br>{escape(self.verdict())}</p>{drawn}{table}"
 

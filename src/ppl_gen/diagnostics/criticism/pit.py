@@ -91,11 +91,7 @@ class LooPit:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        import matplotlib.pyplot as plt
-
-        figure = self.figure()
-        drawn = plot.svg(figure, alt=self.verdict())
-        plt.close(figure)
+        drawn = plot.inline(self.figure(), alt=self.verdict())
         table = self.table().to_html(index=False, border=0, float_format=lambda v: f"{v:.3g}")
         return f"<p>{escape(self.model)}, LOO-PIT. {escape(self.verdict())}</p>{drawn}{table}"
 

@@ -79,11 +79,7 @@ class Reliability:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        import matplotlib.pyplot as plt
-
-        figure = self.figure()
-        drawn = plot.svg(figure, alt=self.verdict())
-        plt.close(figure)
+        drawn = plot.inline(self.figure(), alt=self.verdict())
         return f"<p>{escape(str(self))}</p>{drawn}"
 
 

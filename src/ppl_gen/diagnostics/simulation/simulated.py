@@ -261,13 +261,10 @@ class SimulatedCalibration:
         return table
 
     def _repr_html_(self) -> str:
-        import matplotlib.pyplot as plt
 
         from ppl_gen import plot
 
-        figure = self.figure()
-        drawing = plot.svg(figure, alt=self.verdict())
-        plt.close(figure)
+        drawing = plot.inline(self.figure(), alt=self.verdict())
         words = escape(self.verdict()).replace("\n", "<br>")
         return f"<p>{words}</p>{self._shown().to_html(border=0)}{drawing}"
 

@@ -13,11 +13,11 @@ from ppl_gen.core import ProbabilisticModel
 from ppl_gen.diagnostics.simulation.quantities import Quantity
 from ppl_gen.diagnostics.simulation.simulated import SimulatedCalibration
 from ppl_gen.diagnostics.simulation.simulating import Outcome, Plan, lost, planned
-from ppl_gen.diagnostics.simulation.workers import Each, one_thread
+from ppl_gen.diagnostics.simulation.workers import Each
 from ppl_gen.errors import DataError, Interrupted
 from ppl_gen.inference import SVI
 from ppl_gen.inference.signals import Signals, users_line
-from ppl_gen.isolation import isolated
+from ppl_gen.isolation import isolated, one_thread
 from ppl_gen.progress import track
 
 TRIES = 5  # first simulations of which one fit at least must succeed

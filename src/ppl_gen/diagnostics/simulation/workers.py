@@ -4,7 +4,6 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 
 from ppl_gen.errors import DataError
+from ppl_gen.isolation import one_thread
 
 Work = Callable[[int], Any]
 _work: list[Work] = []  # of a process that was started here
@@ -73,17 +73,6 @@ class Each:
             pool.shutdown(wait=whole, cancel_futures=True)
             for process in () if whole else running.values():  # stopped by hand: nobody waits for them
                 process.terminate()
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Sums round alike however many cores there are, and processes do not fight for them."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _begin(work: Work) -> None:

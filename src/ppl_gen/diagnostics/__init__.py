@@ -29,10 +29,7 @@ from ppl_gen.diagnostics.simulation.simulated import SimulatedCalibration
 from ppl_gen.diagnostics.simulation.simulation import simulation_based_calibration
 from ppl_gen.diagnostics.trees.arviz_bridge import (
     cells,
-    compare_trees,
     to_inference_data,
-    tree_loo,
-    tree_loo_pit,
 )
 from ppl_gen.diagnostics.trees.summaries import invariants, summary
 from ppl_gen.diagnostics.trees.trees import to_arviz
@@ -61,7 +58,6 @@ __all__ = [
     "cells",
     "choose_k",
     "compare_models",
-    "compare_trees",
     "coverage",
     "diagnose",
     "elbo_terms",
@@ -81,8 +77,6 @@ __all__ = [
     "to_arviz",
     "to_inference_data",
     "traversal",
-    "tree_loo",
-    "tree_loo_pit",
     "two_sample",
     "uniformity",
 ]

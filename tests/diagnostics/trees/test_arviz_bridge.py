@@ -2,6 +2,7 @@
 
 import importlib.util
 import math
+import warnings
 from functools import cache
 from typing import Any
 
@@ -19,9 +20,9 @@ from scipy.special import logsumexp
 
 from ppl_gen import SVI, fit
 from ppl_gen.data import wine
-from ppl_gen.diagnostics import cells, compare_trees, to_arviz, to_inference_data, tree_loo, tree_loo_pit
+from ppl_gen.diagnostics import cells, compare_models, loo, loo_pit, to_arviz, to_inference_data
 from ppl_gen.diagnostics.trees.arviz_bridge import is_legacy, leave_one_out
-from ppl_gen.errors import DataError
+from ppl_gen.errors import DataError, Unanswerable
 from ppl_gen.inference.evidence import pareto_k
 from ppl_gen.isolation import isolated
 from ppl_gen.models import GaussianMixture, GaussianNaiveBayes
@@ -102,9 +103,9 @@ def test_plain_loo_cannot_see_a_wrong_guide() -> None:
     }
     tree = arviz_base.from_dict(groups)
     plain = arviz_stats.loo(tree, var_name="x", pointwise=True)
-    assert plain.pareto_k.max() < 0.7 < tree_loo(tree).pareto_k.min()
+    assert plain.pareto_k.max() < 0.7 < loo(tree).k_hat.min()
     del groups["sample_stats"]
-    assert tree_loo(arviz_base.from_dict(groups)).elpd == pytest.approx(plain.elpd)
+    assert loo(arviz_base.from_dict(groups)).elpd == pytest.approx(plain.elpd)
 
 
 def test_one_chain_of_draws_or_loo_fails() -> None:
@@ -149,38 +150,49 @@ def test_the_enumerated_likelihood_of_a_mixture() -> None:
     assert guided().log_likelihood["x"].values[0] == pytest.approx(logsumexp(each, -1), abs=1e-6)
 
 
-def test_good_k_is_that_of_the_number_of_draws() -> None:
-    assert tree_loo(exact(), "x").good_k == pytest.approx(min(1 - 1 / math.log10(300), 0.7))
+def test_the_limit_of_k_hat_is_that_of_the_number_of_draws() -> None:
+    found = loo(exact(), "x")
+    assert found.limit == found.elpd_data.good_k == pytest.approx(min(1 - 1 / math.log10(300), 0.7))
 
 
-def test_comparison_has_one_sign_and_numbers() -> None:
-    import warnings
-
-    trees = {"exact": exact(), "guided": guided()}
-    table = compare_trees(trees, "x")
+def test_comparison_is_arviz_s_but_for_its_sign() -> None:
+    trees = {"exact": only_x(exact()), "guided": guided()}
+    found = {name: loo(tree, "x") for name, tree in trees.items()}
+    ours = compare_models(trees, "x")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        theirs = arviz_stats.compare({name: tree_loo(tree, "x") for name, tree in trees.items()})
-    best, worst = table.index
-    difference = table.loc[worst, "elpd"] - table.loc[best, "elpd"]
-    assert difference < 0
-    assert table.loc[worst, "elpd_diff"] == pytest.approx(difference)
-    assert table.loc[best, "elpd_diff"] == 0
+        theirs = arviz_stats.compare({name: each.elpd_data for name, each in found.items()})
+    assert list(theirs.index) == list(ours.names)
+    table, (best, worst) = ours.table(), ours.names
+    assert ours.differences[0] == 0
+    assert float(ours.differences[1]) == pytest.approx(found[worst].elpd - found[best].elpd)
+    assert ours.differences[1] < 0
     assert (float(theirs.loc[worst, "elpd_diff"]) > 0) == LEGACY  # the flip
+    apart = found[worst].rows - found[best].rows
+    assert float(ours.standard_errors[1]) == pytest.approx(float(apart.std()) * len(apart) ** 0.5)
+    if LEGACY:  # 1 rounds to text
+        assert float(theirs.loc[worst, "dse"]) == pytest.approx(float(ours.standard_errors[1]), rel=0.02)
     for name in trees:
-        found = tree_loo(trees[name], "x")
-        assert table.loc[name, "elpd"] == pytest.approx(found.elpd, abs=1e-9)
-        assert table.loc[name, "bad_k"] == int((found.pareto_k > found.good_k).sum())
-    rows = tree_loo(exact(), "x").elpd_i - tree_loo(guided(), "x").elpd_i
-    assert table.loc[worst, "dse"] == pytest.approx(float(rows.std()) * len(rows) ** 0.5, rel=0.02)
+        assert table.loc[name, "k-hat too high"] == int((found[name].k_hat > found[name].limit).sum())
+        assert float(theirs.loc[name, "weight"]) == pytest.approx(table.loc[name, "weight"], abs=0.02)
+
+
+def only_x(tree: xarray.DataTree) -> xarray.DataTree:
+    """Without the classes' likelihood, so that leaving out x leaves out the row, as ArviZ has it."""
+    groups = {name: group.to_dataset() for name, group in tree.children.items()}
+    groups["log_likelihood"] = groups["log_likelihood"][["x"]]
+    return xarray.DataTree.from_dict({"/": tree.to_dataset(), **groups})
 
 
 def test_loo_of_a_guide_weighs_its_draws() -> None:
     s = guided()["sample_stats"]
     weights = {key: s[key] for key in ("log_p", "log_q")}
     theirs = arviz_stats.loo_approximate_posterior(guided(), **weights, var_name="x", pointwise=True)
-    assert tree_loo(guided()).elpd == theirs.elpd
-    assert np.array_equal(tree_loo(guided()).pareto_k, theirs.pareto_k)
+    ours = loo(guided())
+    assert ours.rows.numpy() == pytest.approx(theirs.elpd_i.values)
+    assert ours.k_hat.numpy() == pytest.approx(theirs.pareto_k.values, abs=1e-6)
+    plain = arviz_stats.loo(guided(), var_name="x", pointwise=True)
+    assert abs(ours.rows.numpy() - plain.elpd_i.values).max() > 1e-3
     mixture = fit(GaussianMixture(components=3, features=3), SVI(steps=60, progress=False), x=DATA["x"])
     found = leave_one_out(mixture, draws=300)
     rows = (found.log_weights + found.log_likelihood).logsumexp(0)
@@ -189,15 +201,34 @@ def test_loo_of_a_guide_weighs_its_draws() -> None:
     assert found.limit == theirs.good_k
 
 
-def test_loo_pit_is_arviz_s_where_that_runs_and_uniform() -> None:
-    import warnings
+def test_a_tree_and_its_posterior_have_one_loo() -> None:
+    """The same draws, the same rows left out whole: the same numbers, which compare."""
+    posterior = fit(GaussianNaiveBayes(classes=3, features=3), **DATA)
+    of_posterior, of_tree = loo(posterior, by="PSIS", draws=300), loo(exact())
+    torch.testing.assert_close(of_tree.rows, of_posterior.rows)
+    torch.testing.assert_close(of_tree.k_hat, of_posterior.k_hat, rtol=0, atol=1e-5)
+    assert (of_tree.question, of_tree.model) == ("p(y, x)", "GaussianNaiveBayes")
+    assert of_tree.limit == of_posterior.limit
+    assert of_tree.fingerprint == of_posterior.fingerprint
+    assert of_tree.p_loo == pytest.approx(of_posterior.p_loo)
+    parts = [loo(exact(), name) for name in ("y", "x")]
+    assert [part.question for part in parts] == ["p(y)", "p(x | y)"]
+    same = loo(posterior, "p(x | y)", by="PSIS", draws=300)
+    torch.testing.assert_close(parts[1].rows, same.rows)
+    torch.testing.assert_close(loo(exact(), "p(x | y)").rows, same.rows)
+    both = compare_models({"tree": exact(), "posterior": of_posterior})
+    assert float(both.differences.abs().max()) == pytest.approx(0, abs=1e-8)
+    assert list(loo_pit(exact()).found) == list(loo_pit(posterior, draws=300).found)
 
+
+def test_loo_pit_is_arviz_s_where_that_runs() -> None:
+    tree = only_x(exact())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        theirs = arviz_stats.loo_pit(cells(exact(), "x"), var_names=["x"], random_state=0)["x"].values
-    ours = tree_loo_pit(exact(), "x")
-    assert ours.numpy() == pytest.approx(theirs, abs=1e-6)
-    assert ours.shape == (DATA["x"].numel(),)
+        theirs = arviz_stats.loo_pit(cells(tree, "x"), var_names=["x"], random_state=0)["x"].values
+    ours = loo_pit(tree).found
+    each = np.stack([ours[f"x[{j}]"].values for j in range(3)], 1).ravel()
+    assert each == pytest.approx(theirs, abs=1 / 300)  # ours count the value itself as one more draw
     flat = cells(exact(), "x")
     assert np.array_equal(flat.observed_data["x"].values, DATA["x"].numpy().ravel())
     assert np.array_equal(
@@ -212,20 +243,33 @@ def test_missing_cells_have_no_place_among_predictions() -> None:
     x = DATA["x"].clone()
     x[0, 1] = math.nan
     t = to_arviz(fit(GaussianNaiveBayes(classes=3, features=3), x=x, y=DATA["y"]), draws=50)
-    assert tree_loo_pit(t, "x").shape == (x.numel() - 1,)
+    sizes = {name: len(u.values) for name, u in loo_pit(t).found.items()}
+    assert sizes == {"y": 45, "x[0]": 45, "x[1]": 44, "x[2]": 45}
+    assert cells(t, "x").observed_data.sizes["cell"] == x.numel() - 1
 
 
-def test_what_does_not_fit_is_refused() -> None:
-    with pytest.raises(DataError, match="var_name: expected one of y, x, got None"):
-        tree_loo(exact())
-    with pytest.raises(DataError, match="got 'z'"):
-        tree_loo(exact(), "z")
-    with pytest.raises(DataError, match="observed variable, got 'z'"):
-        cells(exact(), "z")
-    with pytest.raises(DataError, match="two or more"):
-        compare_trees({"one": exact()})
-    with pytest.raises(DataError, match="log_likelihood group"):
-        tree_loo(xarray.DataTree.from_dict({"posterior": exact()["posterior"].to_dataset()}))
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda t: loo(t, "z"), DataError, "expected one of y, x, or p"),
+        (lambda t: loo(t, "p(y | x)"), Unanswerable, r"tree holds p\(y\), p\(x \| y\) of each row"),
+        (lambda t: loo(t, by="refit"), DataError, "take the posterior itself"),
+        (lambda t: loo(t, draws=9), DataError, "draws of its own"),
+        (lambda t: loo_pit(t, draws=9), DataError, "draws of its own"),
+        (lambda t: cells(t, "z"), DataError, "observed variable, got 'z'"),
+        (lambda t: compare_models({"one": t}), DataError, "two posteriors or more"),
+        (lambda t: compare_models({"one": t, "two": 3}), DataError, "a posterior, a tree, or"),
+        (lambda t: loo(without(t, "log_likelihood")), DataError, "log_likelihood group"),
+        (lambda t: loo_pit(without(t, "posterior_predictive")), DataError, "posterior_predictive: to_arviz"),
+    ],
+)
+def test_what_does_not_fit_is_refused(call: Any, error: Any, words: str) -> None:
+    with pytest.raises(error, match=words):
+        call(exact())
+
+
+def without(tree: xarray.DataTree, group: str) -> xarray.DataTree:
+    return xarray.DataTree.from_dict({k: v.to_dataset() for k, v in tree.children.items() if k != group})
 
 
 def test_the_container_of_arviz_0() -> None:
@@ -240,7 +284,7 @@ def test_the_container_of_arviz_0() -> None:
     assert set(data.groups()) == set(exact().children)
     assert np.array_equal(data.posterior["mu"].values, exact().posterior["mu"].values)
     assert data.log_likelihood["x"].dims == ("chain", "draw", "row")
-    assert arviz.loo(data, var_name="x").elpd_loo == pytest.approx(tree_loo(exact(), "x").elpd, abs=0.5)
+    assert arviz.loo(data, var_name="x").elpd_loo == pytest.approx(loo(exact(), "x").elpd, abs=0.5)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("zarr") is None, reason="the extra [zarr] is not installed")

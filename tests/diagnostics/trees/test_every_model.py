@@ -8,6 +8,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 
+import arviz_stats
 import numpy as np
 import pytest
 import torch
@@ -15,7 +16,7 @@ import xarray
 from torch import Tensor
 
 from ppl_gen import SVI, Factorization, Posterior, ProbabilisticModel, fit, models
-from ppl_gen.diagnostics import cells, compare_trees, summary, to_arviz, tree_loo, tree_loo_pit
+from ppl_gen.diagnostics import cells, compare_models, loo, loo_pit, summary, to_arviz
 from ppl_gen.errors import DataError, Unreliable
 from ppl_gen.inputs import admit
 from tests.readme import VARIANTS, example
@@ -69,7 +70,7 @@ def _advice() -> Iterator[None]:
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "(?s).*(Pareto|discrete variable|look discrete|looks? binary)")
-        warnings.filterwarnings("ignore", "tree_loo: all draws", Unreliable)
+        warnings.filterwarnings("ignore", "loo: all draws", Unreliable)
         yield
     plt.close("all")
 
@@ -84,19 +85,22 @@ def test_numbers(case: str) -> None:
     again = to_arviz(
         fitted(case), draws=DRAWS, seed=1, groups=["posterior", "log_likelihood", "log_prior", "sample_stats"]
     )
-    for name in t.log_likelihood.data_vars:
-        found = tree_loo(t, str(name))
-        assert found.n_data_points == ROWS
-        assert np.isfinite(found.elpd_i.values).all()
-        assert found.elpd == pytest.approx(float(found.elpd_i.sum()))
-        both = compare_trees({"one": t, "other": again}, str(name))
-        assert sorted(both["rank"]) == [0, 1]
-        assert both["elpd_diff"].max() == 0
-        assert not both.isna().any(axis=None)
-    for name, seen in t.observed_data.data_vars.items():
-        pits = tree_loo_pit(t, str(name))
-        assert pits.shape == (seen.size,)
-        assert ((pits >= 0) & (pits <= 1)).all()
+    for name in map(str, t.log_likelihood.data_vars):
+        found = loo(t, name)
+        assert len(found.rows) == ROWS
+        assert torch.isfinite(found.rows).all()
+        assert found.elpd_data.elpd_i.values == pytest.approx(found.rows.numpy())
+        assert found.elpd_data.elpd == pytest.approx(found.elpd)
+        both = {"one": t, "other": loo(again, name)}
+        table = compare_models(both, name).table()
+        assert table["difference"].max() == 0
+        assert np.isfinite(table.drop(columns="how").to_numpy(dtype=float)).all()
+        theirs = arviz_stats.compare({"one": found.elpd_data, "other": both["other"].elpd_data})
+        assert sorted(theirs["rank"]) == [0, 1]
+    pits = loo_pit(t).found
+    columns = {str(name): v.shape[1:] for name, v in t.observed_data.data_vars.items()}
+    assert len(pits) == sum(int(np.prod(shape)) for shape in columns.values())
+    assert all(len(u.values) == ROWS for u in pits.values())
 
 
 def test_only_points_are_still() -> None:
@@ -104,10 +108,10 @@ def test_only_points_are_still() -> None:
         values = [v.values.reshape(DRAWS, -1) for v in tree(case).log_likelihood.data_vars.values()]
         assert any((np.ptp(v, 0) == 0).all() for v in values) == (case in STILL)
     with pytest.warns(Unreliable, match="as a point does"):
-        found = tree_loo(tree("Autoencoder"))
+        found = loo(tree("Autoencoder"))
     rows = tree("Autoencoder").log_likelihood["x"].values[0, 0]
-    assert found.elpd_i.values == pytest.approx(rows)
-    assert (found.pareto_k.values == -np.inf).all()
+    assert found.rows.numpy() == pytest.approx(rows)
+    assert (found.k_hat == -torch.inf).all()
 
 
 QUICK = ("GaussianNaiveBayes", "LogisticRegression", "BernoulliMixture")
@@ -129,7 +133,7 @@ def test_figures(case: str) -> None:
         if case not in STILL:
             arviz_plots.plot_loo_pit(flat, var_names=[name], **options)
     for name in map(str, t.log_likelihood.data_vars):
-        arviz_plots.plot_khat(tree_loo(t, name), **options)
+        arviz_plots.plot_khat(loo(t, name).elpd_data, **options)
     for name, values in t.posterior.data_vars.items():
         first = {dim: values.coords[dim].values[:1] for dim in values.dims[2:]}
         arviz_plots.plot_dist(t, var_names=[str(name)], coords=first, kind="ecdf", **options)

@@ -13,6 +13,7 @@ from ppl_gen import plot
 from ppl_gen.checks import called
 from ppl_gen.diagnostics.criticism.left_out import LeaveOneOut
 from ppl_gen.diagnostics.criticism.loo import loo
+from ppl_gen.diagnostics.trees.arviz_bridge import is_tree
 from ppl_gen.errors import DataError
 from ppl_gen.posterior import Posterior
 
@@ -49,6 +50,11 @@ class ModelComparison:
         return self.names[0]
 
     @property
+    def weights(self) -> Tensor:
+        """Shares of a mixture of all models that predicts rows left out best: stacking (Yao et al. 2018)."""
+        return stacking(torch.stack([each.rows for each in self.found.values()]))
+
+    @property
     def n(self) -> int:
         """The number of rows."""
         return len(self.found[self.best].rows)
@@ -73,6 +79,7 @@ class ModelComparison:
             "s.e.": [f.standard_error for f in self.found.values()],
             "difference": self.differences.tolist(),
             "s.e. of difference": self.standard_errors.tolist(),
+            "weight": self.weights.tolist(),
             "effective parameters": [f.p_loo for f in self.found.values()],
             "k-hat too high": [len(f.unsure) for f in self.found.values()],
             "how": [f.how for f in self.found.values()],
@@ -112,7 +119,7 @@ class ModelComparison:
 
 
 def compare_models(
-    models: Mapping[str, Posterior | LeaveOneOut], question: str | None = None, /, **options: Any
+    models: Mapping[str, Any], question: str | None = None, /, **options: Any
 ) -> ModelComparison:
     """Compare posteriors on the same rows by leave-one-out, with the standard error of paired differences.
 
@@ -122,7 +129,7 @@ def compare_models(
     Uncertainty in Bayesian leave-one-out cross-validation based model comparison).
 
     Args:
-        models: name -> a posterior, or what `loo` found of one.
+        models: name -> a posterior, a tree, or what `loo` found of one.
         question: as for `loo`: "p(y | x)" compares classifiers that generate x with those that are given it.
         options: for `loo`.
 
@@ -144,9 +151,10 @@ def compare_models(
         )
     found = {}
     for name, model in models.items():
-        if not isinstance(model, Posterior | LeaveOneOut):
+        if not (isinstance(model, Posterior | LeaveOneOut) or is_tree(model)):
             raise DataError(
-                f"models: expected a posterior, or what loo found of one, for {name!r}, got {called(model)}"
+                f"models: expected a posterior, a tree, or what loo found of one, for {name!r}, got "
+                f"{called(model)}"
             )
         found[name] = model if isinstance(model, LeaveOneOut) else loo(model, question, **options)
     first, one = next(iter(found.items()))
@@ -158,7 +166,8 @@ def compare_models(
                 f"models: {first!r} scores {one.question}, {other!r} scores {result.question}: densities of "
                 f"different variables do not compare{advice}"
             )
-        if len(result.rows) != len(one.rows) or result.fingerprint != one.fingerprint:
+        known = result.fingerprint and one.fingerprint  # a tree may come without its data
+        if len(result.rows) != len(one.rows) or (known and result.fingerprint != one.fingerprint):
             raise DataError(
                 f"models: expected the same rows; {first!r} and {other!r} were fitted to different values "
                 f"of {', '.join(one.asked.left)} ({len(one.rows)} and {len(result.rows)} rows)"
@@ -168,3 +177,22 @@ def compare_models(
     apart = rows - rows[0]
     errors = apart.std(1) * math.sqrt(rows.shape[1])
     return ModelComparison({name: found[name] for name in order}, apart.sum(1), errors)
+
+
+def stacking(rows: Tensor, nats: float = 1e-3) -> Tensor:
+    """Weights (models,) whose mixture has the highest sum of log densities; ``rows`` (models, n) are logs.
+
+    EM of a mixture whose components stand. Its score is concave, so that the best one is at most
+    n · (largest mean responsibility ratio - 1) nats away, where it ends.
+
+    >>> stacking(torch.tensor([[-1.0, -1.0], [-9.0, -1.0]])).round(decimals=2).tolist()
+    [1.0, 0.0]
+    """
+    density = (rows - rows.max(0).values).exp().double()
+    weights = torch.full((len(rows),), 1 / len(rows), dtype=torch.float64)
+    for _ in range(20_000):
+        ratio = (density / (weights @ density)).mean(1)
+        if float(ratio.max() - 1) * rows.shape[1] < nats:
+            break
+        weights = weights * ratio
+    return weights

@@ -1,10 +1,14 @@
 """What leave-one-out found: the elpd of one model, and of several on the same rows."""
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ppl_gen import plot
@@ -26,6 +30,7 @@ class LeaveOneOut:
             number is not to be trusted.
         how: how they were obtained.
         fingerprint: a hash of the values scored: numbers compare only where it is the same.
+        elpd_data: of a tree, the same as ArviZ has it, for its ``plot_khat`` and ``compare``.
     """
 
     model: str
@@ -36,6 +41,7 @@ class LeaveOneOut:
     limit: float
     how: str
     fingerprint: str
+    elpd_data: Any = None
 
     @property
     def elpd(self) -> float:
@@ -107,3 +113,13 @@ class LeaveOneOut:
     def _repr_html_(self) -> str:
         drawn = plot.inline(self.figure(), alt=self.verdict())
         return f"<p>{escape(str(self))}</p>{drawn}"
+
+
+def fingerprint(values: Mapping[str, NDArray[Any]]) -> str:
+    """A hash of numbers by name, nan where a cell is missing; a posterior's and its tree's are alike."""
+    digest = hashlib.sha256()
+    for name, array in sorted(values.items()):
+        numbers = np.ascontiguousarray(array, dtype=float)
+        digest.update(f"{name} {numbers.shape};".encode())
+        digest.update(np.where(np.isnan(numbers), np.nan, numbers).tobytes())  # one nan of the many
+    return digest.hexdigest()

@@ -11,8 +11,9 @@ from torch import Tensor
 from ppl_gen.ask import ask
 from ppl_gen.checks import called, whole
 from ppl_gen.core import Conjugate
-from ppl_gen.diagnostics.criticism.left_out import LeaveOneOut
-from ppl_gen.diagnostics.trees.arviz_bridge import Smoothed, leave_one_out, log_likelihood_at
+from ppl_gen.diagnostics.criticism.left_out import LeaveOneOut, fingerprint
+from ppl_gen.diagnostics.criticism.of_trees import given, tree_loo
+from ppl_gen.diagnostics.trees.arviz_bridge import Smoothed, is_tree, leave_one_out, log_likelihood_at
 from ppl_gen.errors import DataError, PplGenError, Unanswerable
 from ppl_gen.fit import fit
 from ppl_gen.inference import Exact
@@ -22,16 +23,17 @@ from ppl_gen.posterior import Posterior
 from ppl_gen.progress import track
 
 WAYS = ("exact", "PSIS", "refit")
+DRAWS = 1000  # of PSIS, if the user does not say
 
 
 def loo(
-    posterior: Posterior,
+    posterior: Any,
     question: str | None = None,
     /,
     *,
     by: str | None = None,
     refit: bool = False,
-    draws: int = 1000,
+    draws: int | None = None,
     seed: int = 0,
     progress: bool | None = None,
 ) -> LeaveOneOut:
@@ -43,17 +45,23 @@ def loo(
     Gelman and Gabry 2017); draws of a guide first by log p - log q (Magnusson et al. 2019). A row whose
     k-hat is too high is named. *refit*: the model is fitted anew without the row.
 
+    A tree of `to_arviz` has draws of its own, of which PSIS gives the same as of the posterior; in
+    ``elpd_data`` is then what ArviZ's ``plot_khat`` and ``compare`` take.
+
     Args:
-        posterior: what `fit` returned, with its data.
+        posterior: what `fit` returned, with its data; or a tree with log_likelihood and, of a guide's
+            draws, log_prior and sample_stats.
         question: what of a row is scored, such as "p(y | x)"; by default all that the joint generates. Only
-            scores of the same variables compare models: "p(y | x)" of a classifier of either kind.
+            scores of the same variables compare models: "p(y | x)" of a classifier of either kind. Of a
+            tree, also the name of a variable, given its parents.
         by: "exact", "PSIS", or "refit" for all rows; by default the first that applies of the first two.
         refit: whether rows whose k-hat is too high are scored by fits without them.
-        draws: of PSIS. seed: decides them.
+        draws: of PSIS [1000, or those of the tree]. seed: decides them.
         progress: whether refits show a bar; None shows it in terminals and notebooks.
 
     Raises:
         Unanswerable: there is nothing to reweight: a point, or no parameters. ``by="refit"`` always answers.
+            Or the tree does not hold what is asked.
         DataError: the data are not there, or an argument is not as expected.
 
     >>> from ppl_gen import fit
@@ -63,10 +71,18 @@ def loo(
     >>> round(found.elpd, 4), found.how
     (-17.8351, 'exact')
     """
-    if not isinstance(posterior, Posterior):
-        raise DataError(f"posterior: expected what fit returned, got {called(posterior)}")
     if by not in (None, *WAYS):
         raise DataError(f"by: expected {', '.join(WAYS)} or None, got {by!r}")
+    if is_tree(posterior):
+        if by not in (None, "PSIS") or refit or draws is not None:
+            raise DataError(
+                "loo: a tree has draws of its own, which PSIS reweights: by='exact', by='refit', refit=True "
+                "and draws=… take the posterior itself"
+            )
+        return tree_loo(posterior, question)
+    if not isinstance(posterior, Posterior):
+        raise DataError(f"posterior: expected what fit or to_arviz returned, got {called(posterior)}")
+    draws = DRAWS if draws is None else draws
     data = posterior.fitted_data()
     asked = _asked(posterior, question, data)
     exact = posterior.guide is None and isinstance(posterior.method, Exact)
@@ -106,10 +122,12 @@ def smoothed(
     whole("draws", draws, least=25)  # of which a fifth, five, are the least that a tail is fitted to
     data = posterior.fitted_data()
     asked = _asked(posterior, question, data)
-    found = leave_one_out(posterior, draws, seed)
-    scores = found.log_likelihood
     targets = {name for name in data.observed if data.sites[name].local}
-    if set(asked.left) != targets:
+    line = Factorization(posterior.model.joint)
+    along = set(asked.right) == set(given(line, asked.left, targets | line.given))  # as trees hold it
+    found = leave_one_out(posterior, draws, seed, asked.left if along else ())
+    scores = found.log_likelihood
+    if set(asked.left) != targets and not (along and found.scored):
         scores = _conditional(posterior, asked, data, found)
     rows = (found.log_weights + scores).logsumexp(0)
     fitted = scores.logsumexp(0) - math.log(len(scores))
@@ -120,20 +138,20 @@ def smoothed(
 
 def _asked(posterior: Posterior, question: str | None, data: Data) -> Factor:
     """What is scored, and given what."""
-    given = Factorization(posterior.model.joint).given
+    inputs = Factorization(posterior.model.joint).given
     seen = tuple(name for name in data.observed if data.sites[name].local)
     if not seen:
         raise DataError(f"expected rows of a variable that {posterior.model.joint} generates, got none")
     if question is None:
-        return Factor(seen, tuple(sorted(given)))
+        return Factor(seen, tuple(sorted(inputs)))
     asked = read_question(question)
-    known = {*seen, *given}
+    known = {*seen, *inputs}
     for name in asked.left + asked.right:
-        if name not in known or (name in given and name in asked.left):
+        if name not in known or (name in inputs and name in asked.left):
             raise DataError(
                 f"{question}: expected variables of the rows fitted, {', '.join(seen)}; got {name!r}"
             )
-    right = (*asked.right, *sorted(given - set(asked.right)))
+    right = (*asked.right, *sorted(inputs - set(asked.right)))
     return Factor(asked.left, right)
 
 
@@ -208,10 +226,10 @@ def _refitted(posterior: Posterior, asked: Factor, data: Data, rows: Any, progre
 def _scored(of: Any, asked: Factor, row: Data) -> Tensor:
     """log p(left | right) of one row."""
     values = {**row.inputs, **row.gaps}
-    given = {name: values[name] for name in asked.right}
+    known = {name: values[name] for name in asked.right}
     left, right = ", ".join(asked.left), ", ".join(asked.right)
     question = f"p({left} | {right})" if right else f"p({left})"
-    score: Tensor = ask(of, question, **given).log_prob(**{name: values[name] for name in asked.left})
+    score: Tensor = ask(of, question, **known).log_prob(**{name: values[name] for name in asked.left})
     return score.reshape(-1)
 
 
@@ -225,10 +243,9 @@ def _found(
     how: str,
     limit: float = math.nan,
 ) -> LeaveOneOut:
-    scored = replace(data, observed={name: data.observed[name] for name in asked.left}, inputs={})
-    scored = replace(scored, seen={k: v for k, v in data.seen.items() if k in asked.left})
+    scored = {name: v.numpy(force=True) for name, v in data.gaps.items() if name in asked.left}
     return LeaveOneOut(
-        type(posterior.model).__name__, asked, rows, fitted, k_hat, limit, how, scored.fingerprint()
+        type(posterior.model).__name__, asked, rows, fitted, k_hat, limit, how, fingerprint(scored)
     )
 
 

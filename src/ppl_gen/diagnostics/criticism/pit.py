@@ -1,17 +1,19 @@
 """LOO-PIT: where each value lies in what the model predicts for it from all others."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ppl_gen import plot
 from ppl_gen.checks import called
-from ppl_gen.diagnostics.criticism.loo import smoothed
-from ppl_gen.diagnostics.criticism.replications import arrays_of, drawn_rows, targets_of
+from ppl_gen.diagnostics.criticism.loo import DRAWS, loo, smoothed
+from ppl_gen.diagnostics.criticism.of_trees import tree_predictions
+from ppl_gen.diagnostics.criticism.replications import Array, arrays_of, drawn_rows, targets_of
 from ppl_gen.diagnostics.criticism.uniformity import Uniformity, uniformity
+from ppl_gen.diagnostics.trees.arviz_bridge import is_tree
 from ppl_gen.errors import DataError
 from ppl_gen.posterior import Posterior
 
@@ -96,7 +98,7 @@ class LooPit:
         return f"<p>{escape(self.model)}, LOO-PIT. {escape(self.verdict())}</p>{drawn}{table}"
 
 
-def loo_pit(posterior: Posterior, /, *, draws: int = 1000, seed: int = 0, level: float = 0.95) -> LooPit:
+def loo_pit(posterior: Any, /, *, draws: int | None = None, seed: int = 0, level: float = 0.95) -> LooPit:
     """The probability, predicted from all other rows, of a value at or below the one observed: uniform?
 
     Draws of the posterior are weighted as by `loo`; under each, a value is drawn for every cell that is
@@ -107,8 +109,9 @@ def loo_pit(posterior: Posterior, /, *, draws: int = 1000, seed: int = 0, level:
     among the columns by Bonferroni). Leave-one-out transforms depend weakly on one another.
 
     Args:
-        posterior: what `fit` returned, with its data.
-        draws: of the posterior. seed: decides them, and the random parts.
+        posterior: what `fit` returned, with its data; or a tree with log_likelihood, observed_data and
+            posterior_predictive.
+        draws: of the posterior [1000, or those of the tree]. seed: decides them, and the random parts.
         level: of the envelopes.
 
     Raises:
@@ -123,17 +126,38 @@ def loo_pit(posterior: Posterior, /, *, draws: int = 1000, seed: int = 0, level:
     >>> loo_pit(one, draws=200).misfit
     ('x[0]',)
     """
-    if not isinstance(posterior, Posterior):
-        raise DataError(f"posterior: expected what fit returned, got {called(posterior)}")
     if not 0 < level < 1:
         raise DataError(f"level: expected a number between 0 and 1, got {level!r}")
-    left_out, draws_of = smoothed(posterior, None, draws, seed)
-    data = posterior.fitted_data()
-    weights = draws_of.log_weights.exp().numpy()
-    observed = {name: v for name, v in arrays_of(data).items() if name in targets_of(data)}
+    if is_tree(posterior):
+        if draws is not None:
+            raise DataError("draws: a tree has draws of its own")
+        left_out = loo(posterior)
+        weights, observed, drawn = tree_predictions(posterior)
+    elif isinstance(posterior, Posterior):
+        left_out, found = smoothed(posterior, None, DRAWS if draws is None else draws, seed)
+        data = posterior.fitted_data()
+        weights = found.log_weights.exp().numpy()
+        observed = {name: v for name, v in arrays_of(data).items() if name in targets_of(data)}
+        drawn = drawn_rows(posterior, data, found.parameters, seed)
+    else:
+        raise DataError(f"posterior: expected what fit or to_arviz returned, got {called(posterior)}")
+    how = left_out.how.partition(";")[0]
+    return LooPit(
+        left_out.model, _transforms(weights, observed, drawn, seed, level), level, how, left_out.unsure
+    )
+
+
+def _transforms(
+    weights: Array,
+    observed: Mapping[str, Array],
+    drawn: Iterable[Mapping[str, Array]],
+    seed: int,
+    level: float,
+) -> dict[str, Uniformity]:
+    """Column -> the transforms of its cells; ``weights`` (draws, n), the other arrays (n, …)."""
     below = {name: np.zeros_like(v) for name, v in observed.items()}
     equal = {name: np.zeros_like(v) for name, v in observed.items()}
-    for weight, rows in zip(weights, drawn_rows(posterior, data, draws_of.parameters, seed), strict=True):
+    for weight, rows in zip(weights, drawn, strict=True):
         for name, value in observed.items():
             w = weight.reshape(-1, *[1] * (value.ndim - 1))
             below[name] += w * (rows[name] < value)
@@ -151,8 +175,7 @@ def loo_pit(posterior: Posterior, /, *, draws: int = 1000, seed: int = 0, level:
             if there[:, j].any():
                 u = column[there[:, j]].clip(0, 1)
                 found[label] = uniformity(u, level=1 - (1 - level) / columns)
-    how = left_out.how.partition(";")[0]
-    return LooPit(type(posterior.model).__name__, found, level, how, left_out.unsure)
+    return found
 
 
 def _shape(u: Uniformity) -> str:

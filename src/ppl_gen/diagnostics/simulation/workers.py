@@ -71,8 +71,11 @@ class Each:
         finally:
             running = dict(getattr(pool, "_processes", None) or {})
             pool.shutdown(wait=whole, cancel_futures=True)
-            for process in () if whole else running.values():  # stopped by hand: nobody waits for them
+            stopped = () if whole else tuple(running.values())  # by hand, or by an error
+            for process in stopped:
                 process.terminate()
+            for process in stopped:
+                process.join()
 
 
 def _begin(work: Work) -> None:

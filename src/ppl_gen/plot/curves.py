@@ -8,6 +8,7 @@ import numpy as np
 from ppl_gen.errors import DataError
 from ppl_gen.plot.shared import BINS, DASHES, Array, axes, colour_of, nats, numbers, signed
 from ppl_gen.plot.style import MARKERS, PALETTE, in_style
+from ppl_gen.plot.trees import group_of, is_tree
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,17 +21,26 @@ def elbo(history: Any, *, log_evidence: float | None = None, ax: "Axes | None" =
     The vertical axis shows the end of the climb; where it began is written down if it lies far below.
 
     Args:
-        history: the bound in nats, one number for each step.
+        history: the bound in nats, one number for each step; or a tree of `to_arviz`, whose sample_stats
+            have it as elbo.
         log_evidence: where it is known exactly: the height that no bound can pass, on average.
 
     Raises:
-        DataError: no finite number to draw.
+        DataError: no finite number to draw; or the tree has no history.
 
     >>> elbo([-9.0, -5.0, -4.0], log_evidence=-3.5).get_ylabel()
     'ELBO (nats)'
     """
     from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
+    if is_tree(history):
+        stats = group_of(history, "sample_stats")
+        if "elbo" not in stats:
+            raise DataError(
+                "history: the tree's sample_stats have no elbo: trees of SVI have it, of bare Pyro "
+                "to_arviz(svi, model, data, elbo=history)"
+            )
+        history = stats["elbo"].values
     values = numbers("history", history, 1)
     steps = np.flatnonzero(np.isfinite(values))
     if not len(steps):

@@ -8,6 +8,7 @@ import numpy as np
 from ppl_gen.errors import DataError
 from ppl_gen.plot.shared import BINS, DASHES, Array, as_array, colour_of, new_panels
 from ppl_gen.plot.style import in_style
+from ppl_gen.plot.trees import drawn, group_of, is_tree
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,9 +71,8 @@ def densities(
 
 def elements_of(method: str, draws: Any) -> dict[str, Array]:
     """Every scalar of a method's draws: "mu[0, 1]" -> (draws,)."""
-    groups = getattr(draws, "children", {})
-    if "posterior" in groups:  # chain and draw come first, and become one
-        draws = {k: v.values.reshape(-1, *v.shape[2:]) for k, v in draws["posterior"].data_vars.items()}
+    if is_tree(draws):
+        draws = {k: drawn(v) for k, v in group_of(draws, "posterior").data_vars.items()}
     found = {}
     for name, values in draws.items():
         array = np.asarray(as_array(values), dtype=float)

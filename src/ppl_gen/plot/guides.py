@@ -9,6 +9,7 @@ from ppl_gen.errors import DataError
 from ppl_gen.plot.draws import elements_of
 from ppl_gen.plot.shared import as_array, axes, colour_of, new_panels, numbers, signed
 from ppl_gen.plot.style import MARKERS, drawable, in_style
+from ppl_gen.plot.trees import drawn, group_of, is_tree
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 EXACT = -0.5  # where a k-hat of minus infinity is drawn
 LEVELS = (0.5, 0.9)  # of the thick and the thin intervals
+VECTORS = 300  # points of a panel, beyond which a page holds them as a picture
 MOST = 6  # parameters whose pairs can be told apart on one figure
 
 
@@ -25,12 +27,15 @@ def k_hat(values: Any, *, threshold: float = 0.7, interval: Any = None, ax: "Axe
 
     Args:
         values: one number, or one for each row (n,); -inf, of equal weights, stands at the left as "exact".
+            Or a tree of `to_arviz`: that of log p - log q in its sample_stats.
         threshold: up to which averages can be trusted.
         interval: (low, high) about a single one.
 
     >>> k_hat([0.2, 0.5, 0.9], threshold=0.67).get_xlabel()
     'k-hat'
     """
+    if is_tree(values):
+        values = _k_hat_of(values)
     k = np.atleast_1d(numbers("values", np.atleast_1d(as_array(values)), 1))
     if np.isnan(k).any():
         raise DataError("values: expected k-hats, got nan: too few draws to fit a tail")
@@ -79,25 +84,28 @@ def k_hat(values: Any, *, threshold: float = 0.7, interval: Any = None, ax: "Axe
 
 
 @in_style
-def forest(draws: Mapping[str, Any], *, weights: Mapping[str, Any] | None = None, most: int = 20) -> "Figure":
+def forest(draws: Any, *, weights: Mapping[str, Any] | None = None, most: int = 20) -> "Figure":
     """Intervals of every parameter, one method beside the other: half of the draws in the thick line, 90 % in
-    the thin, the mean as the mark. Parameters lie in sds of the first method about its mean, one to a line.
+    the thin, the mean as the mark. Parameters of several methods lie in sds of the first about its mean.
 
     Args:
-        draws: method -> its draws: a mapping name -> (draws, …), or a tree with a posterior group.
+        draws: method -> its draws: a mapping name -> (draws, …), or a tree with a posterior group. Or such a
+            tree alone.
         weights: method -> of its draws (draws,), where they are not equal.
         most: parameters shown, the first ones.
 
     >>> forest({"guide": {"w": [1.0, 2.0, 3.0]}, "NUTS": {"w": [0.0, 2.0, 4.0]}}).axes[0].get_xlabel()
     'sds of guide from its mean'
     """
-    found = {method: elements_of(method, values) for method, values in draws.items()}
+    methods = {"draws": draws} if is_tree(draws) else draws
+    found = {method: elements_of(method, values) for method, values in methods.items()}
     if not found or not next(iter(found.values())):
         raise DataError("draws: expected methods with draws of at least one parameter, got none")
     first = next(iter(found))
     names = list(found[first])[:most]
     figure, (ax,) = new_panels(1, 1, (5.6, 0.9 + (0.22 + 0.16 * len(found)) * len(names)))
-    reach = 3.0
+    alone, reach = len(found) == 1, 3.0
+    limit = np.inf if alone else 50.0
     for i, (method, elements) in enumerate(found.items()):
         own = (weights or {}).get(method)
         w = None if own is None else np.asarray(as_array(own), dtype=float)
@@ -105,11 +113,11 @@ def forest(draws: Mapping[str, Any], *, weights: Mapping[str, Any] | None = None
             if name not in elements:
                 continue
             centre, spread = found[first][name].mean(), max(float(found[first][name].std()), 1e-12)
-            z = (elements[name] - centre) / spread
+            z = elements[name] if alone else (elements[name] - centre) / spread
             y = row + 0.2 * (i - (len(found) - 1) / 2)
             ends = [[(1 - level) / 2, (1 + level) / 2] for level in LEVELS]
             for q, width in zip(ends, (3.5, 1.2), strict=True):
-                interval = np.clip(_quantiles(z, w, q), -50, 50)
+                interval = np.clip(_quantiles(z, w, q), -limit, limit)
                 reach = max(reach, 1.05 * float(abs(interval).max()))
                 ax.plot(interval, [y, y], color=colour_of(i), linewidth=width)
             mean = float(np.average(z, weights=w))
@@ -117,8 +125,11 @@ def forest(draws: Mapping[str, Any], *, weights: Mapping[str, Any] | None = None
             ax.plot([mean], [y], MARKERS[i % len(MARKERS)], label=method if row == 0 else None, **look)
     ax.set_yticks(range(len(names)), [drawable(name) for name in names])
     ax.set_ylim(len(names) - 0.5, -0.5)
-    ax.set_xlim(-reach, reach)
-    ax.set_xlabel(f"sds of {drawable(first)} from its mean")
+    if alone:
+        ax.set_xlabel("value")
+    else:
+        ax.set_xlim(-reach, reach)
+        ax.set_xlabel(f"sds of {drawable(first)} from its mean")
     ax.set_label(f"intervals of {', '.join(names)}")
     if len(found) > 1:
         figure.legend(loc="outside upper left", ncols=len(found))
@@ -171,6 +182,7 @@ def pair(draws: Any, *, weights: Any = None, names: Any = None) -> "Figure":
                     ax.set_yticks([])
                 else:
                     look: dict[str, Any] = {"s": 7, "alpha": 0.35, "linewidths": 0, "marker": MARKERS[i]}
+                    look["rasterized"] = len(points) > VECTORS
                     ax.scatter(points[:, column], points[:, row], color=colour_of(i), **look)
             ax.locator_params(nbins=3)
             ax.set_xlabel(drawable(chosen[column]) if row == size - 1 else "")
@@ -189,3 +201,24 @@ def _quantiles(values: Any, weights: Any, at: list[float]) -> Any:
     order = np.argsort(values)
     total = np.cumsum(weights[order]) / weights.sum()
     return np.interp(at, total - 0.5 * weights[order] / weights.sum(), values[order])
+
+
+def _k_hat_of(tree: Any) -> float:
+    """Of a guide's draws; the module that computes it is loaded only here."""
+    import torch
+
+    from ppl_gen.pareto import pareto_k
+
+    stats = group_of(tree, "sample_stats")
+    for name in ("log_p", "log_q"):
+        if name not in stats:
+            raise DataError(
+                f"values: the tree's sample_stats have no {name}: only draws of a guide, made on the rows "
+                f"that were fitted, have weights"
+            )
+    if "log_prior" not in tree.children:
+        raise DataError(
+            "values: expected the group log_prior, without which each row has weights of its own: "
+            "guide_quality(posterior).rows are their k-hats"
+        )
+    return float(pareto_k(torch.as_tensor(drawn(stats["log_p"] - stats["log_q"])).double()[:, None]))

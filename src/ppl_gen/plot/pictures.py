@@ -1,6 +1,5 @@
 """Pictures side by side."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,9 +7,12 @@ import numpy as np
 from ppl_gen.errors import DataError
 from ppl_gen.plot.shared import as_array, axes, is_dark
 from ppl_gen.plot.style import drawable, in_style
+from ppl_gen.plot.trees import drawn, group_of, is_tree, variable_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+DRAWS = 3  # of a tree, a row each
 
 
 @in_style
@@ -53,13 +55,20 @@ def images(
 
 @in_style
 def sample_grid(
-    groups: Mapping[str, Any], *, shape: tuple[int, int] = (8, 8), columns: int = 10, ax: "Axes | None" = None
+    groups: Any,
+    *,
+    shape: tuple[int, int] = (8, 8),
+    columns: int = 10,
+    var_name: str | None = None,
+    ax: "Axes | None" = None,
 ) -> "Axes":
     """Pictures of several groups, such as classes, or data and samples: a named row of each.
 
     Args:
-        groups: name -> (pictures, pixels) or (pictures, height, width), of which ``columns`` are shown.
+        groups: name -> (pictures, pixels) or (pictures, height, width), of which ``columns`` are shown. Or
+            a tree of `to_arviz`: the data, and a row from each of a few posterior predictive draws.
         shape: height and width of one picture.
+        var_name: the pictures of a tree; the only variable by default.
 
     Raises:
         DataError: there is no group, or one has no picture of that shape.
@@ -68,6 +77,8 @@ def sample_grid(
     >>> [label.get_text() for label in ax.get_yticklabels()]
     ['data', 'samples']
     """
+    if is_tree(groups):
+        groups = _of_tree(groups, var_name)
     found = {name: np.asarray(as_array(v), dtype=float)[:columns] for name, v in groups.items()}
     for name, pixels in found.items():
         if pixels.ndim < 2 or not len(pixels) or pixels[0].size != shape[0] * shape[1]:
@@ -93,3 +104,11 @@ def sample_grid(
         spine.set_visible(False)
     ax.set_label(f"pictures of {', '.join(found)}")
     return ax
+
+
+def _of_tree(tree: Any, var_name: str | None) -> dict[str, Any]:
+    """The data, and what draws spread over all chains predict."""
+    name, data = variable_of(group_of(tree, "observed_data"), var_name, "pictures")
+    predicted = drawn(variable_of(group_of(tree, "posterior_predictive"), name)[1])
+    draws = np.linspace(0, len(predicted) - 1, min(DRAWS, len(predicted))).astype(int)
+    return {"data": data.values} | {f"draw {i}": predicted[i] for i in draws}

@@ -8,6 +8,7 @@ import numpy as np
 from ppl_gen.errors import DataError
 from ppl_gen.plot.shared import Array, as_array, axes, colour_of, numbers
 from ppl_gen.plot.style import MARKERS, PALETTE, drawable, in_style
+from ppl_gen.plot.trees import drawn, group_of, is_tree, variable_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,23 +16,31 @@ if TYPE_CHECKING:
 
 @in_style
 def latent(
-    z: Any, labels: Any = None, *, names: Sequence[str] | None = None, ax: "Axes | None" = None
+    z: Any,
+    labels: Any = None,
+    *,
+    names: Sequence[str] | None = None,
+    var_name: str | None = None,
+    ax: "Axes | None" = None,
 ) -> "Axes":
     """The rows' latent codes as points, coloured by label.
 
     Codes of more than two dimensions are seen along their two principal components.
 
     Args:
-        z: (rows, dimensions).
-        labels: a whole number for each row; none by default.
+        z: (rows, dimensions); or a tree of `to_arviz`, whose draws of a row's code are averaged.
+        labels: a whole number for each row; none by default. Of a tree, also the name of what holds them.
         names: what the labels 0, 1, … are called.
+        var_name: the code of a tree; by default the only latent that rows have for themselves.
 
     Raises:
-        DataError: rows and labels do not match.
+        DataError: rows and labels do not match; or the tree has no such code.
 
     >>> latent(np.eye(3), [0, 0, 1]).get_xlabel()
     'principal component 1 of z'
     """
+    if is_tree(z):
+        z, labels = _of_tree(z, labels, var_name)
     z = numbers("z", z, 2)
     what = [f"z[{i}]" for i in range(z.shape[1])]
     if z.shape[1] > 2:
@@ -54,6 +63,19 @@ def latent(
     ax.set_xlabel(what[0])
     ax.set_ylabel(what[1])
     return ax
+
+
+def _of_tree(tree: Any, labels: Any, var_name: str | None) -> tuple[Array, Any]:
+    """The mean code of each row, and its label."""
+    if isinstance(labels, str):
+        held = [tree[group] for group in ("observed_data", "constant_data") if group in tree.children]
+        found = [group[labels].values for group in held if labels in group]
+        if not found:
+            raise DataError(f"labels: the tree's observed_data and constant_data have no {labels!r}")
+        labels = found[0]
+    _, values = variable_of(group_of(tree, "posterior"), var_name, "a latent of each row", "row")
+    codes = drawn(values).mean(0)
+    return codes.reshape(len(codes), -1), labels
 
 
 def scatter(ax: "Axes", points: Array, i: int, n: int, alpha: Any = 0.65) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from ppl_gen.errors import DataError
 from ppl_gen.plot.shared import BINS, Array, as_array, colour_of, new_panels, numbers, signed
 from ppl_gen.plot.style import drawable, in_style
+from ppl_gen.plot.trees import drawn, group_of, is_tree
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -91,17 +92,17 @@ def replications(
     >>> [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
     ['0', '1']
     """
-    if "observed_data" in getattr(observed, "children", {}):
+    if is_tree(observed):
         observed, replicated, label = _of_tree(observed, label)
     data = np.asarray(as_array(observed), dtype=float)
-    drawn = np.asarray(as_array(replicated), dtype=float)
-    if data.ndim < 1 or not data.size or drawn.ndim != data.ndim + 1 or drawn.shape[1:] != data.shape:
+    new = np.asarray(as_array(replicated), dtype=float)
+    if data.ndim < 1 or not data.size or new.ndim != data.ndim + 1 or new.shape[1:] != data.shape:
         raise DataError(
-            f"replicated: expected (replications, {', '.join(map(str, data.shape))}), got shape {drawn.shape}"
+            f"replicated: expected (replications, {', '.join(map(str, data.shape))}), got shape {new.shape}"
         )
     if kind not in (None, *KINDS):
         raise DataError(f"kind: expected {', '.join(KINDS)} or None, got {kind!r}")
-    data, drawn = data.reshape(len(data), -1), drawn.reshape(len(drawn), len(data), -1)[:LINES]
+    data, new = data.reshape(len(data), -1), new.reshape(len(new), len(data), -1)[:LINES]
     named = list(columns) if columns is not None else _columns(label, data.shape[1])
     if len(named) != data.shape[1] or len(named) > SHEETS:
         raise DataError(
@@ -113,26 +114,25 @@ def replications(
     size = (4.4, 2.9) if len(named) == 1 else (2.5 * width + 0.3, 1.9 * rows + 0.4)
     figure, panels = new_panels(rows, width, size)
     for i, (ax, name) in enumerate(zip(panels, named, strict=False)):
-        x, y = data[:, i], drawn[:, :, i]
+        x, y = data[:, i], new[:, :, i]
         x = x[np.isfinite(x)]
         _draw(ax, x, [row[np.isfinite(row)] for row in y], kind or _kind(x, y))
         ax.set_xlabel(drawable(name))
     for ax in panels[len(named) :]:
         ax.remove()
-    panels[0].set_label(f"{label or 'the data'} and {len(drawn)} replications")
+    panels[0].set_label(f"{label or 'the data'} and {len(new)} replications")
     _legend(figure)
     return figure
 
 
 def _of_tree(tree: Any, label: str) -> tuple[Array, Array, str]:
-    found = tree["observed_data"].data_vars
+    found, predicted = group_of(tree, "observed_data"), group_of(tree, "posterior_predictive")
     if label and label not in found:
-        raise DataError(f"label: expected {', '.join(map(str, found))}, got {label!r}")
-    label = label or str(next(iter(found)))
-    if "posterior_predictive" not in tree.children:
-        raise DataError("observed: expected a tree with the group posterior_predictive")
-    drawn = tree["posterior_predictive"][label].values
-    return found[label].values, drawn.reshape(-1, *drawn.shape[2:]), label
+        raise DataError(f"label: expected {', '.join(map(str, found.data_vars))}, got {label!r}")
+    label = label or str(next(iter(found.data_vars)))
+    if label not in predicted:
+        raise DataError(f"label: the tree's posterior_predictive has no {label!r}")
+    return found[label].values, drawn(predicted[label]), label
 
 
 def _kind(x: Array, y: Array) -> str:

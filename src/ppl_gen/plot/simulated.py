@@ -7,6 +7,7 @@ import numpy as np
 
 from ppl_gen.errors import DataError
 from ppl_gen.plot.style import MARKERS, PALETTE, drawable, in_style
+from ppl_gen.plot.trees import drawn, group_of, is_tree
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,8 +18,8 @@ NAMED = 4  # curves in colours of their own
 
 @in_style
 def rank_ecdf(
-    u: Mapping[str, Any],
-    envelope: tuple[Any, Any, Any],
+    u: Any,
+    envelope: tuple[Any, Any, Any] | None = None,
     *,
     wrong: Sequence[str] = (),
     ax: "Axes | None" = None,
@@ -29,14 +30,20 @@ def rank_ecdf(
     high, a valley too low; an S whose left half is high, that they are too narrow.
 
     Args:
-        u: name -> (simulations,), uniform on (0, 1) where posteriors are right.
-        envelope: places in (0, 1), and the lowest and highest share of values below them.
+        u: name -> (simulations,), uniform on (0, 1) where posteriors are right; or a tree of
+            `SimulatedCalibration.to_arviz`, with the groups prior_sbc and prior_sbc_envelope.
+        envelope: places in (0, 1), and the lowest and highest share of values below them; of a tree its own
+            by default.
         wrong: names that are coloured; the others stay grey.
 
     >>> import numpy as np
     >>> rank_ecdf({"w": np.linspace(0.01, 0.99, 20)}, ([0.5], [0.3], [0.7])).get_ylabel()
     'ECDF of u − u'
     """
+    if is_tree(u):
+        u, envelope = _of_tree(u, envelope)
+    if envelope is None:
+        raise DataError("envelope: expected places, and the lowest and highest shares there; got none")
     x, low, high = (np.asarray(v, dtype=float) for v in envelope)
     if not x.shape == low.shape == high.shape:
         raise DataError(
@@ -161,6 +168,15 @@ def simulated_calibration(
         coverage(parts[shown[0]]["nominal"], observed, ax=ax)
     figure.legend(*first.get_legend_handles_labels(), loc="outside upper left", ncols=5)
     return figure
+
+
+def _of_tree(tree: Any, envelope: Any) -> tuple[dict[str, Any], Any]:
+    advice = "simulation_based_calibration(model, method).to_arviz() writes it"
+    places = group_of(tree, "prior_sbc", advice).data_vars
+    if envelope is None:
+        band = group_of(tree, "prior_sbc_envelope", advice)
+        envelope = band["point"].values, band["low"].values, band["high"].values
+    return {str(name): drawn(values) for name, values in places.items()}, envelope
 
 
 def _axes(ax: "Axes | None") -> "Axes":

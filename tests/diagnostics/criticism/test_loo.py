@@ -178,7 +178,7 @@ def test_what_has_no_draws_is_refused_or_fitted_anew():
     [
         (lambda p: loo(p, by="waic"), "by"),
         (lambda p: loo(p, "p(z)"), "rows fitted"),
-        (lambda p: loo(p.model), "fit returned"),
+        (lambda p: loo(p.model), "fit or to_arviz returned"),
         (lambda p: loo(p, by="PSIS", draws=3), "draws"),
     ],
 )

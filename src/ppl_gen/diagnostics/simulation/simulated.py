@@ -24,6 +24,7 @@ from ppl_gen.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
+    import xarray
     from matplotlib.figure import Figure
 
 SHOWN = 4  # faults of a kind that are named
@@ -232,16 +233,38 @@ class SimulatedCalibration:
         low, high = int(self.draws.min()), int(self.draws.max())
         return f"{low}" if low == high else f"{low} to {high}"
 
+    def to_arviz(self) -> "xarray.DataTree":
+        """The truths' places as a tree, for ``arviz_plots.plot_ecdf_pit`` and `plot.rank_ecdf`.
+
+        The group prior_sbc has a variable (chain, draw) of each quantity, a draw being a simulation;
+        prior_sbc_envelope has the band that their distribution functions should keep to (point,).
+        """
+        import xarray
+
+        places = {name: (("chain", "draw"), u[None]) for name, u in zip(self.names, self.u.T, strict=True)}
+        point, low, high = self._envelope()
+        band = {"low": ("point", low), "high": ("point", high)}
+        return xarray.DataTree.from_dict(
+            {
+                "prior_sbc": xarray.Dataset(places, coords={"chain": [0], "draw": self.index}),
+                "prior_sbc_envelope": xarray.Dataset(band, coords={"point": point}),
+            }
+        )
+
+    def _envelope(self) -> tuple[Array, Array, Array]:
+        """Of one quantity, at its share of the false alarms."""
+        level = self.false_alarm * SHARES["shape"] / sum(SHARES.values()) / len(self.names)
+        return ecdf_envelope(self.simulations, 1 - level)[:3]
+
     def figure(self, dark: bool = False) -> "Figure":
         """ECDFs of u with their band, histogram of z and coverage, as `plot.simulated_calibration`."""
         from ppl_gen import plot
 
-        level = self.false_alarm * SHARES["shape"] / sum(SHARES.values()) / len(self.names)
         order = sorted(self.names, key=lambda name: min(self.findings[name][:3]))
         with plot.style(dark):
             return plot.simulated_calibration(
                 dict(zip(self.names, self.u.T, strict=True)),
-                ecdf_envelope(self.simulations, 1 - level)[:3],
+                self._envelope(),
                 wrong=[name for name in order if self.findings[name].faults],
                 table=self.coverage(),
             )

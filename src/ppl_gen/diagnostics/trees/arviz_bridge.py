@@ -201,10 +201,11 @@ def scored_in(tree: Any) -> list[str]:
     """The variables of log_likelihood.
 
     Raises:
-        DataError: there is no such group.
+        DataError: there is no such group, or no posterior.
     """
-    if "log_likelihood" not in tree:
-        raise DataError("tree: expected a log_likelihood group, as to_arviz makes it unless it says why not")
+    for group in ("posterior", "log_likelihood"):
+        if group not in tree:
+            raise DataError(f"tree: expected a {group} group, as to_arviz makes it unless it says why not")
     return [str(name) for name in tree["log_likelihood"].data_vars]
 
 

@@ -1,11 +1,13 @@
 """The report of a diagnosis: one HTML page that holds everything in itself."""
 
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from ppl_gen import plot
 from ppl_gen.article import Figure, Part, Report, Section, Table
@@ -19,6 +21,7 @@ from ppl_gen.inference.nuts import Draws
 from ppl_gen.posterior import Posterior
 
 WIDEST = 6.6  # inches of a figure on the page
+PAIRED = 4  # parameters two by two: more cannot be read on a phone
 
 
 def report(of: Posterior | Diagnosis, path: Any, /) -> Path:
@@ -150,10 +153,23 @@ def _parameters(d: Diagnosis) -> Section | None:
     if q.best[0] is not None and q.guide is not None and not q.exact:
         parts.append(_moments(q))
     if sum(v[0].numel() for v in drawn.values()) > 1:
-        words = "Parameters two by two"
+        names, all_of = _farthest(drawn, w)
+        words = "Parameters two by two" if all_of else f"The {len(names)} parameters that weights move most"
         words += "." if q.exact else ": the guide's draws, and the same drawn again by their weights."
-        parts.append(_figure(lambda: plot.pair(drawn, weights=None if q.exact else w), words))
+        parts.append(_figure(lambda: plot.pair(drawn, weights=None if q.exact else w, names=names), words))
     return Section("The parameters", parts)
+
+
+def _farthest(drawn: Mapping[str, Tensor], w: Tensor) -> tuple[list[str], bool]:
+    """Scalars whose weighted mean lies farthest from the plain one, in sds; and whether these are all."""
+    shifts = {}
+    for name, v in drawn.items():
+        move = ((w @ v.flatten(1).double() - v.flatten(1).double().mean(0)) / v.flatten(1).std(0)).abs()
+        for index, value in zip(np.ndindex(v.shape[1:]), move.tolist(), strict=True):
+            shifts[f"{name}[{', '.join(map(str, index))}]" if index else name] = value
+    order = {name: i for i, name in enumerate(shifts)}
+    chosen = sorted(shifts, key=lambda name: -shifts[name] if shifts[name] == shifts[name] else 0.0)[:PAIRED]
+    return sorted(chosen, key=order.__getitem__), len(shifts) <= PAIRED
 
 
 def _moments(q: GuideQuality) -> Table:

@@ -88,7 +88,7 @@ def _factor(tree: Any, names: list[str]) -> Factor:
     seen = [str(name) for name in tree.get("observed_data", {})]
     fixed = {*seen, *line.given, *(str(name) for name in tree.get("constant_data", {}))}
     # Variables that share what is hidden of a row have one density, under their names in one.
-    together = [name for name in line if name in seen]
+    together = [name for name in line if name in (seen or names[0].split("_"))]
     left = tuple(together) if names == ["_".join(together)] else tuple(names)
     return Factor(left, given(line, left, fixed))
 

@@ -164,7 +164,8 @@ def _farthest(drawn: Mapping[str, Tensor], w: Tensor) -> tuple[list[str], bool]:
     """Scalars whose weighted mean lies farthest from the plain one, in sds; and whether these are all."""
     shifts = {}
     for name, v in drawn.items():
-        move = ((w @ v.flatten(1).double() - v.flatten(1).double().mean(0)) / v.flatten(1).std(0)).abs()
+        flat = v.reshape(len(v), -1).double()
+        move = ((w @ flat - flat.mean(0)) / flat.std(0)).abs()
         for index, value in zip(np.ndindex(v.shape[1:]), move.tolist(), strict=True):
             shifts[f"{name}[{', '.join(map(str, index))}]" if index else name] = value
     order = {name: i for i, name in enumerate(shifts)}

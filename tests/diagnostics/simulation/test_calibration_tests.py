@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from scipy.special import ndtr
-from scipy.stats import binom, kstest
+from scipy.stats import binom, kstest, norm
 
 from ppl_gen.diagnostics import calibration_power
 from ppl_gen.diagnostics.criticism.uniformity import ecdf, ecdf_envelope
@@ -93,6 +93,17 @@ def test_two_hundred_simulations_find_what_they_promise():
             > least + 5 * (least * (1 - least) / repeats) ** 0.5
         )
     assert calibration_power(200, repeats=repeats) <= at_most(0.05, repeats) / repeats
+
+
+def test_a_bias_of_one_of_four_is_found_nearly_as_often_as_any_test_could():
+    """The most powerful test of a shift, with all false alarms that one of four quantities may give."""
+    shift, level, repeats = 0.3 * 200**0.5, 0.05 / 4, 4000
+    best = norm.sf(norm.isf(level / 2) - shift)
+    assert best == pytest.approx(0.96, abs=0.005)
+    found = calibration_power(200, bias=0.3, quantities=4, repeats=repeats)
+    error = (0.25 / repeats) ** 0.5
+    assert best - 0.06 - 5 * error < found < best + 5 * error
+    assert calibration_power(260, bias=0.3, quantities=4, repeats=repeats) > 0.95
 
 
 def test_ranks_alone_would_miss_a_narrow_posterior():

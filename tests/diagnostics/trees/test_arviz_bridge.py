@@ -21,7 +21,7 @@ from scipy.special import logsumexp
 from ppl_gen import SVI, fit
 from ppl_gen.data import wine
 from ppl_gen.diagnostics import cells, compare_models, loo, loo_pit, to_arviz, to_inference_data
-from ppl_gen.diagnostics.trees.arviz_bridge import is_legacy, leave_one_out
+from ppl_gen.diagnostics.trees.arviz_bridge import as_draws, is_legacy, leave_one_out
 from ppl_gen.errors import DataError, Unanswerable
 from ppl_gen.inference.evidence import pareto_k
 from ppl_gen.isolation import isolated
@@ -213,12 +213,18 @@ def test_a_tree_and_its_posterior_have_one_loo() -> None:
     assert of_tree.p_loo == pytest.approx(of_posterior.p_loo)
     parts = [loo(exact(), name) for name in ("y", "x")]
     assert [part.question for part in parts] == ["p(y)", "p(x | y)"]
+    assert all(torch.equal(part.k_hat, of_tree.k_hat) for part in parts)  # the row is left out whole
     same = loo(posterior, "p(x | y)", by="PSIS", draws=300)
     torch.testing.assert_close(parts[1].rows, same.rows)
     torch.testing.assert_close(loo(exact(), "p(x | y)").rows, same.rows)
     both = compare_models({"tree": exact(), "posterior": of_posterior})
     assert float(both.differences.abs().max()) == pytest.approx(0, abs=1e-8)
     assert list(loo_pit(exact()).found) == list(loo_pit(posterior, draws=300).found)
+
+
+def test_draws_come_chain_after_chain() -> None:
+    values = xarray.DataArray(np.arange(12.0).reshape(2, 2, 3), dims=("row", "chain", "draw"))
+    assert as_draws(values).tolist() == [[i, i + 6] for i in range(6)]
 
 
 def test_loo_pit_is_arviz_s_where_that_runs() -> None:

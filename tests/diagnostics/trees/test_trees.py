@@ -173,6 +173,29 @@ def test_prior_factors_by_hand() -> None:
     assert raw(prior["mu"])[0] == pytest.approx(each.sum((1, 2)))
 
 
+@pytest.mark.parametrize("before", [True, False])
+def test_predictions_follow_the_draw_beside_them(before: bool) -> None:
+    """(x - mu) √tau of the class drawn is standard Normal: of the prior's draws, and of the posterior's."""
+    t = tree("nb")
+    p, new = (t["prior"], t["prior_predictive"]) if before else (t["posterior"], t["posterior_predictive"])
+    y = raw(new["y"])[0].astype(int)
+    mu, tau = (np.stack([v[c] for v, c in zip(raw(p[k])[0], y, strict=True)]) for k in ("mu", "tau"))
+    z = (raw(new["x"])[0] - mu) * tau**0.5
+    assert abs(z.mean()) < 5 / z.size**0.5
+    assert abs((z**2).mean() - 1) < 5 * (2 / z.size) ** 0.5
+    chosen = np.stack([np.bincount(row, minlength=3) for row in y]) - y.shape[1] * raw(p["pi"])[0]
+    spread = (y.shape[1] * raw(p["pi"])[0] * (1 - raw(p["pi"])[0])).sum(0)
+    assert (abs(chosen.sum(0)) < 5 * spread**0.5 + 1e-9).all()
+
+
+def test_the_prior_is_what_was_believed_before() -> None:
+    model = fitted("nb").prior
+    a, b = (float(getattr(model, k).flatten()[0]) for k in ("shape", "rate"))
+    gamma = stats.gamma(a, scale=1 / b)
+    assert stats.kstest(raw(tree("nb").prior["tau"]).ravel(), gamma.cdf).pvalue > 1e-6
+    assert stats.kstest(raw(tree("nb").posterior["tau"]).ravel(), gamma.cdf).pvalue < 1e-6
+
+
 def test_exact_posteriors_have_the_evidence_at_every_draw() -> None:
     s = tree("nb").sample_stats
     assert raw(s["log_p"] - s["log_q"]) == pytest.approx(fitted("nb").log_evidence, abs=1e-8)

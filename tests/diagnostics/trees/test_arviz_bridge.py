@@ -263,6 +263,7 @@ def test_missing_cells_have_no_place_among_predictions() -> None:
         (lambda t: loo(t, draws=9), DataError, "draws of its own"),
         (lambda t: loo_pit(t, draws=9), DataError, "draws of its own"),
         (lambda t: cells(t, "z"), DataError, "observed variable, got 'z'"),
+        (lambda t: loo(t.isel(draw=slice(9))), DataError, "25 draws or more.*got 9"),
         (lambda t: compare_models({"one": t}), DataError, "two posteriors or more"),
         (lambda t: compare_models({"one": t, "two": 3}), DataError, "a posterior, a tree, or"),
         (lambda t: loo(without(t, "log_likelihood")), DataError, "log_likelihood group"),

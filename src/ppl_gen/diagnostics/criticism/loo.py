@@ -13,7 +13,7 @@ from ppl_gen.checks import called, whole
 from ppl_gen.core import Conjugate
 from ppl_gen.diagnostics.criticism.left_out import LeaveOneOut, fingerprint
 from ppl_gen.diagnostics.criticism.of_trees import given, tree_loo
-from ppl_gen.diagnostics.trees.arviz_bridge import Smoothed, is_tree, leave_one_out, log_likelihood_at
+from ppl_gen.diagnostics.trees.arviz_bridge import FEWEST, Smoothed, is_tree, leave_one_out, log_likelihood_at
 from ppl_gen.errors import DataError, PplGenError, Unanswerable
 from ppl_gen.fit import fit
 from ppl_gen.inference import Exact
@@ -119,7 +119,7 @@ def smoothed(
             "there is no posterior of parameters whose draws could be reweighted: by='refit' fits without "
             "each row"
         )
-    whole("draws", draws, least=25)  # of which a fifth, five, are the least that a tail is fitted to
+    whole("draws", draws, least=FEWEST)
     data = posterior.fitted_data()
     asked = _asked(posterior, question, data)
     targets = {name for name in data.observed if data.sites[name].local}

@@ -9,6 +9,7 @@ from ppl_gen.diagnostics.criticism.left_out import LeaveOneOut, fingerprint
 from ppl_gen.diagnostics.criticism.replications import Array
 from ppl_gen.diagnostics.trees.arviz_bridge import as_draws, left_out_rows, scored_in
 from ppl_gen.errors import DataError, Unanswerable, Unreliable
+from ppl_gen.inference.signals import users_line
 from ppl_gen.notation import Factor, Factorization, read_question
 
 
@@ -24,7 +25,7 @@ def tree_loo(tree: Any, question: str | None) -> LeaveOneOut:
             f"loo: all draws give some rows of {', '.join(asked.left)} the same likelihood, as a point does: "
             f"nothing changes where such a row is left out, and its elpd is that of a row that was fitted",
             Unreliable,
-            stacklevel=3,
+            stacklevel=users_line(),
         )
     bad = int((found.k_hat > found.limit).sum())
     how = f"PSIS, {len(scores)} draws; k-hat above {found.limit:.2f} for {bad} of {len(rows)} rows"
@@ -67,9 +68,7 @@ def _asked(tree: Any, question: str | None) -> tuple[list[str], Factor]:
     names = [name for name, factor in held.items() if set(factor.left) <= set(asked.left)]
     found = _factor(tree, names) if names else Factor((), ())
     if set(found.left) != set(asked.left) or ("joint" in tree.attrs and set(found.right) != set(asked.right)):
-        told = ", ".join(
-            f"p({', '.join(f.left)}{' | ' * bool(f.right)}{', '.join(f.right)})" for f in held.values()
-        )
+        told = ", ".join(_written(factor) for factor in held.values())
         raise Unanswerable(
             f"{question}: the tree holds {told} of each row, and their product. Other questions take the "
             f"posterior itself: loo(posterior, {question!r})"

@@ -23,6 +23,8 @@ from ppl_gen.inputs import Data
 from ppl_gen.isolation import isolated
 from ppl_gen.posterior import Posterior
 
+FEWEST = 25  # draws, of which a fifth, five, are the least that a tail is fitted to
+
 
 def arviz_summary(tree: Any, **options: Any) -> Any:
     """ArviZ's own table of a tree with a posterior group."""
@@ -60,7 +62,7 @@ def left_out_rows(tree: Any, names: Sequence[str]) -> LeftOut:
     sample and a k-hat of -inf; ArviZ's own functions raise an error there.
 
     Raises:
-        DataError: the variables have different rows.
+        DataError: the variables have different rows, or there are too few draws.
     """
     import xarray
 
@@ -69,6 +71,9 @@ def left_out_rows(tree: Any, names: Sequence[str]) -> LeftOut:
     alike = [v for v in found.data_vars.values() if v.sizes == scored[0].sizes]
     if any(v.sizes != scored[0].sizes for v in scored):
         raise DataError(f"question: {', '.join(names)} have different rows; name one of them")
+    count = scored[0].sizes["chain"] * scored[0].sizes["draw"]
+    if count < FEWEST:
+        raise DataError(f"tree: expected {FEWEST} draws or more, to fit a tail to; got {count}")
     rows, scores, name = _sum(alike), _sum(scored), "rows" if len(names) > 1 else names[0]
     groups = {"posterior": tree["posterior"].to_dataset(), "log_likelihood": xarray.Dataset({"rows": rows})}
     options: dict[str, Any] = {"pointwise": True}
@@ -84,7 +89,7 @@ def left_out_rows(tree: Any, names: Sequence[str]) -> LeftOut:
         groups["log_likelihood"] = xarray.Dataset({name: scores})
         options |= {"log_weights": weights, "pareto_k": k_hat}
         data = _stats().loo(xarray.DataTree.from_dict(groups), **options)
-    log_weights, count = as_draws(weights), rows.sizes["chain"] * rows.sizes["draw"]
+    log_weights = as_draws(weights)
     limit = min(1 - 1 / math.log10(count), 0.7)
     log_weights = log_weights - log_weights.logsumexp(0)
     k = torch.as_tensor(k_hat.values).double().flatten()

@@ -15,8 +15,9 @@ from ppl_gen.core import ProbabilisticModel, arguments, dtype_of, is_local
 from ppl_gen.errors import BrokenModel, Unexplained
 from ppl_gen.inference.elbo import elbo
 from ppl_gen.normalisation.integrals import is_countable
-from ppl_gen.testing.case import Case, first_line, nearly_equal
+from ppl_gen.testing.case import Case, nearly_equal
 from ppl_gen.testing.guides import hidden_variables
+from ppl_gen.testing.words import explain, first_line
 
 
 def summed_out(c: Case) -> None:
@@ -134,9 +135,15 @@ def start(c: Case) -> None:
             "take the data by name and ignore the rest: def initialize(self, x, **_)",
             "guide",
             cause=error,
+            at="initialize",
         )
     if not bool(torch.isfinite(value)):
-        c.refuse(f"the ELBO is {value.item()} after initialize", "start with ordinary numbers", "guide")
+        c.refuse(
+            f"the ELBO is {value.item()} after initialize",
+            "start with ordinary numbers",
+            "guide",
+            at="initialize",
+        )
 
 
 def _observed(c: Case) -> dict[str, Tensor]:
@@ -152,4 +159,4 @@ def _bound(c: Case, compute: Callable[[], Tensor]) -> Tensor:
     except BrokenModel:
         raise
     except Exception as error:
-        c.explain(error, "model", [])
+        explain(c, error, "model")

@@ -18,6 +18,9 @@ from ppl_gen.core import ROWS, ProbabilisticModel, arguments, is_local, variable
 from ppl_gen.errors import BrokenModel, NotationError
 from ppl_gen.inference.elbo import delta
 from ppl_gen.notation import Factorization
+from ppl_gen.places import Place, of_attribute, of_error
+from ppl_gen.testing.watching import Watch
+from ppl_gen.testing.words import explain, first_line, rows_word, unscored
 
 Nodes = dict[str, dict[str, Any]]
 SYMBOL = {"model": "p", "guide": "q", "predictive": "p", "inverted": "p"}
@@ -28,8 +31,15 @@ class Case:
     """A copy of the model, its lines, the given values, and the draws that the rules share."""
 
     def __init__(self, model: ProbabilisticModel, given: Mapping[str, Any]):
-        self.name, self.given = type(model).__name__, given
+        self.cls, self.name, self.given = type(model), type(model).__name__, given
+        self.places: dict[tuple[str, str], Place] = {}  # where a program draws a variable
         self.lines = {part: getattr(model, line) for part, line in LINE.items()}
+        if "_parameters" not in model.__dict__:
+            self.refuse(
+                "the constructor does not call super().__init__(), so there is no module to hold parameters",
+                "begin __init__ with super().__init__()",
+                at="__init__",
+            )
         self.joint, self.q = self.read("model"), self.read("guide")
         self.guided = type(model).guide is not ProbabilisticModel.guide
         try:
@@ -38,6 +48,7 @@ class Case:
             self.refuse(
                 f"the model cannot be copied ({first_line(error)}), and fit works on a copy",
                 "keep only parameters, buffers and modules as attributes, nothing computed from them",
+                at="__init__",
                 cause=error,
             )
         self.p.train()
@@ -54,11 +65,13 @@ class Case:
         try:
             return Factorization(self.lines[part], SYMBOL[part])
         except NotationError as error:
+            mend = f"write it as a textbook does, e.g. {SYMBOL[part]}(x | z)"
+            if "generated twice" in str(error):
+                mend = f"give each variable one factor, with all its parents: {SYMBOL[part]}(x | y, z)"
+            elif self.lines[part].strip().startswith(SYMBOL[part].upper()):
+                mend = f"write {SYMBOL[part]} as a small letter"
             return self.refuse(
-                f"the {LINE[part]} line cannot be read: {error}",
-                f"write it as a textbook does, e.g. {SYMBOL[part]}(x | z)",
-                part,
-                cause=error,
+                f"the {LINE[part]} line cannot be read: {error}", mend, part, at=LINE[part], cause=error
             )
 
     def refuse(
@@ -68,12 +81,23 @@ class Case:
         part: str = "model",
         variable: str | None = None,
         cause: BaseException | None = None,
+        at: str = "",
     ) -> NoReturn:
-        """Raise the BrokenModel: the mistake, how to mend it, and the line (and factor) that it breaks."""
+        """Raise the BrokenModel: the mistake, the line and factor that it breaks, where, and how to mend it.
+
+        The place is the line that ``cause`` came through, or that draws the ``variable``; else where the class
+        defines ``at``, the program by default.
+        """
         line = self.lines[part] or f"(no {LINE[part]} line)"
+        place = None if at or cause is None else of_error(cause)
+        place = place or (None if at else self.places.get((part, variable or "")))
+        place = place or of_attribute(self.cls, at or part)
+        if variable is None and place and (draws := re.search(r"sample\(\s*[\"'](\w+)[\"']", place.text)):
+            variable = draws[1]
         factors = re.findall(r"\w+\s*\([^()]*\)", line)
         broken = [f"{f}  of  " for f in factors if variable in re.findall(r"\w+", f.partition("|")[0])[1:]]
-        message = f"{self.name}: {mistake}\n    breaks  {''.join(broken)}{line}\n    mend    {mend}"
+        where = f"\n    where   {place.quoted}" if place else ""
+        message = f"{self.name}: {mistake}\n    breaks  {''.join(broken)}{line}{where}\n    mend    {mend}"
         raise BrokenModel(message) from cause
 
     def rows(self, index: Tensor, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,70 +121,23 @@ class Case:
         program, values = getattr(p, part), self.values if values is None else values
         pyro.set_rng_seed(seed)
         state, flags = tensors_of(p), _flags()
-        tracer = poutine.trace()
+        tracer, watch = poutine.trace(), Watch(self, part)
         try:
-            with tracer, pyro.condition(data=dict(clamped or {})):
-                program(**arguments(program, values))
+            watch.hold(arguments(program, values))
+            with watch, tracer, pyro.condition(data=dict(clamped or {})):
+                program(**watch.given)
         except Exception as error:
             _plate_sizes(self, part, tracer.trace.nodes, values["n"], error)
-            self.explain(error, part, [n for n in variables(tracer.trace) if n in self.read(part)])
+            explain(self, error, part, watch, int(values["n"]))
         finally:
             after = _flags()
             torch.set_default_dtype(flags["the default dtype"])
             Distribution.set_default_validate_args(flags["the validation of arguments"])
             torch.set_grad_enabled(flags["gradient recording"])
         self.unchanged(part, p, state, flags, after)
+        watch.unchanged()
         _plate_sizes(self, part, tracer.trace.nodes, values["n"], None)
         return variables(tracer.trace)
-
-    def explain(self, error: Exception, part: str, sampled: list[str]) -> NoReturn:
-        """Turn what Python, torch or Pyro said while a program ran into words about the model."""
-        text, where = str(error), f"{part}()"
-        said = f"{type(error).__name__}: {first_line(error)}"
-        last = sampled[-1] if sampled else None
-        if isinstance(error, NotImplementedError) and "does not write its joint" in text:
-            self.refuse("there is no model() that writes the joint", "define model()", part, cause=error)
-        if shape := re.search(r"inside plate\('(\w+)'\) at site (\w+) dim (-\d+), (\d+) vs (\d+)", text):
-            plate, site, _, size, came = shape.groups()
-            self.refuse(
-                f"{where} draws {site!r} in plate {plate!r} of {size} with a batch of {came}: .to_event is "
-                f"forgotten",
-                "give a row's cells to one draw with .to_event(1); batch dimensions belong to plates",
-                part,
-                site if site in self.read(part) else None,
-                cause=error,
-            )
-        if twice := re.search(r"[Mm]ultiple \w+ sites named '(\w+)'", text):
-            self.refuse(f"{where} draws {twice[1]!r} twice", "name each variable once", part, cause=error)
-        if "to satisfy the constraint" in text:
-            found = re.search(r"parameter (\w+) .*?of distribution (\w+)", text, re.S)
-            what = f"{found[1]} of {found[2]}" if found else "a parameter of a distribution"
-            self.refuse(
-                f"{where} gives a distribution a parameter out of its range: {what}",
-                "pass it through exp or softplus, or make it a PyroParam with a constraint",
-                part,
-                cause=error,
-            )
-        if re.search(r"shape|size|dimension|broadcast", text):
-            said = f"shapes that do not fit ({said})"
-        self.refuse(
-            f"{where} stopped {f'after drawing {last!r}' if last else 'before its first draw'}: {said}",
-            f"run it by hand on {', '.join(f'{k}={_size(v)}' for k, v in self.values.items())}",
-            part,
-            cause=error,
-        )
-
-    def unscored(self, error: Exception, part: str, name: str, fn: Any) -> NoReturn:
-        """Turn what went wrong in ``log_prob`` into words about the model."""
-        self.refuse(
-            f"the density of {name!r} in {part}() cannot be computed at a given value: "
-            f"{type(fn).__name__}.log_prob says {type(error).__name__}: {first_line(error)}",
-            "give the distribution a log_prob (a flow: an inverse); or draw what has no density with "
-            "pyro.deterministic from variables that have one",
-            part,
-            name if name in self.read(part) else None,
-            cause=error,
-        )
 
     def unchanged(
         self,
@@ -218,7 +195,7 @@ class Case:
                 try:
                     found[name] = log_density(node)
                 except Exception as error:
-                    self.unscored(error, part, name, node["fn"])
+                    unscored(self, error, part, name, node["fn"])
         return found
 
 
@@ -241,11 +218,6 @@ def _plate_sizes(c: Case, part: str, nodes: Mapping[str, Any], n: int, cause: Ex
             part,
             cause=cause,
         )
-
-
-def rows_word(c: Case) -> str:
-    """How the size of the plate of the rows is written."""
-    return f"len({min(c.joint.given)})" if c.joint.given else "n"
 
 
 def tensors_of(p: nn.Module) -> dict[str, Tensor]:
@@ -279,12 +251,3 @@ def log_density(site: dict[str, Any]) -> Tensor:
     fn = site["fn"].base_dist if delta(site) else site["fn"]
     score: Tensor = fn.log_prob(site["value"])
     return score
-
-
-def first_line(error: BaseException) -> str:
-    """What an error says, in short."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-
-
-def _size(value: Any) -> str:
-    return f"tensor{tuple(value.shape)}" if isinstance(value, Tensor) else str(value)

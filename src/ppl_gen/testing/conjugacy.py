@@ -8,9 +8,10 @@ from torch import Tensor
 
 from ppl_gen.core import ProbabilisticModel, dtype_of, is_local
 from ppl_gen.errors import DataError
-from ppl_gen.testing.case import Case, first_line, identical, tensors_of
+from ppl_gen.testing.case import Case, identical, tensors_of
 from ppl_gen.testing.dependencies import compare, with_rows
 from ppl_gen.testing.programs import check_names, check_shapes, parameter_names
+from ppl_gen.testing.words import first_line
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ from ppl_gen.checks import called
 from ppl_gen.core import ProbabilisticModel
 from ppl_gen.errors import DataError
 from ppl_gen.isolation import isolated
-from ppl_gen.testing import bounds, conjugacy, densities, dependencies, guides, programs
+from ppl_gen.testing import bounds, conjugacy, densities, dependencies, guides, parameters, programs
 from ppl_gen.testing.case import Case
 
 
@@ -57,13 +57,16 @@ def check_model(model: ProbabilisticModel, /, **given: Any) -> None:
 CONTRACT: tuple[Callable[[Case], None], ...] = (
     programs.lines,
     programs.signatures,
-    programs.trainable,
+    parameters.constructor,
+    parameters.trainable,
     programs.given,
     programs.variables,
     programs.plates,
     guides.latents,
     dependencies.no_hidden_noise,
     densities.own_samples,
+    parameters.inside,
+    parameters.precision,
     dependencies.parents,
     dependencies.rows_apart,
     guides.factors,

@@ -13,6 +13,7 @@ from ppl_gen.inference.elbo import delta
 from ppl_gen.normalisation.integrals import FALSE_ALARM, base_of, draw, total
 from ppl_gen.notation import Factorization
 from ppl_gen.testing.case import Case, log_density
+from ppl_gen.testing.words import unscored
 
 
 def own_samples(c: Case) -> None:
@@ -33,7 +34,7 @@ def own_samples(c: Case) -> None:
         try:
             finite = torch.isfinite(log_density(site)).all()
         except Exception as error:
-            c.unscored(error, "model", name, fn)
+            unscored(c, error, "model", name, fn)
         if not bool(finite):
             c.refuse(
                 f"{name!r} has a log density that is not finite at the model's own draw",
@@ -102,7 +103,7 @@ def sampler_and_density(c: Case) -> None:
                 try:
                     pairs = chain(fn, 256)
                 except Exception as error:
-                    c.unscored(error, part, name, fn)
+                    unscored(c, error, part, name, fn)
             for difference in pairs:
                 up, down = int((difference > 0).sum()), int((difference < 0).sum())
                 bound = math.sqrt((up + down) * math.log(2 * coins / FALSE_ALARM) / 2)

@@ -30,11 +30,12 @@ def no_hidden_noise(c: Case) -> None:
         for name in one:
             if not identical(one[name], other[name]):
                 c.refuse(
-                    f"{part}() is random beside its variables: with every variable fixed, the density of "
-                    f"{name!r} still changes from run to run",
-                    "draw all randomness with pyro.sample, under a name of the joint",
+                    f"{part}() is random beside its variables, or remembers earlier runs: with every variable "
+                    f"fixed, the density of {name!r} still changes from run to run",
+                    "draw all randomness with pyro.sample, under a name of the joint, and keep no count of "
+                    "runs outside",
                     part,
-                    name if name in c.read(part) else None,
+                    name,
                 )
 
 
@@ -115,9 +116,21 @@ def compare_rows(
     c: Case, part: str, line: Factorization, values: dict[str, Any], clamped: dict[str, Tensor], sites: Nodes
 ) -> None:
     """Leave every other row out: the densities of the rest are as before."""
-    index = torch.arange(1, c.values["n"], 2)
     whole = c.scores(part, clamped, values)
-    some = c.scores(part, c.rows(index, clamped), c.rows(index, values))
+    for index in (torch.arange(1, c.values["n"], 2), torch.tensor([2])):
+        some = c.scores(part, c.rows(index, clamped), c.rows(index, values))
+        _compare_rows(c, part, line, index, whole, some, sites)
+
+
+def _compare_rows(
+    c: Case,
+    part: str,
+    line: Factorization,
+    index: Tensor,
+    whole: dict[str, Tensor],
+    some: dict[str, Tensor],
+    sites: Nodes,
+) -> None:
     for name in line:
         local = is_local(sites[name])
         if not local and part == "guide" and line[name]:

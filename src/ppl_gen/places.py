@@ -1,4 +1,4 @@
-"""Where in the reader's own source a statement stands, for messages: ``file.py:12``, or the line of a cell."""
+"""Where in the reader's own source a statement stands: ``file.py:12``, or the line of a cell."""
 
 import inspect
 import linecache

@@ -36,8 +36,8 @@ def summed_out(c: Case) -> None:
         each = []
         for combination in itertools.product(*supports):
             scores = c.scores("model", observed | dict(zip(hidden, combination, strict=True)))
-            each.append(sum(scores[name] for name in c.joint if is_local(c.sites[name])))
-        shared = sum(scores[name].sum() for name in c.joint if not is_local(c.sites[name]))
+            each.append(sum(scores[name] for name in scores if is_local(c.sites[name])))
+        shared = sum(scores[name].sum() for name in scores if not is_local(c.sites[name]))
         apart = torch.stack(torch.broadcast_tensors(*each)).logsumexp(0).sum() + shared
     if not nearly_equal(apart, together):
         c.refuse(

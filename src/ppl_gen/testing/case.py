@@ -17,7 +17,8 @@ from torch.distributions import Distribution
 from ppl_gen.core import ROWS, ProbabilisticModel, arguments, is_local, variables
 from ppl_gen.errors import BrokenModel, NotationError
 from ppl_gen.inference.elbo import delta
-from ppl_gen.notation import Factorization
+from ppl_gen.normalisation.improper import Proper
+from ppl_gen.notation import Factorization, read_potentials
 from ppl_gen.places import Place, of_attribute, of_error
 from ppl_gen.testing.watching import Watch
 from ppl_gen.testing.words import explain, first_line, rows_word, unscored
@@ -41,6 +42,7 @@ class Case:
                 at="__init__",
             )
         self.joint, self.q = self.read("model"), self.read("guide")
+        self.potentials = self.read_potentials(model.potentials)
         self.guided = type(model).guide is not ProbabilisticModel.guide
         try:
             self.p = copy.deepcopy(model)
@@ -63,7 +65,7 @@ class Case:
 
     def read(self, part: str) -> Factorization:
         try:
-            return Factorization(self.lines[part], SYMBOL[part])
+            return Factorization(self.lines[part].partition("  times  ")[0], SYMBOL[part])
         except NotationError as error:
             mend = f"write it as a textbook does, e.g. {SYMBOL[part]}(x | z)"
             if "generated twice" in str(error):
@@ -73,6 +75,23 @@ class Case:
             return self.refuse(
                 f"the {LINE[part]} line cannot be read: {error}", mend, part, at=LINE[part], cause=error
             )
+
+    def read_potentials(self, line: str) -> dict[str, frozenset[str]]:
+        """The terms of pyro.factor that make a joint unnormalised, with what each looks at."""
+        try:
+            found = read_potentials(line)
+        except NotationError as error:
+            self.refuse(str(error), 'write potentials = "energy(x)"', at="potentials", cause=error)
+        for name, looks_at in found.items():
+            for other in sorted(looks_at - self.joint.keys() - self.joint.given):
+                self.refuse(
+                    f"the potential {name!r} looks at {other!r}, which {self.joint.line} does not have",
+                    "name variables of the joint",
+                    at="potentials",
+                )
+        if found:
+            self.lines["model"] += f"  times  {line.strip()}"
+        return found
 
     def refuse(
         self,
@@ -85,8 +104,8 @@ class Case:
     ) -> NoReturn:
         """Raise the BrokenModel: the mistake, the line and factor that it breaks, where, and how to mend it.
 
-        The place is the line that ``cause`` came through, or that draws the ``variable``; else where the class
-        defines ``at``, the program by default.
+        The place is the line that ``cause`` came through, or that draws the ``variable``; else where the
+        class defines ``at``, the program by default.
         """
         line = self.lines[part] or f"(no {LINE[part]} line)"
         place = None if at or cause is None else of_error(cause)
@@ -95,7 +114,13 @@ class Case:
         if variable is None and place and (draws := re.search(r"sample\(\s*[\"'](\w+)[\"']", place.text)):
             variable = draws[1]
         factors = re.findall(r"\w+\s*\([^()]*\)", line)
-        broken = [f"{f}  of  " for f in factors if variable in re.findall(r"\w+", f.partition("|")[0])[1:]]
+        heads = [(f, re.findall(r"\w+", f.partition("|")[0])) for f in factors]
+        symbols = {*SYMBOL.values()}
+        broken = [
+            f"{f}  of  "
+            for f, (symbol, *names) in heads
+            if (variable in names if symbol in symbols else variable == symbol)
+        ]
         where = f"\n    where   {place.quoted}" if place else ""
         message = f"{self.name}: {mistake}\n    breaks  {''.join(broken)}{line}{where}\n    mend    {mend}"
         raise BrokenModel(message) from cause
@@ -124,7 +149,7 @@ class Case:
         tracer, watch = poutine.trace(), Watch(self, part)
         try:
             watch.hold(arguments(program, values))
-            with watch, tracer, pyro.condition(data=dict(clamped or {})):
+            with watch, tracer, Proper(), pyro.condition(data=dict(clamped or {})):
                 program(**watch.given)
         except Exception as error:
             _plate_sizes(self, part, tracer.trace.nodes, values["n"], error)

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.distributions import biject_to, identity_transform
 
 from ppl_gen.inference.elbo import delta
+from ppl_gen.normalisation.improper import is_improper
 from ppl_gen.normalisation.integrals import FALSE_ALARM, base_of, draw, total
 from ppl_gen.notation import Factorization
 from ppl_gen.testing.case import Case, log_density
@@ -168,8 +169,8 @@ def point_mass(fn: Any) -> bool:
 
 
 def is_fixed(site: dict[str, Any]) -> bool:
-    """Whether the variable is a function of its parents: there is no density to check."""
-    return point_mass(site["fn"]) or delta(site)
+    """Whether the variable is a function of its parents, or flat: there is no density to check."""
+    return point_mass(site["fn"]) or delta(site) or is_improper(site["fn"])
 
 
 def described(support: Any) -> str:

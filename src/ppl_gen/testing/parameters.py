@@ -53,7 +53,7 @@ def constructor(c: Case) -> None:
 
 
 def inside(c: Case) -> None:
-    """What the programs use that asks for gradients belongs to the model: nothing else is trained or saved."""
+    """What asks for gradients in the programs belongs to the model: nothing else is trained or saved."""
     own = {id(w) for w in c.p.parameters()}
     for part in ("model", "guide")[: 1 + c.guided]:
         for name, site in c.run(part, c.values | c.drawn).items():

@@ -13,6 +13,7 @@ from ppl_gen.checks import whole
 from ppl_gen.core import ROWS, ProbabilisticModel, dtype_of, is_local
 from ppl_gen.errors import DataError, UnknownVariable
 from ppl_gen.inference.elbo import delta
+from ppl_gen.normalisation.improper import is_improper
 from ppl_gen.notation import Factorization
 from ppl_gen.testing.case import LINE, SYMBOL, Case, Nodes
 from ppl_gen.testing.words import draws_input, rows_word
@@ -135,12 +136,41 @@ def variables(c: Case) -> None:
                     name,
                 )
     for name, site in c.sites.items():
-        if name not in c.data and site["is_observed"] and not delta(site):
+        if name in c.potentials or name in c.data:
+            continue
+        if type(site["fn"]).__name__ == "Unit":
             c.refuse(
-                f"data are inside model(): {name!r} is observed there (obs=…, or pyro.factor)",
+                f"model() multiplies in the term {name!r} (pyro.factor), so the joint is known only up to a "
+                f"constant, and no line says so",
+                f'declare it, potentials = "{name}(…)" with the variables that it looks at; or write what it '
+                f"stands for as a normalised factor",
+                "model",
+                name,
+            )
+        if site["is_observed"] and not delta(site):
+            c.refuse(
+                f"data are inside model(): {name!r} is observed there (obs=…)",
                 "leave out obs=; data are attached from outside, by fit",
                 "model",
-                name if name in c.joint else None,
+                name,
+            )
+    for name in c.potentials:
+        if name not in c.sites or type(c.sites[name]["fn"]).__name__ != "Unit":
+            c.refuse(
+                f"model() never multiplies in the potential {name!r}",
+                f'write pyro.factor("{name}", …), or leave it out of the potentials',
+                "model",
+                name,
+            )
+    for name in c.joint:
+        near = any(name in looks_at for looks_at in c.potentials.values())
+        if is_improper(c.sites[name]["fn"]) and not near:
+            c.refuse(
+                f"{name!r} is improper: ImproperUniform has no constant and no sampler",
+                "give it a prior that is a density, such as a wide Normal; or declare the potential that "
+                f'makes it one, as in potentials = "energy({name})"',
+                "model",
+                name,
             )
     c.drawn = {name: c.sites[name]["value"].detach() for name in c.joint}
 
@@ -204,7 +234,9 @@ def check_names(c: Case, part: str, nodes: Nodes, line: Factorization) -> None:
 
 def _bookkeeping(site: dict[str, Any], name: str, line: Factorization) -> bool:
     """Sites that need no factor: pyro.deterministic and a guide's auxiliary draws."""
-    return name not in line and (delta(site) or bool(site["infer"].get("is_auxiliary")))
+    return name not in line and (
+        type(site["fn"]).__name__ == "Unit" or delta(site) or bool(site["infer"].get("is_auxiliary"))
+    )
 
 
 def check_shapes(c: Case, part: str, nodes: Nodes) -> None:

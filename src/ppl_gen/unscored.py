@@ -26,13 +26,13 @@ def refuse_unscorable(p: Any, observed: Iterable[str], sites: Mapping[str, Any])
         if name in sites and sites[name].drawn_only:
             raise NoDensity(
                 f"{type(p).__name__} is {p}: it draws {name!r}, but gives it no density, so Bayes' rule "
-                f"learns nothing from data of {name!r}. Draw {name!r} from a distribution around that value, or "
+                f"learns nothing from data of {name!r}. Draw it from a distribution around that value, or "
                 f"train the model by an objective that compares draws with data."
             )
         for potential, arguments in read_potentials(p.potentials).items():
             if name in arguments:
                 raise NoSampler(
                     f"{type(p).__name__} is {p}: the potential {potential!r} looks at the data {name!r}, so "
-                    f"the constant Z depends on what is learned, and no bound of the evidence knows it. Write "
-                    f"normalised factors, or train the model by an objective that does not need Z."
+                    f"the constant Z depends on what is learned, and no bound of the evidence knows it. "
+                    f"Write normalised factors, or train the model by an objective that does not need Z."
                 )

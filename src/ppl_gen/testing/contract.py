@@ -7,6 +7,8 @@ that is broken. What a rule needs (a joint draw, the guide's draw) the rules bef
 from collections.abc import Callable
 from typing import Any
 
+import pyro
+
 from ppl_gen.checks import called
 from ppl_gen.core import ProbabilisticModel
 from ppl_gen.errors import DataError
@@ -18,9 +20,11 @@ from ppl_gen.testing.case import Case
 def check_model(model: ProbabilisticModel, /, **given: Any) -> None:
     """Check that a model keeps the contract; return nothing if it does.
 
-    The program is compared with the joint line, the guide with its line, samplers with densities, and a
-    conjugate update with Bayes' rule, a
-    point with the likelihood's maximum. The model itself is not touched: a copy is run, from fixed seeds.
+    The program is compared with the joint line, the guide with its line, samplers with densities, a conjugate
+    update with Bayes' rule, and a point with the likelihood's maximum. Discrete latents may be summed out; a
+    variable may be a function of others, without a density (an implicit model); terms of pyro.factor, which
+    leave the joint unnormalised, are declared as ``potentials``.
+    The model itself is not touched: a copy is run, from fixed seeds.
 
     Args:
         model: the model.
@@ -51,6 +55,7 @@ def check_model(model: ProbabilisticModel, /, **given: Any) -> None:
     with isolated(0, grad=True, validate=True):
         case = Case(model, given)
         for rule in CONTRACT:
+            pyro.set_rng_seed(0)  # alike whether all rules run or one
             rule(case)
 
 

@@ -106,19 +106,19 @@ def compare(
                         real[child].add(name)
     for child, parents in line.items():
         term = child in c.potentials
-        draws = f"{part}() {'multiplies in' if term else 'draws'} {child!r}"
+        does = f"{part}() {'multiplies in' if term else 'draws'} {child!r}"
         bar = "in its parentheses" if term else "right of the bar"
         declared = "named in its parentheses" if term else "a declared parent"
         for parent in sorted(real[child] - parents):
             c.refuse(
-                f"{draws} depending on {parent!r}, which is not {declared}",
+                f"{does} depending on {parent!r}, which is not {declared}",
                 f"write {parent!r} {bar}, or compute {child!r} without it",
                 part,
                 child,
             )
         for parent in sorted(parents - real[child]):
             c.refuse(
-                f"{draws} without looking at {parent!r}, "
+                f"{does} without looking at {parent!r}, "
                 f"{'which its parentheses name' if term else 'its declared parent'}",
                 f"use {parent!r} where {child!r} is {'computed' if term else 'drawn'}, or leave it out {bar}",
                 part,

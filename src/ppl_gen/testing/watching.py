@@ -39,7 +39,7 @@ class Watch(Messenger):
                 what = "its argument" if name in self.given else "the draw of"
                 self.case.refuse(
                     f"{self.part}() changes {what} {name!r} in place",
-                    f"compute a new tensor: {name} = {name} + 1, not {name} += 1; torch.where for {name}[…] = …",
+                    f"compute a new tensor: {name} = {name} + 1, not {name} += 1; torch.where, not {name}[…]",
                     self.part,
                     name,
                 )

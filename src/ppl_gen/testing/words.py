@@ -1,12 +1,15 @@
 """What Python, torch or Pyro said while a program ran, in words about the model."""
 
 import re
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from torch import Tensor
 
 from ppl_gen.places import of_error
 from ppl_gen.testing.watching import Watch
+
+if TYPE_CHECKING:
+    from ppl_gen.testing.case import Case
 
 SAID = (  # what an error says, the mistake in words, and how to mend it
     (
@@ -32,7 +35,7 @@ SAID = (  # what an error says, the mistake in words, and how to mend it
 )
 
 
-def explain(c: Any, error: Exception, part: str, watch: Watch | None = None, rows: int = 0) -> NoReturn:
+def explain(c: "Case", error: Exception, part: str, watch: Watch | None = None, rows: int = 0) -> NoReturn:
     """Refuse the model because of an ``error`` that ended a run of ``part`` with so many ``rows``."""
     text, where = str(error), f"{part}()" + " of one row" * (rows == 1)
     said = f"{type(error).__name__}: {first_line(error)}"
@@ -83,7 +86,7 @@ def explain(c: Any, error: Exception, part: str, watch: Watch | None = None, row
     c.refuse(f"{where} stopped {last}: {said}", mend, part, cause=error)
 
 
-def _twice(c: Any, error: Exception, part: str, name: str) -> NoReturn:
+def _twice(c: "Case", error: Exception, part: str, name: str) -> NoReturn:
     first, again = c.places.get((part, name)), of_error(error)
     if name == "data":
         c.refuse(
@@ -105,7 +108,7 @@ def _twice(c: Any, error: Exception, part: str, name: str) -> NoReturn:
     c.refuse(f"{part}() draws {name!r} twice", mend, part, name, cause=error)
 
 
-def draws_input(c: Any, part: str, name: str) -> NoReturn:
+def draws_input(c: "Case", part: str, name: str) -> NoReturn:
     """Refuse a program that draws what the joint is given."""
     c.refuse(
         f"{part}() draws {name!r}, which the joint is given: it stands right of the bars only",
@@ -115,7 +118,7 @@ def draws_input(c: Any, part: str, name: str) -> NoReturn:
     )
 
 
-def unscored(c: Any, error: Exception, part: str, name: str, fn: Any) -> NoReturn:
+def unscored(c: "Case", error: Exception, part: str, name: str, fn: Any) -> NoReturn:
     """Turn what went wrong in ``log_prob`` into words about the model."""
     c.refuse(
         f"the density of {name!r} in {part}() cannot be computed at a given value: "
@@ -128,7 +131,7 @@ def unscored(c: Any, error: Exception, part: str, name: str, fn: Any) -> NoRetur
     )
 
 
-def rows_word(c: Any) -> str:
+def rows_word(c: "Case") -> str:
     """How the size of the plate of the rows is written."""
     return f"len({min(c.joint.given)})" if c.joint.given else "n"
 

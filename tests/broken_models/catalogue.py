@@ -7,6 +7,7 @@ from tests.broken_models import (  # noqa: F401
     guides,
     programs,
     state,
+    students_guides,
     students_programs,
 )
 from tests.broken_models.base import BROKEN

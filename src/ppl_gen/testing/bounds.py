@@ -126,6 +126,7 @@ def start(c: Case) -> None:
     p = copy.deepcopy(c.p)
     rows = {k: v for k, v in c.values.items() if k != "n"}
     rows |= {k: v for k, v in observed.items() if is_local(c.sites[k])}
+    kept = dict(vars(p))
     try:
         p.initialize(**rows)
         value = elbo(p.model, p.guide, c.values | observed, observed)
@@ -137,6 +138,14 @@ def start(c: Case) -> None:
             cause=error,
             at="initialize",
         )
+    for name, attribute in vars(p).items():
+        if not name.startswith("_") and (name not in kept or attribute is not kept[name]):
+            c.refuse(
+                f"initialize() keeps {name!r} in a plain attribute, which save would lose",
+                f'register_buffer("{name}", …) in __init__, and set it in initialize',
+                "guide",
+                at="initialize",
+            )
     if not bool(torch.isfinite(value)):
         c.refuse(
             f"the ELBO is {value.item()} after initialize",

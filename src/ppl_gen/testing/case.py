@@ -119,7 +119,7 @@ class Case:
         broken = [
             f"{f}  of  "
             for f, (symbol, *names) in heads
-            if (variable in names if symbol in symbols else variable == symbol)
+            if f != line and (variable in names if symbol in symbols else variable == symbol)
         ]
         where = f"\n    where   {place.quoted}" if place else ""
         message = f"{self.name}: {mistake}\n    breaks  {''.join(broken)}{line}{where}\n    mend    {mend}"

@@ -78,6 +78,7 @@ CONTRACT: tuple[Callable[[Case], None], ...] = (
     densities.normalised,
     densities.sampler_and_density,
     guides.explained,
+    guides.gaps,
     bounds.summed_out,
     bounds.gradients,
     bounds.minibatches,

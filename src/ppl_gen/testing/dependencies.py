@@ -120,7 +120,7 @@ def compare(
             c.refuse(
                 f"{does} without looking at {parent!r}, "
                 f"{'which its parentheses name' if term else 'its declared parent'}",
-                f"use {parent!r} where {child!r} is {'computed' if term else 'drawn'}, or leave it out {bar}",
+                f"use {parent!r} where {child!r} is {'computed' if term else 'drawn'}, or leave it out {'of its parentheses' if term else bar}",
                 part,
                 child,
             )

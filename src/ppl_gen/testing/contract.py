@@ -48,7 +48,7 @@ def check_model(model: ProbabilisticModel, /, **given: Any) -> None:
     ...
     ppl_gen.errors.BrokenModel: Deaf: model() draws 'x' without looking at 'z', its declared parent
         breaks  p(x | z)  of  p(z) p(x | z)
-        mend    use 'z' where 'x' is drawn, or leave it out right of the bar
+        mend    use 'z' where 'x' is drawn, or do not write it right of the bar
     """
     if not isinstance(model, ProbabilisticModel):
         raise DataError(f"model: expected a ProbabilisticModel, got {called(model)}")

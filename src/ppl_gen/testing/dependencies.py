@@ -105,22 +105,22 @@ def compare(
                     if not identical(base[child], after[child]):
                         real[child].add(name)
     for child, parents in line.items():
-        term = child in c.potentials
-        does = f"{part}() {'multiplies in' if term else 'draws'} {child!r}"
-        bar = "in its parentheses" if term else "right of the bar"
-        declared = "named in its parentheses" if term else "a declared parent"
+        does, bar, computed, declared, its = (
+            ("multiplies in", "in its parentheses", "computed", "named in its parentheses", "which it names")
+            if child in c.potentials
+            else ("draws", "right of the bar", "drawn", "a declared parent", "its declared parent")
+        )
         for parent in sorted(real[child] - parents):
             c.refuse(
-                f"{does} depending on {parent!r}, which is not {declared}",
+                f"{part}() {does} {child!r} depending on {parent!r}, which is not {declared}",
                 f"write {parent!r} {bar}, or compute {child!r} without it",
                 part,
                 child,
             )
         for parent in sorted(parents - real[child]):
             c.refuse(
-                f"{does} without looking at {parent!r}, "
-                f"{'which its parentheses name' if term else 'its declared parent'}",
-                f"use {parent!r} where {child!r} is {'computed' if term else 'drawn'}, or leave it out {'of its parentheses' if term else bar}",
+                f"{part}() {does} {child!r} without looking at {parent!r}, {its}",
+                f"use {parent!r} where {child!r} is {computed}, or do not write it {bar}",
                 part,
                 child,
             )

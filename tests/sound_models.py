@@ -179,6 +179,7 @@ SOUND = {
         {"x": torch.randn(8, 2, generator=torch.Generator().manual_seed(0))},
     ),
     "implicit": (Generator(), {}),
+    "implicit, of nine rows": (Generator(features=3), {"n": 9}),  # whose products of matrices round otherwise
     "energy": (Energy(), {}),
     "tilted base": (Tilted(), {}),
     "constrained latents": (Constrained(), {}),

@@ -18,6 +18,8 @@ from ppl_gen.distributions import Bernoulli, BetaBinomial, Binomial, Categorical
 from ppl_gen.errors import BrokenModel, DataError, UnknownVariable
 from ppl_gen.models import VAE, GaussianMixture, GaussianNaiveBayes, LogisticRegression
 from ppl_gen.testing import check_model
+from ppl_gen.testing.contract import CONTRACT
+from ppl_gen.testing.examination import CHECKS, Examination
 from tests.broken_models.base import Centre, Code
 from tests.broken_models.catalogue import BROKEN
 from tests.broken_models.state import ChangesDtype, DisablesValidation, GlobalParameter, Reseeds
@@ -35,8 +37,36 @@ def test_names_the_mistake(cls, sizes, given, words):
     assert "\n    where   " in message
 
 
+@pytest.mark.slow
+def test_every_check_is_missed_when_it_is_left_out(monkeypatch):
+    """Without a check, a broken model that it catches slips through, or is told of another mistake."""
+    caught = {}
+    for cls, sizes, given, words in BROKEN:
+        examination = Examination(cls(**sizes), given)
+        for check in CHECKS:
+            try:
+                examination.check(check)
+            except BrokenModel:
+                caught.setdefault(check, []).append((cls, sizes, given, words))
+                break
+    assert caught.keys() >= set(CHECKS) - {"given"}
+    for rule in CONTRACT:
+        left = tuple(other for other in CONTRACT if other is not rule)
+        monkeypatch.setattr("ppl_gen.testing.contract.CONTRACT", left)
+        slipped = False
+        for cls, sizes, given, words in caught.get(rule.__name__, []):
+            try:
+                check_model(cls(**sizes), **given)
+                slipped = True
+            except Exception as error:
+                slipped |= not (isinstance(error, BrokenModel) and re.search(f"(?s){words}", str(error)))
+            if slipped:
+                break
+        assert slipped or rule.__name__ not in caught, rule.__name__
+
+
 def test_every_broken_model_says_what_is_wrong_with_it():
-    assert len(BROKEN) == len({cls for cls, *_ in BROKEN}) >= 24
+    assert len(BROKEN) == len({cls for cls, *_ in BROKEN}) >= 120
     assert all(cls.__doc__ and "\n" not in cls.__doc__ for cls, *_ in BROKEN)
 
 

@@ -43,13 +43,12 @@ def test_an_implicit_model_draws_and_has_no_density():
             question()
     with pytest.raises(NoDensity, match="Bayes' rule learns nothing from data of 'x'"):
         fit(model, SVI(steps=2, progress=False), x=X)
-    assert fit(model, SVI(steps=2, progress=False), z=X[:, :2]).n == 12  # its code has a density
 
 
 def test_a_potential_of_latents_alone_is_fitted():
-    """With a ~ b ~ N(0, 1) tied by exp(-10 (a - b)²), the mode of both lies together."""
+    """Data of a potential's variables are refused; data that no potential looks at are not."""
     posterior = fit(Constrained(), SVI(steps=2, progress=False), x=[1.0, 2.0, 3.0])
-    assert torch.isfinite(torch.tensor(posterior.elbo)).all()
+    assert torch.isfinite(posterior.elbo).all()
 
 
 def test_the_line_of_potentials():

@@ -135,9 +135,9 @@ def compare_rows(
     c: Case, part: str, line: Factorization, values: dict[str, Any], clamped: dict[str, Tensor], sites: Nodes
 ) -> None:
     """Leave every other row out: the densities of the rest are as before."""
-    whole = c.scores(part, clamped, values)
+    whole = c.scores(part, clamped, values, soft=True)
     for index in (torch.arange(1, c.values["n"], 2), torch.tensor([2])):
-        some = c.scores(part, c.rows(index, clamped), c.rows(index, values))
+        some = c.scores(part, c.rows(index, clamped), c.rows(index, values), soft=True)
         _compare_rows(c, part, line, index, whole, some, sites)
 
 

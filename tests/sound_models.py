@@ -155,6 +155,26 @@ class Enumerated(ProbabilisticModel):
             pyro.sample("y", dist.Categorical(logits=logits), infer={"enumerate": "parallel"})
 
 
+class WhichCoin(ProbabilisticModel):
+    """A finite variable that all rows share, summed out."""
+
+    joint = "p(k) p(mu) p(x | k, mu)"
+    approximation = "q(mu)"
+
+    def __init__(self):
+        super().__init__()
+        self.loc = nn.Parameter(torch.zeros(()))
+
+    def model(self, n):
+        k = pyro.sample("k", dist.Categorical(torch.tensor([0.3, 0.7])))
+        mu = pyro.sample("mu", dist.Normal(0.0, 1.0))
+        with pyro.plate("data", n):
+            pyro.sample("x", dist.Normal(mu + torch.tensor([-1.0, 1.0])[k], 1.0))
+
+    def guide(self):
+        pyro.sample("mu", dist.Normal(self.loc, 1.0))
+
+
 class Flow(ProbabilisticModel):
     """A density by change of variables, in double precision."""
 
@@ -184,5 +204,6 @@ SOUND = {
     "tilted base": (Tilted(), {}),
     "constrained latents": (Constrained(), {}),
     "enumerated guide": (Enumerated(), {}),
+    "shared finite variable": (WhichCoin(), {}),
     "flow": (Flow(), {}),
 }

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import ppl_gen
 from ppl_gen.errors import BrokenModel, DataError
 from ppl_gen.testing import check_model, parametrize_with_checks
 from ppl_gen.testing.examination import CHECKS, Examination, NotReached
@@ -139,6 +140,11 @@ def test_the_plugin_costs_nothing_unless_it_is_used(tmp_path):
     command = [sys.executable, "-m", "pytest", *PLUGIN, "-q", str(tmp_path)]
     run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert run.returncode == 0, run.stdout
+
+
+def test_pytest_may_start_after_the_package_was_imported():
+    """pytest warns of packages with plugins that it can no longer rewrite, but for this word."""
+    assert "PYTEST_DONT_REWRITE" in (ppl_gen.__doc__ or "")
 
 
 def test_the_package_announces_the_plugin():

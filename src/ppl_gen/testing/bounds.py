@@ -88,7 +88,8 @@ def gradients(c: Case) -> None:
 def minibatches(c: Case) -> None:
     """For one draw of the latents, the ELBOs of minibatches average to the ELBO of all rows."""
     shared_look = any(c.q[name] and not is_local(c.sites[name]) for name in c.q)
-    if not c.guided or shared_look:
+    summed = any(not is_local(c.sites[name]) for name in hidden_variables(c))
+    if not c.guided or shared_look or summed:  # the log of a sum over all rows is no sum over rows
         return
     observed = _observed(c)
     n = c.values["n"]

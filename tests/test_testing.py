@@ -51,6 +51,7 @@ def test_every_check_is_missed_when_it_is_left_out(monkeypatch):
                 break
     # what depends on the rows is seen by rows_apart before minibatches has a second look
     assert caught.keys() >= set(CHECKS) - {"given", "minibatches"}
+    backed_up = {"explained"}  # the ELBO of the check of gradients says the same, later
     for rule in CONTRACT:
         left = tuple(other for other in CONTRACT if other is not rule)
         monkeypatch.setattr("ppl_gen.testing.contract.CONTRACT", left)
@@ -63,7 +64,7 @@ def test_every_check_is_missed_when_it_is_left_out(monkeypatch):
                 slipped |= not (isinstance(error, BrokenModel) and re.search(f"(?s){words}", str(error)))
             if slipped:
                 break
-        assert slipped or rule.__name__ not in caught, rule.__name__
+        assert slipped or rule.__name__ not in caught.keys() - backed_up, rule.__name__
 
 
 def test_every_broken_model_says_what_is_wrong_with_it():

@@ -18,9 +18,9 @@ SOURCE = Path(ppl_gen.__file__).parent
 LEVELS = {
     "errors": -2, "ranks": -1,
     "notation": 0, "graph": 0, "checks": 0, "files": 0, "progress": 0, "isolation": 0,
-    "missing": 0, "sealed": 0, "arrays": 0,
+    "missing": 0, "sealed": 0, "arrays": 0, "places": 0,
     "networks": 1, "distributions": 1, "core": 1, "data": 1, "plot": 2,
-    "calibration": 1, "pareto": 1,
+    "calibration": 1, "pareto": 1, "unscored": 1,
     "inputs": 2, "models": 2, "tables": 2,
     "inference": 3,
     "posterior": 4,

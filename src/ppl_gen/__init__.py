@@ -1,4 +1,7 @@
-"""ppl-gen: a probabilistic model is one joint distribution, and every use of it a question to that joint."""
+"""ppl-gen: a probabilistic model is one joint distribution, and every use of it a question to that joint.
+
+PYTEST_DONT_REWRITE: the package has a plugin of pytest, which need not look for assertions in it.
+"""
 
 from ppl_gen import ranks
 from ppl_gen.ask import Answer, ask

@@ -4,6 +4,7 @@ import copy
 import functools
 import inspect
 import itertools
+import re
 from collections.abc import Callable, Iterable, Mapping
 from html import escape
 from operator import attrgetter
@@ -38,11 +39,15 @@ class ProbabilisticModel(PyroModule):
     way round, and ``inverted``, that line's program; ``maximized(**rows)`` are its best parameters. A model
     that keeps its rows adds ``cross_validated(**rows)`` and ``before(prior)``; ``grows`` names the buffers
     whose last dimension follows the rows.
+    ``potentials``, such as "energy(x)", names the terms of pyro.factor (logarithms) of a joint that is known
+    only up to a constant, with the variables that each looks at. A variable that has no density, as x of a
+    GAN, is drawn by pyro.deterministic.
     ``svi`` holds the settings of `SVI` that suit the model; ``initialize(**data)`` starts the guide.
     """
 
     joint: str = ""
     approximation: str = ""
+    potentials: str = ""
     marginal: str = ""
     grows: tuple[str, ...] = ()
     inverse: str = ""
@@ -92,11 +97,12 @@ class ProbabilisticModel(PyroModule):
         return dict(self.__dict__.get("configuration", {}))
 
     def __str__(self) -> str:
-        return self.joint
+        terms = " + ".join(re.findall(r"\w+\s*\([^()]*\)", self.potentials))
+        return f"{self.joint} exp({terms}) / Z" if terms else self.joint
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={_short(value)}" for name, value in self.configuration.items())
-        lines = [f"{type(self).__name__}({settings})", f"  joint  {self.joint}"]
+        lines = [f"{type(self).__name__}({settings})", f"  joint  {self}"]
         return "\n".join(lines + ([f"  guide  {self.approximation}"] if self.approximation else []))
 
     def _repr_html_(self) -> str:
@@ -324,10 +330,15 @@ def plates(p: ProbabilisticModel) -> dict[str, tuple[str, ...]]:
         if (shape := p.given_shape(name)) is None:
             return {}
         example[name] = torch.zeros(2, *shape, dtype=dtype_of(p))
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        found = sites(p.model, example)
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            found = sites(p.model, example)
+    except NotImplementedError:  # an improper variable, which cannot be drawn
+        return {}
     inside: dict[str, tuple[str, ...]] = {}
     for name, site in found.items():
+        if name not in line:  # a potential
+            continue
         for plate in site.plates:
             inside[plate] = (*inside.get(plate, ()), name)
     if ROWS in inside:

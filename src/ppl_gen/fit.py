@@ -25,6 +25,7 @@ from ppl_gen.inputs import Data, admit, may_repeat
 from ppl_gen.isolation import isolated
 from ppl_gen.notation import Factorization
 from ppl_gen.posterior import Posterior
+from ppl_gen.unscored import refuse_unscorable
 
 
 def fit(
@@ -66,6 +67,7 @@ def fit(
     Raises:
         UnknownVariable, DataError: the data do not fit the joint.
         Unexplained: a latent is neither observed, guided nor enumerable.
+        NoDensity, NoSampler: the model has no density of the data, or one up to a constant that is learned.
         NonFinite: the fit met inf or nan; ``error.posterior`` is the last good state, also of a DataError
             that a later batch of a file gave.
         OutOfStep: one of several processes is gone, or came with other data.
@@ -166,6 +168,7 @@ def _admitted(
         raise DataError(f"{', '.join(data)}: expected at least one row, got none")
     if not admitted.observed:
         raise DataError(f"fit needs a generated variable of {start.joint}; got only inputs")
+    refuse_unscorable(start, admitted.observed, admitted.sites)
     _refuse_gaps(start, admitted, method)
     return admitted
 

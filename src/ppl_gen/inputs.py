@@ -16,6 +16,7 @@ from ppl_gen.checks import did_you_mean
 from ppl_gen.core import ProbabilisticModel, Site, dtype_of, sites
 from ppl_gen.errors import DataError, NotGenerated, UnknownVariable
 from ppl_gen.notation import Factorization
+from ppl_gen.unscored import up_to_a_constant
 
 _HASHED_WHOLE = 1 << 22  # bytes; larger tensors are fingerprinted by the sums of their blocks
 _BLOCK = (257, 509)  # whole numbers of 64 bits, 1 MB; primes, with which no table's rows are aligned
@@ -209,6 +210,10 @@ def describe(p: ProbabilisticModel, inputs: Mapping[str, Any]) -> dict[str, Site
         p.eval()  # so that a batch norm does not remember these rows
         with torch.no_grad(), pyro.validation_enabled(False):
             return sites(p.model, {**inputs, "n": n})
+    except NotImplementedError as error:
+        if type(p).model is ProbabilisticModel.model:
+            raise
+        raise up_to_a_constant(p, str(error).splitlines()[0]) from error
     finally:
         for module, training in modes.items():
             module.training = training

@@ -77,6 +77,31 @@ def read_question(question: str) -> Factor:
     return factors[0]
 
 
+def read_potentials(line: str) -> dict[str, frozenset[str]]:
+    """Read the terms that an unnormalised joint multiplies in, ``"energy(x) bond(x, z)"``, by name.
+
+    >>> sorted(read_potentials("energy(x) bond(x, z)")["bond"])
+    ['x', 'z']
+
+    Raises:
+        NotationError: the line cannot be read, or names a term twice.
+    """
+    found: dict[str, frozenset[str]] = {}
+    name, variable = r"[^\W\d]\w*", r"\s*[^\W\d]\w*\s*"
+    rest = line.strip()
+    while rest:
+        term = re.match(rf"({name})\s*\(({variable}(?:,{variable})*)\)\s*", rest)
+        if term is None:
+            raise NotationError(
+                f"cannot read the potentials at {rest!r}: write them as in energy(x) bond(x, z)"
+            )
+        if term[1] in found:
+            raise NotationError(f"the potential {term[1]!r} stands twice in the line {line}")
+        found[term[1]] = frozenset(part.strip() for part in term[2].split(","))
+        rest = rest[term.end() :]
+    return found
+
+
 class Factorization(dict[str, frozenset[str]]):
     """A joint line read as variable -> parents, in the order of the line.
 

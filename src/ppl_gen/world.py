@@ -11,11 +11,12 @@ import torch
 from ppl_gen.arrays import as_tensor
 from ppl_gen.checks import did_you_mean
 from ppl_gen.core import ProbabilisticModel, Program, Site, dtype_of, sites
-from ppl_gen.errors import DataError, NoDensity, NoSampler, NotGenerated, Unanswerable, UnknownVariable
+from ppl_gen.errors import DataError, NoDensity, NotGenerated, Unanswerable, UnknownVariable
 from ppl_gen.inference.guides import Mode
 from ppl_gen.inputs import describe
 from ppl_gen.notation import Factor, Factorization
 from ppl_gen.posterior import Posterior
+from ppl_gen.unscored import up_to_a_constant
 
 
 @dataclass(frozen=True)
@@ -90,10 +91,7 @@ def world_of(of: ProbabilisticModel | Posterior, asked: Factor, values: Mapping[
             f"{' ' * bool(p.instead)}{p.instead}"
         )
     example = _example(p, line, posterior, values)
-    try:
-        found = describe(p, example)
-    except NotImplementedError as error:
-        raise _unnormalised(p, str(error).splitlines()[0]) from error
+    found = describe(p, example)
     world = World(p, p.model, line, p.joint, example, found, "posterior" if posterior else "prior")
     if posterior is not None and posterior.point and not posterior.point.keys() & set(asked.left):
         return _at_point(world, posterior, asked)
@@ -114,15 +112,8 @@ def world_of(of: ProbabilisticModel | Posterior, asked: Factor, values: Mapping[
         )
     factors = [name for name, site in world.sites.items() if site.event_shape[-1:] == (0,)]  # pyro.factor
     if factors and world.program == p.model:
-        raise _unnormalised(p, f"it multiplies in the factor {', '.join(map(repr, factors))}")
+        raise up_to_a_constant(p, f"it multiplies in the factor {', '.join(map(repr, factors))}")
     return world
-
-
-def _unnormalised(p: ProbabilisticModel, why: str) -> NoSampler:
-    return NoSampler(
-        f"{type(p).__name__} is {p.joint}, known only up to a constant ({why}): it can be neither drawn nor "
-        f"scored. Parameters can be asked for after a fit; rows need a joint of normalised factors."
-    )
 
 
 def _parameters_of(program: Any) -> set[str]:

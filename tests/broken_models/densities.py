@@ -195,7 +195,7 @@ class Decorated(GaussianMixture):
         return super().model(n)
 
 
-@broken("data are inside model.*'energy' is observed there.*pyro.factor")
+@broken("multiplies in the term 'energy'.*known only up to a constant")
 class ExtraTerm(Centre):
     """A joint up to a constant: a term without a name of the joint."""
 

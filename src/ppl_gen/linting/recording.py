@@ -1,11 +1,8 @@
 """Run a program and write down every statement of Pyro's that it makes, with its line in the source."""
 
-import sys
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import pyro
@@ -15,10 +12,8 @@ from pyro.poutine.messenger import Messenger
 from pyro.poutine.runtime import _PYRO_STACK
 from torch import Tensor
 
+from ppl_gen import places
 from ppl_gen.normalisation.integrals import base_of
-
-_OURS = str(Path(__file__).parent.parent)
-_LIBRARIES = (str(Path(pyro.__file__).parent), str(Path(torch.__file__).parent), "<", "contextlib.py")
 
 
 @dataclass(eq=False)
@@ -159,7 +154,7 @@ class Recorder(Messenger):
                 dict(msg.get("infer") or {}),
                 msg["scale"],
                 msg["mask"],
-                _place(),
+                str(places.here() or ""),
                 torch.is_grad_enabled(),
                 given,
                 start,
@@ -187,8 +182,7 @@ def record(program: Any, args: Any, kwargs: Any, clamped: Mapping[str, Any] | No
             program(*args, **kwargs)
     except Exception as error:
         recorder.run.error = error
-        frames = [f for f in traceback.extract_tb(error.__traceback__) if _users(f.filename)]
-        recorder.run.place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+        recorder.run.place = str(places.of_error(error) or "")
     return recorder.run
 
 
@@ -200,19 +194,6 @@ def _conditions() -> list[Mapping[str, Any]]:
     """The data that pyro.condition attaches here."""
     stack = [frame for frame in _PYRO_STACK if isinstance(frame, ConditionMessenger)]
     return [f.data if isinstance(f.data, Mapping) else f.data.nodes for f in stack]
-
-
-def _place() -> str:
-    frame = sys._getframe(2)
-    while frame is not None and not _users(frame.f_code.co_filename):
-        frame = frame.f_back  # type: ignore[assignment]
-    return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}" if frame is not None else ""
-
-
-def _users(file: str) -> bool:
-    if file.startswith(_OURS):
-        return file.startswith(str(Path(_OURS, "models")))
-    return not file.startswith(_LIBRARIES) and not file.endswith("contextlib.py")
 
 
 def _try(what: Any) -> Any:

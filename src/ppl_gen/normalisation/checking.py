@@ -8,9 +8,7 @@ from typing import Any
 import pyro
 import torch
 from pyro import poutine
-from pyro.poutine.messenger import Messenger
 from torch import Tensor
-from torch.distributions import biject_to
 
 from ppl_gen.arrays import as_tensor
 from ppl_gen.checks import called
@@ -20,6 +18,7 @@ from ppl_gen.inference.bare import copied
 from ppl_gen.isolation import isolated
 from ppl_gen.normalisation.conditionals import Total, badness, of_site
 from ppl_gen.normalisation.energies import energy
+from ppl_gen.normalisation.improper import Proper
 from ppl_gen.normalisation.result import Normalisation
 from ppl_gen.normalisation.sequences import LONGEST, Factors, ending, given_length, limited, wanders
 from ppl_gen.notation import Factorization
@@ -65,7 +64,7 @@ def check_normalised(model: Any, /, *args: Any, **kwargs: Any) -> Normalisation:
     if not (callable(model) or isinstance(model, ProbabilisticModel)) or isinstance(model, type):
         raise DataError(f"model: expected a Pyro program, got {called(model)}")
     name = getattr(model, "__name__", type(model).__name__)
-    with isolated(0), _Proper():
+    with isolated(0), Proper():
         if isinstance(model, ProbabilisticModel):
             program, values = _declared(model, args, kwargs)
             more = _against_data(program, values)
@@ -77,16 +76,6 @@ def check_normalised(model: Any, /, *args: Any, **kwargs: Any) -> Normalisation:
         totals = _conditionals(program, {t.site for t in more})
         totals += more + _whole(program)
     return Normalisation(name, tuple(totals))
-
-
-class _Proper(Messenger):
-    """Stand-ins for draws of improper distributions."""
-
-    def _pyro_sample(self, msg: dict[str, Any]) -> None:
-        fn = msg["fn"]
-        if isinstance(fn, pyro.distributions.ImproperUniform) and msg["value"] is None:
-            msg["value"] = biject_to(fn.support)(torch.randn(fn.shape()))
-            msg["done"] = True
 
 
 def _conditionals(program: Callable[[], Any], told: set[str]) -> list[Total]:

@@ -15,8 +15,9 @@ from ppl_gen.core import ProbabilisticModel, arguments, dtype_of, is_local
 from ppl_gen.errors import BrokenModel, Unexplained
 from ppl_gen.inference.elbo import elbo
 from ppl_gen.normalisation.integrals import is_countable
-from ppl_gen.testing.case import Case, first_line, nearly_equal
+from ppl_gen.testing.case import Case, nearly_equal
 from ppl_gen.testing.guides import hidden_variables
+from ppl_gen.testing.words import explain, first_line
 
 
 def summed_out(c: Case) -> None:
@@ -35,8 +36,8 @@ def summed_out(c: Case) -> None:
         each = []
         for combination in itertools.product(*supports):
             scores = c.scores("model", observed | dict(zip(hidden, combination, strict=True)))
-            each.append(sum(scores[name] for name in c.joint if is_local(c.sites[name])))
-        shared = sum(scores[name].sum() for name in c.joint if not is_local(c.sites[name]))
+            each.append(sum(scores[name] for name in scores if is_local(c.sites[name])))
+        shared = sum(scores[name].sum() for name in scores if not is_local(c.sites[name]))
         apart = torch.stack(torch.broadcast_tensors(*each)).logsumexp(0).sum() + shared
     if not nearly_equal(apart, together):
         c.refuse(
@@ -87,7 +88,8 @@ def gradients(c: Case) -> None:
 def minibatches(c: Case) -> None:
     """For one draw of the latents, the ELBOs of minibatches average to the ELBO of all rows."""
     shared_look = any(c.q[name] and not is_local(c.sites[name]) for name in c.q)
-    if not c.guided or shared_look:
+    summed = any(not is_local(c.sites[name]) for name in hidden_variables(c))
+    if not c.guided or shared_look or summed:  # the log of a sum over all rows is no sum over rows
         return
     observed = _observed(c)
     n = c.values["n"]
@@ -125,6 +127,7 @@ def start(c: Case) -> None:
     p = copy.deepcopy(c.p)
     rows = {k: v for k, v in c.values.items() if k != "n"}
     rows |= {k: v for k, v in observed.items() if is_local(c.sites[k])}
+    kept = dict(vars(p))
     try:
         p.initialize(**rows)
         value = elbo(p.model, p.guide, c.values | observed, observed)
@@ -134,9 +137,23 @@ def start(c: Case) -> None:
             "take the data by name and ignore the rest: def initialize(self, x, **_)",
             "guide",
             cause=error,
+            at="initialize",
         )
+    for name, attribute in vars(p).items():
+        if not name.startswith("_") and (name not in kept or attribute is not kept[name]):
+            c.refuse(
+                f"initialize() keeps {name!r} in a plain attribute, which save would lose",
+                f'register_buffer("{name}", …) in __init__, and set it in initialize',
+                "guide",
+                at="initialize",
+            )
     if not bool(torch.isfinite(value)):
-        c.refuse(f"the ELBO is {value.item()} after initialize", "start with ordinary numbers", "guide")
+        c.refuse(
+            f"the ELBO is {value.item()} after initialize",
+            "start with ordinary numbers",
+            "guide",
+            at="initialize",
+        )
 
 
 def _observed(c: Case) -> dict[str, Tensor]:
@@ -152,4 +169,4 @@ def _bound(c: Case, compute: Callable[[], Tensor]) -> Tensor:
     except BrokenModel:
         raise
     except Exception as error:
-        c.explain(error, "model", [])
+        explain(c, error, "model")

@@ -17,7 +17,11 @@ from torch.distributions import Distribution
 from ppl_gen.core import ROWS, ProbabilisticModel, arguments, is_local, variables
 from ppl_gen.errors import BrokenModel, NotationError
 from ppl_gen.inference.elbo import delta
-from ppl_gen.notation import Factorization
+from ppl_gen.normalisation.improper import Proper
+from ppl_gen.notation import Factorization, read_potentials
+from ppl_gen.places import Place, of_attribute, of_error
+from ppl_gen.testing.watching import Watch
+from ppl_gen.testing.words import explain, first_line, rows_word, unscored
 
 Nodes = dict[str, dict[str, Any]]
 SYMBOL = {"model": "p", "guide": "q", "predictive": "p", "inverted": "p"}
@@ -28,9 +32,17 @@ class Case:
     """A copy of the model, its lines, the given values, and the draws that the rules share."""
 
     def __init__(self, model: ProbabilisticModel, given: Mapping[str, Any]):
-        self.name, self.given = type(model).__name__, given
+        self.cls, self.name, self.given = type(model), type(model).__name__, given
+        self.places: dict[tuple[str, str], Place] = {}  # where a program draws a variable
         self.lines = {part: getattr(model, line) for part, line in LINE.items()}
+        if "_parameters" not in model.__dict__:
+            self.refuse(
+                "the constructor does not call super().__init__(), so there is no module to hold parameters",
+                "begin __init__ with super().__init__()",
+                at="__init__",
+            )
         self.joint, self.q = self.read("model"), self.read("guide")
+        self.potentials = self.read_potentials(model.potentials)
         self.guided = type(model).guide is not ProbabilisticModel.guide
         try:
             self.p = copy.deepcopy(model)
@@ -38,6 +50,7 @@ class Case:
             self.refuse(
                 f"the model cannot be copied ({first_line(error)}), and fit works on a copy",
                 "keep only parameters, buffers and modules as attributes, nothing computed from them",
+                at="__init__",
                 cause=error,
             )
         self.p.train()
@@ -52,14 +65,33 @@ class Case:
 
     def read(self, part: str) -> Factorization:
         try:
-            return Factorization(self.lines[part], SYMBOL[part])
+            return Factorization(self.lines[part].partition("  times  ")[0], SYMBOL[part])
         except NotationError as error:
+            mend = f"write it as a textbook does, e.g. {SYMBOL[part]}(x | z)"
+            if "generated twice" in str(error):
+                mend = f"give each variable one factor, with all its parents: {SYMBOL[part]}(x | y, z)"
+            elif self.lines[part].strip().startswith(SYMBOL[part].upper()):
+                mend = f"write {SYMBOL[part]} as a small letter"
             return self.refuse(
-                f"the {LINE[part]} line cannot be read: {error}",
-                f"write it as a textbook does, e.g. {SYMBOL[part]}(x | z)",
-                part,
-                cause=error,
+                f"the {LINE[part]} line cannot be read: {error}", mend, part, at=LINE[part], cause=error
             )
+
+    def read_potentials(self, line: str) -> dict[str, frozenset[str]]:
+        """The terms of pyro.factor that make a joint unnormalised, with what each looks at."""
+        try:
+            found = read_potentials(line)
+        except NotationError as error:
+            self.refuse(str(error), 'write potentials = "energy(x)"', at="potentials", cause=error)
+        for name, looks_at in found.items():
+            for other in sorted(looks_at - self.joint.keys() - self.joint.given):
+                self.refuse(
+                    f"the potential {name!r} looks at {other!r}, which {self.joint.line} does not have",
+                    "name variables of the joint",
+                    at="potentials",
+                )
+        if found:
+            self.lines["model"] += f"  times  {line.strip()}"
+        return found
 
     def refuse(
         self,
@@ -68,12 +100,29 @@ class Case:
         part: str = "model",
         variable: str | None = None,
         cause: BaseException | None = None,
+        at: str = "",
     ) -> NoReturn:
-        """Raise the BrokenModel: the mistake, how to mend it, and the line (and factor) that it breaks."""
+        """Raise the BrokenModel: the mistake, the line and factor that it breaks, where, and how to mend it.
+
+        The place is the line that ``cause`` came through, or that draws the ``variable``; else where the
+        class defines ``at``, the program by default.
+        """
         line = self.lines[part] or f"(no {LINE[part]} line)"
+        place = None if at or cause is None else of_error(cause)
+        place = place or (None if at else self.places.get((part, variable or "")))
+        place = place or of_attribute(self.cls, at or part)
+        if variable is None and place and (draws := re.search(r"sample\(\s*[\"'](\w+)[\"']", place.text)):
+            variable = draws[1]
         factors = re.findall(r"\w+\s*\([^()]*\)", line)
-        broken = [f"{f}  of  " for f in factors if variable in re.findall(r"\w+", f.partition("|")[0])[1:]]
-        message = f"{self.name}: {mistake}\n    breaks  {''.join(broken)}{line}\n    mend    {mend}"
+        heads = [(f, re.findall(r"\w+", f.partition("|")[0])) for f in factors]
+        symbols = {*SYMBOL.values()}
+        broken = [
+            f"{f}  of  "
+            for f, (symbol, *names) in heads
+            if f != line and (variable in names if symbol in symbols else variable == symbol)
+        ]
+        where = f"\n    where   {place.quoted}" if place else ""
+        message = f"{self.name}: {mistake}\n    breaks  {''.join(broken)}{line}{where}\n    mend    {mend}"
         raise BrokenModel(message) from cause
 
     def rows(self, index: Tensor, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,70 +146,23 @@ class Case:
         program, values = getattr(p, part), self.values if values is None else values
         pyro.set_rng_seed(seed)
         state, flags = tensors_of(p), _flags()
-        tracer = poutine.trace()
+        tracer, watch = poutine.trace(), Watch(self, part)
         try:
-            with tracer, pyro.condition(data=dict(clamped or {})):
-                program(**arguments(program, values))
+            watch.hold(arguments(program, values))
+            with watch, tracer, Proper(), pyro.condition(data=dict(clamped or {})):
+                program(**watch.given)
         except Exception as error:
             _plate_sizes(self, part, tracer.trace.nodes, values["n"], error)
-            self.explain(error, part, [n for n in variables(tracer.trace) if n in self.read(part)])
+            explain(self, error, part, watch, int(values["n"]))
         finally:
             after = _flags()
             torch.set_default_dtype(flags["the default dtype"])
             Distribution.set_default_validate_args(flags["the validation of arguments"])
             torch.set_grad_enabled(flags["gradient recording"])
         self.unchanged(part, p, state, flags, after)
+        watch.unchanged()
         _plate_sizes(self, part, tracer.trace.nodes, values["n"], None)
         return variables(tracer.trace)
-
-    def explain(self, error: Exception, part: str, sampled: list[str]) -> NoReturn:
-        """Turn what Python, torch or Pyro said while a program ran into words about the model."""
-        text, where = str(error), f"{part}()"
-        said = f"{type(error).__name__}: {first_line(error)}"
-        last = sampled[-1] if sampled else None
-        if isinstance(error, NotImplementedError) and "does not write its joint" in text:
-            self.refuse("there is no model() that writes the joint", "define model()", part, cause=error)
-        if shape := re.search(r"inside plate\('(\w+)'\) at site (\w+) dim (-\d+), (\d+) vs (\d+)", text):
-            plate, site, _, size, came = shape.groups()
-            self.refuse(
-                f"{where} draws {site!r} in plate {plate!r} of {size} with a batch of {came}: .to_event is "
-                f"forgotten",
-                "give a row's cells to one draw with .to_event(1); batch dimensions belong to plates",
-                part,
-                site if site in self.read(part) else None,
-                cause=error,
-            )
-        if twice := re.search(r"[Mm]ultiple \w+ sites named '(\w+)'", text):
-            self.refuse(f"{where} draws {twice[1]!r} twice", "name each variable once", part, cause=error)
-        if "to satisfy the constraint" in text:
-            found = re.search(r"parameter (\w+) .*?of distribution (\w+)", text, re.S)
-            what = f"{found[1]} of {found[2]}" if found else "a parameter of a distribution"
-            self.refuse(
-                f"{where} gives a distribution a parameter out of its range: {what}",
-                "pass it through exp or softplus, or make it a PyroParam with a constraint",
-                part,
-                cause=error,
-            )
-        if re.search(r"shape|size|dimension|broadcast", text):
-            said = f"shapes that do not fit ({said})"
-        self.refuse(
-            f"{where} stopped {f'after drawing {last!r}' if last else 'before its first draw'}: {said}",
-            f"run it by hand on {', '.join(f'{k}={_size(v)}' for k, v in self.values.items())}",
-            part,
-            cause=error,
-        )
-
-    def unscored(self, error: Exception, part: str, name: str, fn: Any) -> NoReturn:
-        """Turn what went wrong in ``log_prob`` into words about the model."""
-        self.refuse(
-            f"the density of {name!r} in {part}() cannot be computed at a given value: "
-            f"{type(fn).__name__}.log_prob says {type(error).__name__}: {first_line(error)}",
-            "give the distribution a log_prob (a flow: an inverse); or draw what has no density with "
-            "pyro.deterministic from variables that have one",
-            part,
-            name if name in self.read(part) else None,
-            cause=error,
-        )
 
     def unchanged(
         self,
@@ -210,15 +212,20 @@ class Case:
         values: Mapping[str, Any] | None = None,
         seed: int = 0,
         p: ProbabilisticModel | None = None,
+        soft: bool = False,
     ) -> dict[str, Tensor]:
-        """The log density of each variable of ``part`` with all of them clamped."""
+        """The log density of each variable of ``part`` with all of them clamped.
+
+        Of a deterministic variable, if ``soft``, minus its distance from its function: rounding, which
+        follows the number of rows, makes a difference of bits, and a Delta makes minus infinity of that.
+        """
         found = {}
         with pyro.validation_enabled(False), torch.no_grad():
             for name, node in self.run(part, values, clamped, seed, p).items():
                 try:
-                    found[name] = log_density(node)
+                    found[name] = distance(node) if soft and delta(node) else log_density(node)
                 except Exception as error:
-                    self.unscored(error, part, name, node["fn"])
+                    unscored(self, error, part, name, node["fn"])
         return found
 
 
@@ -241,11 +248,6 @@ def _plate_sizes(c: Case, part: str, nodes: Mapping[str, Any], n: int, cause: Ex
             part,
             cause=cause,
         )
-
-
-def rows_word(c: Case) -> str:
-    """How the size of the plate of the rows is written."""
-    return f"len({min(c.joint.given)})" if c.joint.given else "n"
 
 
 def tensors_of(p: nn.Module) -> dict[str, Tensor]:
@@ -274,17 +276,15 @@ def nearly_equal(a: Tensor, b: Tensor, dtype: torch.dtype | None = None) -> bool
     return torch.allclose(a, b.to(a.dtype), rtol=tolerance, atol=tolerance * (1 + a.abs().max().item()))
 
 
+def distance(site: dict[str, Any]) -> Tensor:
+    """Minus how far a deterministic variable lies from its function, one number for each draw."""
+    fn = site["fn"].base_dist
+    far = (site["value"] - fn.v).abs()
+    return -far.flatten(far.dim() - fn.event_dim).sum(-1) if fn.event_dim else -far
+
+
 def log_density(site: dict[str, Any]) -> Tensor:
     """The log density of a variable; if it is deterministic, that of its Delta."""
     fn = site["fn"].base_dist if delta(site) else site["fn"]
     score: Tensor = fn.log_prob(site["value"])
     return score
-
-
-def first_line(error: BaseException) -> str:
-    """What an error says, in short."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-
-
-def _size(value: Any) -> str:
-    return f"tensor{tuple(value.shape)}" if isinstance(value, Tensor) else str(value)

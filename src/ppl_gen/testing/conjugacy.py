@@ -8,9 +8,10 @@ from torch import Tensor
 
 from ppl_gen.core import ProbabilisticModel, dtype_of, is_local
 from ppl_gen.errors import DataError
-from ppl_gen.testing.case import Case, first_line, identical, tensors_of
+from ppl_gen.testing.case import Case, identical, tensors_of
 from ppl_gen.testing.dependencies import compare, with_rows
 from ppl_gen.testing.programs import check_names, check_shapes, parameter_names
+from ppl_gen.testing.words import first_line
 
 
 @torch.no_grad()
@@ -23,13 +24,14 @@ def conjugate(c: Case) -> None:
     if not hasattr(p, "updated"):
         return
     if not hasattr(p, "log_normalizer"):
-        c.refuse("updated() has no log_normalizer() beside it", "define log_normalizer(self)")
+        c.refuse("updated() has no log_normalizer() beside it", "define log_normalizer(self)", at="updated")
     names = parameter_names(c, "updated", "updated(self, x, y)")
     for name in names:
         if name not in c.joint.keys() | c.joint.given:
             c.refuse(
                 f"updated() asks for {name!r}, which the joint neither generates nor is given",
                 "name the arguments after variables of the joint",
+                at="updated",
             )
     data, n = {name: (c.values | c.drawn)[name] for name in names}, c.values["n"]
     before = tensors_of(p)
@@ -39,35 +41,47 @@ def conjugate(c: Case) -> None:
         c.refuse(
             "updated() changes the model in place",
             "work on a copy: after = copy.deepcopy(self), and return it",
+            at="updated",
         )
     if type(after) is not type(p) or after.joint != p.joint:
         c.refuse(
             f"updated() returns a {type(after).__name__}, not the same model with other hyperparameters",
             "after = copy.deepcopy(self), set its hyperparameters, return it",
+            at="updated",
         )
     globals_ = [name for name in c.joint if not is_local(c.sites[name])]
     evidence = float(after.log_normalizer() - p.log_normalizer())
-    candidates, size = [], abs(evidence)
-    for seed in range(5):
-        theta = {k: v["value"] for k, v in c.run("model", seed=seed, p=after).items() if k in globals_}
+    size = abs(evidence)
+
+    def candidate(theta: dict[str, Tensor]) -> float:
+        nonlocal size
         prior, posterior = (c.scores("model", c.drawn | theta, p=q) for q in (p, after))
         tells = c.joint.ancestors(data)  # what the data tell of: a bin that they lie in
         used = [name for name in c.joint if name in tells or name in globals_]
         log_joint = sum(prior[k].sum() for k in used)
-        candidates.append(float(log_joint - sum(posterior[k].sum() for k in globals_)))
         size = max(size, float(sum(prior[k].abs().sum() for k in used)))
+        return float(log_joint - sum(posterior[k].sum() for k in globals_))
+
+    runs = [c.run("model", seed=seed, p=after) for seed in range(5)]
+    thetas = [{k: v["value"] for k, v in run.items() if k in globals_} for run in runs]
+    candidates = [candidate(theta) for theta in thetas]
     tolerance = _tolerance(p, size)
     if not max(candidates) - min(candidates) <= tolerance:
+        moved = {k: candidate(thetas[0] | {k: thetas[1][k]}) for k in globals_}
+        wrong = [k for k in globals_ if not abs(moved[k] - candidates[0]) <= tolerance]
         c.refuse(
             f"updated() is not Bayes' rule: log p(data, θ) - log p(θ | data) must be one number for every θ, "
             f"and it is {candidates[0]:.8g} and {candidates[1]:.8g}",
-            "derive the posterior's hyperparameters again: pseudo-counts, means, rates",
+            f"derive the posterior's hyperparameters again, first those of {(wrong or globals_)[0]}",
+            variable=(wrong or globals_)[0],
+            at="updated",
         )
     if not abs(candidates[0] - evidence) <= tolerance:
         c.refuse(
             f"log_normalizer() is wrong: after minus before updated() it gives {evidence:.8g} nats, the log "
             f"evidence is {candidates[0]:.8g}",
             "derive the normalising constant of the prior again",
+            at="log_normalizer",
         )
     halves = p
     for index in torch.arange(n).split(n // 2 + 1):
@@ -76,6 +90,7 @@ def conjugate(c: Case) -> None:
         c.refuse(
             "updated() in two parts differs from all rows at once",
             "the posterior of the first rows is the prior of the next",
+            at="updated",
         )
 
 
@@ -88,6 +103,7 @@ def _updated(c: Case, p: Any, data: dict[str, Tensor]) -> Any:
             f"updated({', '.join(data)}) fails: {first_line(error)}",
             "return a copy of the model with the posterior's hyperparameters",
             cause=error,
+            at="updated",
         )
 
 
@@ -144,12 +160,14 @@ def merged(c: Case) -> None:
                 f"merged(other, prior) fails: {first_line(error)}",
                 "return the model that has learned what both have, and the prior once",
                 cause=error,
+                at="merged",
             )
         for name, value in whole.items():
             if not torch.allclose(found[name], value, rtol=_tolerance(p, 0), atol=_tolerance(p, 0)):
                 c.refuse(
                     f"merged() is wrong: two halves of the rows merge to another {name!r} than all rows give",
                     "add what both have learned; what the prior says stands in both, and counts once",
+                    at="merged",
                 )
 
 
@@ -164,10 +182,14 @@ def point(c: Case) -> None:
     if not hasattr(p, "point"):
         return
     if not hasattr(p, "flat"):
-        c.refuse("point() has no flat() beside it", "define flat(self): the limit of a prior worth no rows")
+        c.refuse(
+            "point() has no flat() beside it",
+            "define flat(self): the limit of a prior worth no rows",
+            at="point",
+        )
     smoothing = inspect.signature(p.point).parameters.get("smoothing")
     if smoothing is None or smoothing.default is smoothing.empty:
-        c.refuse("point() takes no smoothing with a default", "write point(self, smoothing=…)")
+        c.refuse("point() takes no smoothing with a default", "write point(self, smoothing=…)", at="point")
     many = c.values | ({} if c.joint.given else {"n": 64 * c.values["n"]})
     drawn = {name: site["value"] for name, site in c.run("model", many).items()} | c.data
     data = {name: (many | drawn)[name] for name in _data(c)}
@@ -183,12 +205,16 @@ def point(c: Case) -> None:
             f"point() gives {', '.join(f'{name} {shape}' for name, shape in shapes.items())}; the parameters "
             f"of the joint are {expected}",
             "return a value for every parameter, by name",
+            at="point",
         )
     for name, value in found.items():
         if not torch.allclose(value, again[name], rtol=_tolerance(p, 0), atol=_tolerance(p, 0)):
             c.refuse(
                 f"flat() is not flat: {name!r} of largest likelihood depends on what was learned before",
                 "set what counts rows to zero: no prior counts, no prior rate",
+                "model",
+                name,
+                at="flat",
             )
 
     def likelihood(theta: dict[str, Tensor]) -> float:
@@ -204,6 +230,7 @@ def point(c: Case) -> None:
                 c.refuse(
                     f"point() is not the maximum of the likelihood: elsewhere it is {gain:.3g} nats higher",
                     "derive the point again: frequencies, means, variances that divide by n",
+                    at="point",
                 )
 
 
@@ -218,7 +245,12 @@ def _point(c: Case, counted: Any) -> dict[str, Tensor]:
     except DataError:  # these rows determine no point
         return {"none": torch.tensor(torch.nan)}
     except Exception as error:
-        c.refuse(f"point(smoothing=0.0) fails: {first_line(error)}", "return parameters by name", cause=error)
+        c.refuse(
+            f"point(smoothing=0.0) fails: {first_line(error)}",
+            "return parameters by name",
+            cause=error,
+            at="point",
+        )
     return found
 
 

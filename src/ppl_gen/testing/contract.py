@@ -7,20 +7,24 @@ that is broken. What a rule needs (a joint draw, the guide's draw) the rules bef
 from collections.abc import Callable
 from typing import Any
 
+import pyro
+
 from ppl_gen.checks import called
 from ppl_gen.core import ProbabilisticModel
 from ppl_gen.errors import DataError
 from ppl_gen.isolation import isolated
-from ppl_gen.testing import bounds, conjugacy, densities, dependencies, guides, programs
+from ppl_gen.testing import bounds, conjugacy, densities, dependencies, guides, parameters, programs
 from ppl_gen.testing.case import Case
 
 
 def check_model(model: ProbabilisticModel, /, **given: Any) -> None:
     """Check that a model keeps the contract; return nothing if it does.
 
-    The program is compared with the joint line, the guide with its line, samplers with densities, and a
-    conjugate update with Bayes' rule, a
-    point with the likelihood's maximum. The model itself is not touched: a copy is run, from fixed seeds.
+    The program is compared with the joint line, the guide with its line, samplers with densities, a conjugate
+    update with Bayes' rule, and a point with the likelihood's maximum. Discrete latents may be summed out; a
+    variable may be a function of others, without a density (an implicit model); terms of pyro.factor, which
+    leave the joint unnormalised, are declared as ``potentials``.
+    The model itself is not touched: a copy is run, from fixed seeds.
 
     Args:
         model: the model.
@@ -44,26 +48,30 @@ def check_model(model: ProbabilisticModel, /, **given: Any) -> None:
     ...
     ppl_gen.errors.BrokenModel: Deaf: model() draws 'x' without looking at 'z', its declared parent
         breaks  p(x | z)  of  p(z) p(x | z)
-        mend    use 'z' where 'x' is drawn, or leave it out right of the bar
+        mend    use 'z' where 'x' is drawn, or do not write it right of the bar
     """
     if not isinstance(model, ProbabilisticModel):
         raise DataError(f"model: expected a ProbabilisticModel, got {called(model)}")
     with isolated(0, grad=True, validate=True):
         case = Case(model, given)
         for rule in CONTRACT:
+            pyro.set_rng_seed(0)  # alike whether all rules run or one
             rule(case)
 
 
 CONTRACT: tuple[Callable[[Case], None], ...] = (
     programs.lines,
     programs.signatures,
-    programs.trainable,
+    parameters.constructor,
+    parameters.trainable,
     programs.given,
     programs.variables,
     programs.plates,
     guides.latents,
     dependencies.no_hidden_noise,
     densities.own_samples,
+    parameters.inside,
+    parameters.precision,
     dependencies.parents,
     dependencies.rows_apart,
     guides.factors,
@@ -74,6 +82,7 @@ CONTRACT: tuple[Callable[[Case], None], ...] = (
     bounds.gradients,
     bounds.minibatches,
     bounds.start,
+    guides.gaps,
     conjugacy.conjugate,
     conjugacy.predictive,
     conjugacy.merged,

@@ -10,9 +10,11 @@ from torch import Tensor
 from torch.distributions import biject_to, identity_transform
 
 from ppl_gen.inference.elbo import delta
+from ppl_gen.normalisation.improper import is_improper
 from ppl_gen.normalisation.integrals import FALSE_ALARM, base_of, draw, total
 from ppl_gen.notation import Factorization
 from ppl_gen.testing.case import Case, log_density
+from ppl_gen.testing.words import unscored
 
 
 def own_samples(c: Case) -> None:
@@ -33,7 +35,7 @@ def own_samples(c: Case) -> None:
         try:
             finite = torch.isfinite(log_density(site)).all()
         except Exception as error:
-            c.unscored(error, "model", name, fn)
+            unscored(c, error, "model", name, fn)
         if not bool(finite):
             c.refuse(
                 f"{name!r} has a log density that is not finite at the model's own draw",
@@ -102,7 +104,7 @@ def sampler_and_density(c: Case) -> None:
                 try:
                     pairs = chain(fn, 256)
                 except Exception as error:
-                    c.unscored(error, part, name, fn)
+                    unscored(c, error, part, name, fn)
             for difference in pairs:
                 up, down = int((difference > 0).sum()), int((difference < 0).sum())
                 bound = math.sqrt((up + down) * math.log(2 * coins / FALSE_ALARM) / 2)
@@ -167,8 +169,8 @@ def point_mass(fn: Any) -> bool:
 
 
 def is_fixed(site: dict[str, Any]) -> bool:
-    """Whether the variable is a function of its parents: there is no density to check."""
-    return point_mass(site["fn"]) or delta(site)
+    """Whether the variable is a function of its parents, or flat: there is no density to check."""
+    return point_mass(site["fn"]) or delta(site) or is_improper(site["fn"])
 
 
 def described(support: Any) -> str:

@@ -30,11 +30,12 @@ def no_hidden_noise(c: Case) -> None:
         for name in one:
             if not identical(one[name], other[name]):
                 c.refuse(
-                    f"{part}() is random beside its variables: with every variable fixed, the density of "
-                    f"{name!r} still changes from run to run",
-                    "draw all randomness with pyro.sample, under a name of the joint",
+                    f"{part}() is random beside its variables, or remembers earlier runs: with every "
+                    f"variable fixed, the density of {name!r} still changes from run to run",
+                    "draw all randomness with pyro.sample, under a name of the joint, and keep no count of "
+                    "runs outside",
                     part,
-                    name if name in c.read(part) else None,
+                    name,
                 )
 
 
@@ -42,7 +43,21 @@ def parents(c: Case) -> None:
     """Each variable depends on its declared parents and on nothing else."""
     p = with_rows(c)
     first = c.sites if p is c.p else c.run("model", p=p)
-    compare(c, "model", c.joint, c.values, [first, *(c.run("model", seed=s, p=p) for s in (1, 2, 3))], p)
+    compare(
+        c,
+        "model",
+        _with_potentials(c),
+        c.values,
+        [first, *(c.run("model", seed=s, p=p) for s in (1, 2, 3))],
+        p,
+    )
+
+
+def _with_potentials(c: Case) -> Factorization:
+    """The joint and the terms that it multiplies in: each with what it looks at."""
+    line = Factorization(c.joint.line)
+    line.update(c.potentials)
+    return line
 
 
 def with_rows(c: Case) -> ProbabilisticModel:
@@ -76,12 +91,12 @@ def compare(
         for w in moved.parameters():
             w.add_(0.1 * torch.randn(w.shape, generator=torch.Generator().manual_seed(0)).to(w))
     first, *others = [{name: node["value"].detach() for name, node in draw.items()} for draw in draws]
-    first = {name: first[name] for name in line}
+    first = {name: first[name] for name in line.keys() - c.potentials}
     real: dict[str, set[str]] = {name: set() for name in line}
     for p in (own, moved):
         base = c.scores(part, first, values, p=p)
         for number, other in enumerate(others, 1):
-            for name in [*line, *sorted(line.given)]:
+            for name in [*(line.keys() - c.potentials), *sorted(line.given)]:
                 if name in line:
                     after = c.scores(part, first | {name: other[name]}, values, p=p)
                 else:
@@ -90,17 +105,22 @@ def compare(
                     if not identical(base[child], after[child]):
                         real[child].add(name)
     for child, parents in line.items():
+        does, bar, computed, declared, its = (
+            ("multiplies in", "in its parentheses", "computed", "named in its parentheses", "which it names")
+            if child in c.potentials
+            else ("draws", "right of the bar", "drawn", "a declared parent", "its declared parent")
+        )
         for parent in sorted(real[child] - parents):
             c.refuse(
-                f"{part}() draws {child!r} depending on {parent!r}, which is not a declared parent",
-                f"write {parent!r} right of the bar, or draw {child!r} without it",
+                f"{part}() {does} {child!r} depending on {parent!r}, which is not {declared}",
+                f"write {parent!r} {bar}, or compute {child!r} without it",
                 part,
                 child,
             )
         for parent in sorted(parents - real[child]):
             c.refuse(
-                f"{part}() draws {child!r} without looking at {parent!r}, its declared parent",
-                f"use {parent!r} where {child!r} is drawn, or leave it out right of the bar",
+                f"{part}() {does} {child!r} without looking at {parent!r}, {its}",
+                f"use {parent!r} where {child!r} is {computed}, or do not write it {bar}",
                 part,
                 child,
             )
@@ -108,16 +128,28 @@ def compare(
 
 def rows_apart(c: Case) -> None:
     """Given the shared variables, rows are independent: a subset of rows has the subset's log densities."""
-    compare_rows(c, "model", c.joint, c.values, c.drawn, c.sites)
+    compare_rows(c, "model", _with_potentials(c), c.values, c.drawn, c.sites)
 
 
 def compare_rows(
     c: Case, part: str, line: Factorization, values: dict[str, Any], clamped: dict[str, Tensor], sites: Nodes
 ) -> None:
     """Leave every other row out: the densities of the rest are as before."""
-    index = torch.arange(1, c.values["n"], 2)
-    whole = c.scores(part, clamped, values)
-    some = c.scores(part, c.rows(index, clamped), c.rows(index, values))
+    whole = c.scores(part, clamped, values, soft=True)
+    for index in (torch.arange(1, c.values["n"], 2), torch.tensor([2])):
+        some = c.scores(part, c.rows(index, clamped), c.rows(index, values), soft=True)
+        _compare_rows(c, part, line, index, whole, some, sites)
+
+
+def _compare_rows(
+    c: Case,
+    part: str,
+    line: Factorization,
+    index: Tensor,
+    whole: dict[str, Tensor],
+    some: dict[str, Tensor],
+    sites: Nodes,
+) -> None:
     for name in line:
         local = is_local(sites[name])
         if not local and part == "guide" and line[name]:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pyro
 import torch
 
 from ppl_gen.core import is_local
@@ -127,6 +128,31 @@ def factors(c: Case) -> None:
     values = c.values | c.drawn
     compare(c, "guide", c.q, values, [c.run("guide", values, seed=s) for s in range(4)])
     compare_rows(c, "guide", c.q, values, c.latents, c.run("guide", values))
+
+
+def gaps(c: Case) -> None:
+    """A guide that says it reads gaps takes a row with a missing cell (NaN), and draws numbers."""
+    if not (c.guided and c.p.reads_gaps):
+        return
+    values = c.values | c.drawn
+    for name in sorted(c.q.given):
+        value = values[name]
+        if value.dim() < 2 or not value.is_floating_point():
+            continue
+        gap = value.clone()
+        gap[0, 0] = torch.nan
+        with pyro.validation_enabled(False):
+            nodes = c.run("guide", values | {name: gap})
+        for latent, site in nodes.items():
+            if not bool(torch.isfinite(site["value"]).all()):
+                c.refuse(
+                    f"guide() draws {latent!r} as NaN where a cell of {name!r} is missing, and reads_gaps "
+                    f"says that it takes such rows",
+                    f"fill the cell in before the network sees it, or leave reads_gaps = False: missing "
+                    f"cells of {name!r} then come as a legal value",
+                    "guide",
+                    latent,
+                )
 
 
 def explained(c: Case) -> None:

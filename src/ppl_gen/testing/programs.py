@@ -2,31 +2,38 @@
 
 import difflib
 import inspect
+import re
 from typing import Any
 
 import torch
 from pyro.distributions import MaskedDistribution
-from torch import Tensor, nn
 
 from ppl_gen.arrays import as_tensor
 from ppl_gen.checks import whole
 from ppl_gen.core import ROWS, ProbabilisticModel, dtype_of, is_local
 from ppl_gen.errors import DataError, UnknownVariable
 from ppl_gen.inference.elbo import delta
+from ppl_gen.normalisation.improper import is_improper
 from ppl_gen.notation import Factorization
-from ppl_gen.testing.case import LINE, SYMBOL, Case, Nodes, rows_word
+from ppl_gen.testing.case import LINE, SYMBOL, Case, Nodes
+from ppl_gen.testing.words import draws_input, rows_word
 
 
 def lines(c: Case) -> None:
     """The joint line stands there; so does the guide's line if there is a guide; both speak of one joint."""
     if not c.joint:
-        c.refuse("there is no joint line", 'declare it in the class: joint = "p(z) p(x | z)"')
+        c.refuse("there is no joint line", 'declare it in the class: joint = "p(z) p(x | z)"', at="model")
     if type(c.p).model is ProbabilisticModel.model:
-        c.refuse("there is no model() that writes the joint", "define model()")
+        c.refuse("there is no model() that writes the joint", "define model()", at="joint")
     if c.guided and not c.q:
         c.refuse("guide() has no approximation line", 'declare it: approximation = "q(z | x)"', "guide")
     if c.q and not c.guided:
-        c.refuse("the approximation line has no guide()", "define guide(), or drop the line", "guide")
+        c.refuse(
+            "the approximation line has no guide()",
+            "define guide(), or drop the line",
+            "guide",
+            at="approximation",
+        )
     unknown = (c.q.keys() | c.q.given) - c.joint.keys() - c.joint.given
     for name in sorted(unknown):
         c.refuse(
@@ -35,16 +42,37 @@ def lines(c: Case) -> None:
             "name the latents as the joint does",
             "guide",
             name if name in c.q else None,
+            at="approximation",
         )
     for name in sorted(c.q.keys() & c.joint.given):
         c.refuse(
             f"the guide draws {name!r}, which the joint is given", "draw latent variables only", "guide", name
         )
+    signature = {p.name for p in inspect.signature(c.p.model).parameters.values()}
+    for name in sorted(c.joint.given - signature):
+        if near := _near(name, c.joint):
+            child = next(child for child, parents in c.joint.items() if name in parents)
+            c.refuse(
+                f"{name!r} stands right of a bar only, so it would be given from outside, and model() takes "
+                f"no {name}{near}",
+                f"write one name for one variable; or take it: model(self, {name})",
+                "model",
+                child,
+                at="joint",
+            )
 
 
 def signatures(c: Case) -> None:
     """The signature is the right-hand side of the bar."""
     expected = sorted(c.joint.given) or ["n"]
+    for part in ("model", "guide")[: 1 + c.guided]:
+        first = next(iter(inspect.signature(getattr(c.cls, part)).parameters), "")
+        if first in {*c.joint, *c.joint.given, "n"}:
+            c.refuse(
+                f"{part}() lacks self: its first argument is {first}",
+                f"write def {part}(self, {first}, …)",
+                part,
+            )
     names = parameter_names(c, "model", f"model(self, {', '.join(expected)})")
     for name in [name for name in names if name in c.joint]:
         c.refuse(
@@ -77,30 +105,6 @@ def signatures(c: Case) -> None:
         )
 
 
-def trainable(c: Case) -> None:
-    """What is to be learned is a parameter of the model: fit neither sees nor trains anything else."""
-    known = {id(w) for w in c.p.parameters()}
-    for place, module in c.p.named_modules():
-        for key, value in {**module.__dict__, **module._buffers}.items():
-            if key in ("_parameters", "_buffers", "_modules", "configuration"):
-                continue
-            name = f"{place}.{key}".lstrip(".")
-            items = value.values() if isinstance(value, dict) else value
-            for item in items if isinstance(value, list | tuple | dict) else [value]:
-                if isinstance(item, nn.Module) and any(id(w) not in known for w in item.parameters()):
-                    c.refuse(
-                        f"self.{name} holds a module in a plain {type(value).__name__}: its parameters are "
-                        f"not the model's, and are never trained",
-                        f"write self.{name} = torch.nn.ModuleList(…), or ModuleDict or Sequential",
-                    )
-                if isinstance(item, Tensor) and item.requires_grad and id(item) not in known:
-                    c.refuse(
-                        f"self.{name} is a tensor that asks for gradients but is no parameter: it is never "
-                        f"trained",
-                        f"write self.{name} = torch.nn.Parameter(…), or leave out requires_grad",
-                    )
-
-
 def given(c: Case) -> None:
     """Not a rule: put the caller's values in order."""
     for name in c.given:
@@ -120,13 +124,53 @@ def variables(c: Case) -> None:
     """The program draws the variables of the joint: all of them, no others, and observes none."""
     c.sites = c.run("model", clamped=c.data)
     check_names(c, "model", c.sites, c.joint)
+    for seed in (1, 2, 3):
+        for name, site in c.run("model", clamped=c.data, seed=seed).items():
+            if name in c.sites and site["value"].shape != (shape := c.sites[name]["value"].shape):
+                c.refuse(
+                    f"the shape of {name!r} is random: {tuple(shape)} in one run, "
+                    f"{tuple(site['value'].shape)} in another",
+                    "fix all sizes in the constructor; a number that is not known is a mixture over a size "
+                    "that is",
+                    "model",
+                    name,
+                )
     for name, site in c.sites.items():
-        if name not in c.data and site["is_observed"] and not delta(site):
+        if name in c.potentials or name in c.data:
+            continue
+        if type(site["fn"]).__name__ == "Unit":
             c.refuse(
-                f"data are inside model(): {name!r} is observed there (obs=…, or pyro.factor)",
+                f"model() multiplies in the term {name!r} (pyro.factor), so the joint is known only up to a "
+                f"constant, and no line says so",
+                f'declare it, potentials = "{name}(…)" with the variables that it looks at; or write what it '
+                f"stands for as a normalised factor",
+                "model",
+                name,
+            )
+        if site["is_observed"] and not delta(site):
+            c.refuse(
+                f"data are inside model(): {name!r} is observed there (obs=…)",
                 "leave out obs=; data are attached from outside, by fit",
                 "model",
-                name if name in c.joint else None,
+                name,
+            )
+    for name in c.potentials:
+        if name not in c.sites or type(c.sites[name]["fn"]).__name__ != "Unit":
+            c.refuse(
+                f"model() never multiplies in the potential {name!r}",
+                f'write pyro.factor("{name}", …), or leave it out of the potentials',
+                "model",
+                name,
+            )
+    for name in c.joint:
+        near = any(name in looks_at for looks_at in c.potentials.values())
+        if is_improper(c.sites[name]["fn"]) and not near:
+            c.refuse(
+                f"{name!r} is improper: ImproperUniform has no constant and no sampler",
+                "give it a prior that is a density, such as a wide Normal; or declare the potential that "
+                f'makes it one, as in potentials = "energy({name})"',
+                "model",
+                name,
             )
     c.drawn = {name: c.sites[name]["value"].detach() for name in c.joint}
 
@@ -158,7 +202,18 @@ def check_names(c: Case, part: str, nodes: Nodes, line: Factorization) -> None:
     """A program draws the variables of its line, all of them and no others."""
     drawn = {name for name, site in nodes.items() if not _bookkeeping(site, name, line)}
     extra, missing = sorted(drawn - line.keys()), [name for name in line if name not in nodes]
+    for name in extra:
+        if name in line.given:
+            draws_input(c, part, name)
     for name in missing:
+        if sum(bool(re.fullmatch(rf"{name}_?\d+", other)) for other in extra) > 1:
+            c.places[part, name] = c.places[part, extra[0]]
+            c.refuse(
+                f"{part}() draws {name!r} one by one in a loop, under names such as {extra[0]!r}",
+                f'draw all rows at once: `with pyro.plate("data", {rows_word(c)}):` in the place of the loop',
+                part,
+                name,
+            )
         near = _near(name, extra)
         if not near and len(missing) == len(extra) == 1:
             near = f" (it draws {extra[0]!r} instead)"
@@ -173,12 +228,15 @@ def check_names(c: Case, part: str, nodes: Nodes, line: Factorization) -> None:
             f"{part}() draws {name!r}, which the {LINE[part]} line does not have{_near(name, line)}",
             f"write {SYMBOL[part]}({name} | …) in the line, or do not draw it",
             part,
+            name,
         )
 
 
 def _bookkeeping(site: dict[str, Any], name: str, line: Factorization) -> bool:
     """Sites that need no factor: pyro.deterministic and a guide's auxiliary draws."""
-    return name not in line and (delta(site) or bool(site["infer"].get("is_auxiliary")))
+    return name not in line and (
+        type(site["fn"]).__name__ == "Unit" or delta(site) or bool(site["infer"].get("is_auxiliary"))
+    )
 
 
 def check_shapes(c: Case, part: str, nodes: Nodes) -> None:
@@ -221,7 +279,7 @@ def check_weights(c: Case, part: str, nodes: Nodes) -> None:
                 f"no bound of the evidence",
                 "leave it out: fit scales the rows of a minibatch itself",
                 part,
-                name if name in c.read(part) else None,
+                name,
             )
 
 

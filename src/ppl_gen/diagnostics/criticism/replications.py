@@ -13,6 +13,7 @@ from ppl_gen.errors import DataError, NoSampler
 from ppl_gen.inputs import Data
 from ppl_gen.isolation import isolated
 from ppl_gen.posterior import Posterior
+from ppl_gen.unscored import up_to_a_constant
 
 Array = NDArray[Any]
 
@@ -95,6 +96,8 @@ def _generated(joint: Any, data: Data, known: Mapping[str, Tensor], each: bool) 
 
 
 def _run(joint: Any, values: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    if joint.potentials:
+        raise up_to_a_constant(joint, "its factors multiply to no density")
     try:
         with torch.no_grad():
             return variables(run(joint.model, values, known))

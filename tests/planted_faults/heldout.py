@@ -1,4 +1,4 @@
-"""Faults and sound fits held out: written after the rules, with other models, and never used to set a limit."""
+"""Faults and sound fits held out: written after the rules, of other models; no limit was set by them."""
 
 from typing import Any, Self
 
@@ -265,7 +265,9 @@ class Towns(ProbabilisticModel):
 def six_towns(seed: int) -> Posterior:
     town = torch.arange(18) % 6
     y = (0.3 * normal(seed, 6))[town] + 2 * normal(seed + 1, 18)
-    return fit(Towns(), SVI(steps=4000, learning_rate=0.02, guide="mean_field", seed=seed, **QUIET), town=town, y=y)
+    return fit(
+        Towns(), SVI(steps=4000, learning_rate=0.02, guide="mean_field", seed=seed, **QUIET), town=town, y=y
+    )
 
 
 @held_out("outside the support")
@@ -702,7 +704,9 @@ def svi_of_silent_counts(seed: int) -> Posterior:
 @held_out()
 def svi_of_rounds(seed: int) -> Posterior:
     size = torch.full((100,), 20.0, dtype=REAL)
-    return fit(Rounds(), SVI(seed=seed, **FULL), x=torch.binomial(size, 0 * size + 0.3, generator=generator(seed)))
+    return fit(
+        Rounds(), SVI(seed=seed, **FULL), x=torch.binomial(size, 0 * size + 0.3, generator=generator(seed))
+    )
 
 
 @held_out()

@@ -96,8 +96,12 @@ class Choice(ProbabilisticModel):
 
     joint = "p(w) p(y | w, x)"
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("zero", torch.zeros(2, dtype=REAL))
+
     def model(self, x: Tensor) -> Tensor:
-        w = pyro.sample("w", dist.Normal(torch.zeros(2, dtype=REAL), 3.0).to_event(1))
+        w = pyro.sample("w", dist.Normal(self.zero, 3.0).to_event(1))
         with pyro.plate("data", len(x)):
             return pyro.sample("y", dist.Bernoulli(logits=x @ w))
 
@@ -223,7 +227,7 @@ def few_steps_of_counts(seed: int) -> Posterior:
 
 @held_out("too few steps")
 def few_steps_of_a_mixture(seed: int) -> Posterior:
-    x = normal(seed, 100, 2) + 5 * (torch.arange(100) % 2)[:, None]
+    x = normal(seed, 100, 2) + 5 * (uniform(seed + 9, 100, 1) < 0.5)
     return fit(GaussianMixture(components=2, features=2), SVI(steps=40, seed=seed, **QUIET), x=x)
 
 
@@ -434,7 +438,7 @@ def plate_of_two_thousand(seed: int) -> Posterior:
 
 class Tempered(Choice):
     def model(self, x: Tensor) -> Tensor:
-        w = pyro.sample("w", dist.Normal(torch.zeros(2, dtype=REAL), 3.0).to_event(1))
+        w = pyro.sample("w", dist.Normal(self.zero, 3.0).to_event(1))
         with pyro.plate("data", len(x)), poutine.scale(scale=5.0):
             return pyro.sample("y", dist.Bernoulli(logits=x @ w))
 
@@ -507,7 +511,7 @@ def one_start_of_coins(seed: int) -> Posterior:
 
 @held_out("empty component")
 def eight_components_of_two(seed: int) -> Posterior:
-    x = normal(seed, 120, 2) + 6 * (torch.arange(120) % 2)[:, None]
+    x = normal(seed, 120, 2) + 6 * (uniform(seed + 9, 120, 1) < 0.5)
     model = GaussianMixture(components=8, features=2, covariance="spherical", concentration=0.02)
     return fit(model, VariationalBayes(seed=seed), x=x)
 
@@ -515,7 +519,7 @@ def eight_components_of_two(seed: int) -> Posterior:
 @held_out("singular component")
 def component_of_copies(seed: int) -> Posterior:
     x = normal(seed, 40, 2)
-    x[:3] = torch.tensor([25.0, -25.0], dtype=REAL)
+    x[::15] = torch.tensor([25.0, -25.0], dtype=REAL)
     model = GaussianMixture(components=3, features=2, covariance="spherical")
     return fit(model, EM(seed=seed), x=x)
 

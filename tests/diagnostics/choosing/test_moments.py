@@ -34,6 +34,7 @@ def test_the_error_of_a_weighted_sd_is_its_scatter():
     said = torch.stack([m.sd_errors["w"] for m in found]).mean()
     assert abs(said / logs.std() - 1) < 5 / math.sqrt(2 * 300) + 0.15  # that tail is heavy
 
+
 def test_the_error_of_an_sd_is_its_scatter():
     """Over 400 sets of 200 Normal draws, whose log sd scatters by about 1 / sqrt(400)."""
     sets = normal(400, 200)

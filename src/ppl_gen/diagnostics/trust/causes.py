@@ -166,11 +166,11 @@ def curved(scored: Drawn) -> Curved | None:
 # Funnels ----------------------------------------------------------------------------------------------------
 
 
-def funnel(case: Case) -> tuple[str, str] | None:
+def funnel(case: Case, open_by: float = 0.4) -> tuple[str, str] | None:
     """A variable of several numbers whose scale is another latent, and of which the data tell little.
 
     There the two form a funnel (Neal 2003; Betancourt and Girolami 2015); where the data are many, or the
-    variable is one number, they do not.
+    variable is one number, they do not: its draws, in sds of its prior, scatter less than ``open_by``.
     """
     t, data = case.runs[0], case.data
     values = {name: site["value"] for name, site in t.p.items() if name in t.q}
@@ -192,7 +192,7 @@ def funnel(case: Case) -> tuple[str, str] | None:
                         for s, fn in zip(case.runs, fns, strict=False)
                     ]
                 )
-                if float(drawn.reshape(len(drawn), -1).std(0).median()) > 0.4:
+                if float(drawn.reshape(len(drawn), -1).std(0).median()) > open_by:
                     return child, parent
     return None
 

@@ -19,6 +19,8 @@ from ppl_gen.isolation import isolated
 
 REPLICATES = 200
 FAR = 5.0  # sds of the replicates beyond which, and beyond all of them, data are not what the model expects
+REACH = 3.24  # sds, of the farthest of 1,000 Normal draws
+PULL = 1.0  # posterior sds
 COLUMNS = 60  # at most, of a variable
 
 
@@ -26,7 +28,7 @@ def data_checks(case: Case) -> Iterator[Check]:
     """Codes that say nothing, parameters that their prior does not expect, rows that the model does not."""
     yield from _codes(case)
     with isolated(case.seed):
-        yield from _priors(case)
+        yield from prior_checks(case)
         yield from _rows(case)
 
 
@@ -46,11 +48,13 @@ def _codes(case: Case) -> Iterator[Check]:
     yield fault("collapsed code", "codes", shown, fix, value=0.0, limit=1.0)
 
 
-def _priors(case: Case) -> Iterator[Check]:
+def prior_checks(case: Case) -> Iterator[Check]:
     """Is the posterior mean of a parameter where its prior, given the others, puts it?
 
     Over the data that the prior expects, its variance is the prior's less the posterior's (the law of total
-    variance): a sharp prior draws the mean near, and what it expects nearer still.
+    variance): a sharp prior draws the mean near, and what it expects nearer still. Named is what lies out so
+    far, beyond all draws of a prior, which may be skewed, and was drawn back by more than a posterior sd: a
+    prior that the data overrule does no harm.
     """
     q, worst = case.runs, (0.0, "")
     latents = [n for n, s in q[0].p.items() if n in q[0].q and not is_local(s)]
@@ -66,10 +70,14 @@ def _priors(case: Case) -> Iterator[Check]:
             prior = torch.stack([to.inv(t.p[name]["fn"].sample()) for t in q for _ in range(25)]).double()
         except (NotImplementedError, ValueError, RuntimeError):
             continue
-        here, error = draws.mean(0), draws.var(0) / len(draws) + prior.var(0) / len(prior)
-        sd = ((prior.var(0) - draws.var(0)).clamp(min=0.0) + error).sqrt().clamp(min=1e-12)
-        beyond = (here > prior.amax(0)) | (here < prior.amin(0))
-        far = torch.where(beyond, (here - prior.mean(0)).abs() / sd, 0.0)
+        off = draws.mean(0) - prior.mean(0)
+        reach = torch.where(off > 0, prior.amax(0) - prior.mean(0), prior.mean(0) - prior.amin(0))
+        before, after = prior.var(0).clamp(min=1e-300), draws.var(0).clamp(min=1e-300)
+        told = (1 - after / before).clamp(min=0.0)
+        error = after / before / len(draws) + 1 / len(prior)
+        far = off.abs() / (torch.maximum(before.sqrt(), reach / REACH) * (told + error).sqrt())
+        pull = after / before / told.clamp(min=1e-12) * off.abs() / after.sqrt()
+        far = torch.where((off.abs() > reach) & (pull > PULL), far, 0.0)
         if float(far.max()) > worst[0]:
             worst = float(far.max()), name
     far_off, name = worst
@@ -103,10 +111,7 @@ def _rows(case: Case) -> Iterator[Check]:
             assert site.values is not None
             codes = site.values.numpy(force=True)
             y, y_rep = (np.where(np.isnan(v[..., None]), np.nan, v[..., None] == codes) for v in (y, y_rep))
-        y = y.reshape(len(y), 1, -1)[..., :COLUMNS]
-        y_rep = y_rep.reshape(len(y), len(drawn), -1)[..., :COLUMNS]
-        with np.errstate(all="ignore"):
-            yield _compared(case, name, y, y_rep, _kind(fn))
+        yield compared(name, fn, y, y_rep)
 
 
 def _kind(fn: Any) -> str:
@@ -159,7 +164,11 @@ FIXES = {
 }
 
 
-def _compared(case: Case, name: str, y: Array, y_rep: Array, kind: str) -> Check:
+@np.errstate(all="ignore")
+def compared(name: str, fn: Any, y: Array, y_rep: Array) -> Check:
+    """Statistics of rows (n, …), whose density is ``fn``, beside those of replicates (n, replicates, …)."""
+    kind, y_rep = _kind(fn), y_rep.reshape(*y_rep.shape[:2], -1)[..., :COLUMNS]
+    y = y.reshape(len(y), 1, -1)[..., :COLUMNS]
     centre = y_rep.mean(1, keepdims=True)
     drawn = _statistics(kind, y_rep, centre)
     seen = {what: numbers[0] for what, numbers in _statistics(kind, y, centre).items()}
@@ -191,9 +200,7 @@ def _compared(case: Case, name: str, y: Array, y_rep: Array, kind: str) -> Check
     called, more = NAMED[what], ""
     if what == "scale":
         sd, usual = math.exp(seen[what][place]), math.exp(drawn[what][:, place].mean())
-        called, more = _scale(kind, sd, usual, case.data.n), f": sd {sd:.3g}, expected {usual:.3g}"
-    if what == "mean" and not case.data.sites[name].local:
-        more = ""
+        called, more = _scale(kind, sd, usual, len(y)), f": sd {sd:.3g}, expected {usual:.3g}"
     column = f"{name}[{place}]" if y.shape[-1] > 1 and what != "columns" else name
     side = "above" if far > 0 else "below"
     shown = f"{what} of {column} lies {abs(far):.1f} sds of replicates {side}{more}"

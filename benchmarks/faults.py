@@ -29,9 +29,9 @@ from tests.planted_faults.base import Planted
 from tests.planted_faults.catalogue import HELD_OUT, PLANTED, SOUND
 
 HISTORY = """\
-Written after the rules; no limit was set by them. On their first run, by the rules as they were, 31 of the 41 that
-ran were named first, and none of 38 sound fits was called faulty. The misses showed rules that were wrong in
-principle, which were mended: what stands here is by the rules as they are, which these programs helped to find."""
+Written after the rules; no limit was set by them. On their first run, by the rules as they were, 31 of the
+41 that ran were named first, and none of 38 sound fits was called faulty. The misses showed rules that were
+wrong in principle, which were mended: what stands here is by the rules mended after that."""
 torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 

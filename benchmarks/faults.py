@@ -1,9 +1,11 @@
 """Does `diagnose` name planted faults, and nothing else?
 
-    python -m benchmarks.faults [--seeds 5] [--keep runs.jsonl] [--seconds 600]
+    python -m benchmarks.faults [--seeds 5] [--fault-seeds 1] [--keep runs.jsonl] [--seconds 600]
 
-Every planted fault once, and every sound fit for each seed. What was run stands in the file of --keep, one
-line each, from which the same line goes on; when all are there, FAULTS.md is written.
+Every planted fault for --fault-seeds seeds, and every sound fit for --seeds. The programs held out were
+written after the rules, and no limit was set by them; the others were at hand. What was run stands in the
+file of --keep, one line each, from which the same line goes on; FAULTS.md is written of what is there when
+the time is over or all is done.
 """
 
 import os
@@ -14,6 +16,7 @@ import argparse
 import json
 import time
 import warnings
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -23,34 +26,48 @@ from benchmarks.measure import machine
 from ppl_gen import diagnose
 from ppl_gen.diagnostics.trust.checks import FAULTS
 from tests.planted_faults.base import Planted
-from tests.planted_faults.catalogue import PLANTED, SOUND
+from tests.planted_faults.catalogue import HELD_OUT, PLANTED, SOUND
 
+HISTORY = """\
+Written after the rules; no limit was set by them. On their first run, by the rules as they were, 31 of the
+41 that ran were named first, and none of 38 sound fits was called faulty. The misses showed rules that were
+wrong in principle, which were mended: what stands here is by the rules mended after that."""
 torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 
 def examined(case: Planted, seed: int) -> dict[str, Any]:
-    """The names that a diagnosis gives to one fit."""
+    """The names that a diagnosis gives to one fit; what raised an error was not named."""
     start = time.perf_counter()
+    run: dict[str, Any] = {"name": case.name, "seed": seed, "expected": case.expected, "found": []}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        posterior = case.make(seed)
-        fitted = time.perf_counter()
-        found = diagnose(posterior, draws=500, seed=seed, **case.options)
-    seconds = fitted - start, time.perf_counter() - fitted
+        try:
+            posterior = case.make(seed)
+            fitted = time.perf_counter()
+            found = diagnose(posterior, draws=500, seed=seed, **case.options)
+        except Exception as error:  # an unforeseen one is a result too
+            return {**run, "verdict": f"error: {error}"[:300], "fit": 0.0, "diagnose": 0.0}
     return {
-        "name": case.name,
-        "seed": seed,
-        "expected": case.expected,
+        **run,
         "found": list(found.faults),
-        "fit": seconds[0],
-        "diagnose": seconds[1],
+        "fit": fitted - start,
+        "diagnose": time.perf_counter() - fitted,
         "verdict": found.verdict.partition(":")[0],
     }
 
 
+def planned(seeds: int, fault_seeds: int) -> list[tuple[Planted, int]]:
+    """What to run, what tells most first."""
+    faults = [case for case in (*HELD_OUT, *PLANTED) if case.expected]
+    sound = [case for case in (*HELD_OUT, *SOUND) if not case.expected]
+    runs = [(case, 0) for case in faults] + [(case, s) for s in range(seeds) for case in sound]
+    return runs + [(case, s) for s in range(1, fault_seeds) for case in faults]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=5, help="of every sound fit")
+    parser.add_argument("--fault-seeds", type=int, default=1, help="of every planted fault")
     parser.add_argument("--keep", type=Path, default=Path("faults.jsonl"))
     parser.add_argument("--seconds", type=float, default=float("inf"), help="no new run begins after these")
     options = parser.parse_args()
@@ -58,54 +75,72 @@ def main() -> None:
         [json.loads(line) for line in options.keep.read_text().splitlines()] if options.keep.exists() else []
     )
     known = {(run["name"], run["seed"]) for run in done}
-    runs = [(case, 0) for case in PLANTED] + [(case, s) for s in range(options.seeds) for case in SOUND]
+    left = [(c, s) for c, s in planned(options.seeds, options.fault_seeds) if (c.name, s) not in known]
     start = time.perf_counter()
-    for case, seed in runs:
-        if (case.name, seed) in known:
-            continue
-        if time.perf_counter() - start > options.seconds:
-            print(f"{len(done)} of {len(runs)} runs are done; the same line goes on.")
-            return
-        done.append(examined(case, seed))
+    while left and time.perf_counter() - start < options.seconds:
+        done.append(examined(*left.pop(0)))
         with options.keep.open("a") as file:
             file.write(json.dumps(done[-1]) + "\n")
-    Path(__file__).with_name("FAULTS.md").write_text(page(done, options.seeds))
+    Path(__file__).with_name("FAULTS.md").write_text(page(done))
+    if left:
+        print(f"{len(left)} runs are left; the same line goes on.")
 
 
-def page(runs: list[dict[str, Any]], seeds: int) -> str:
+def page(runs: list[dict[str, Any]]) -> str:
     """The Markdown."""
-    faults = [run for run in runs if run["expected"]]
-    sound = [run for run in runs if not run["expected"]]
-    first = sum(run["found"][:1] == [run["expected"]] for run in faults)
-    named = sum(run["expected"] in run["found"] for run in faults)
-    alarms = [run for run in sound if run["found"]]
-    mark = {True: "✓", False: "✗"}
     lines = [
         "# Planted faults\n",
         "Written by `python -m benchmarks.faults`: the programs are those of tests/planted_faults.\n",
         machine(),
-        f"- named first: {first} of {len(faults)} faults (target: 9 of 10) "
-        f"{mark[first >= 0.9 * len(faults)]}; named at all: {named}",
-        f"- false alarms: {len(alarms)} of {len(sound)} sound fits, {len(SOUND)} of them by {seeds} seeds "
-        f"(target: 0) {mark[not alarms]}",
         f"- a diagnosis takes {sum(r['diagnose'] for r in runs) / len(runs):.1f} s on average\n",
-        "| planted | is | named, the one to mend first standing first | |",
-        "|---|---|---|---|",
     ]
-    for run in faults:
-        hit = mark[run["found"][:1] == [run["expected"]]]
-        lines.append(
-            f"| {run['name']} | {run['expected']} | {', '.join(run['found']) or 'nothing'} | {hit} |"
-        )
-    lines += ["\n| sound fit | seeds | named | verdict |", "|---|---|---|---|"]
-    for case in SOUND:
-        own = [run for run in sound if run["name"] == case.name]
-        found = sorted({name for run in own for name in run["found"]})
-        verdicts = ", ".join(sorted({run["verdict"] for run in own}))
-        lines.append(f"| {case.name} | {len(own)} | {', '.join(found) or 'nothing'} | {verdicts} |")
-    unseen = sorted(FAULTS.keys() - {run["expected"] for run in faults})
+    lines += part("Held out", HISTORY, HELD_OUT, runs)
+    seen = [*PLANTED, *SOUND]
+    lines += part("Seen", "At hand when the rules were written and their limits set.", seen, runs)
+    unseen = sorted(FAULTS.keys() - {case.expected for case in (*PLANTED, *HELD_OUT)})
     lines.append(f"\nNames that no planted fault has: {', '.join(unseen) or 'none'}.\n")
     return "\n".join(lines)
+
+
+def part(title: str, what: str, cases: list[Planted], runs: list[dict[str, Any]]) -> list[str]:
+    """The counts and tables of some of the cases."""
+    mark = {True: "✓", False: "✗"}
+    own = [(case, [r for r in runs if r["name"] == case.name]) for case in cases]
+    faults = [(case, found) for case, found in own if case.expected and found]
+    sound = [(case, found) for case, found in own if not case.expected and found]
+    every = [r for _, found in faults for r in found]
+    first = sum(r["found"][:1] == [r["expected"]] for r in every)
+    named = sum(r["expected"] in r["found"] for r in every)
+    quiet = [r for _, found in sound for r in found]
+    alarms = sum(bool(r["found"]) or r["verdict"].startswith("error") for r in quiet)
+    clear = sum(not any(r["found"] for r in found) for _, found in sound)
+    lines = [
+        f"## {title}\n",
+        f"{what}\n",
+        f"- {len(faults)} faults, {len(every)} fits: named first {first} (target: 9 of 10 "
+        f"{mark[first >= 0.9 * len(every)]}), named at all {named}, missed {len(every) - named}",
+        f"- {len(sound)} sound fits, {len(quiet)} with their seeds: {alarms} false alarms (target: none "
+        f"{mark[not alarms]}), {clear} fits without any\n",
+        "| planted | is | seeds | first | named | missed | named, over the seeds |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for case, found in faults:
+        said = Counter(name for r in found for name in dict.fromkeys(r["found"]))
+        told = ", ".join(f"{name} {n}" if len(found) > 1 else name for name, n in said.most_common())
+        at_all = sum(case.expected in r["found"] for r in found)
+        hits = sum(r["found"][:1] == [case.expected] for r in found)
+        lines.append(
+            f"| {case.name} | {case.expected} | {len(found)} | {hits} | {at_all} | {len(found) - at_all} "
+            f"| {told or 'nothing'} |"
+        )
+    lines += ["\n| sound fit | seeds | false alarms | named | verdict |", "|---|---|---|---|---|"]
+    for case, found in sound:
+        said = Counter(name for r in found for name in dict.fromkeys(r["found"]))
+        told = ", ".join(f"{name} {n}" for name, n in said.most_common())
+        verdicts = ", ".join(sorted({r["verdict"] for r in found}))
+        wrong = sum(bool(r["found"]) for r in found)
+        lines.append(f"| {case.name} | {len(found)} | {wrong} | {told or 'nothing'} | {verdicts} |")
+    return [*lines, ""]
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ class Planted:
 
 PLANTED: list[Planted] = []
 SOUND: list[Planted] = []
+HELD_OUT: list[Planted] = []  # of both kinds
 
 
 def planted(expected: str, slow: bool = False, **options: Any) -> Callable[..., Any]:

@@ -47,10 +47,14 @@ class CentredChains(ProbabilisticModel):
 
     joint = "p(mu) p(tau) p(theta | mu, tau) p(y | theta, school, sigma)"
 
+    def __init__(self, schools: int):
+        super().__init__()
+        self.schools = schools
+
     def model(self, school: Tensor, sigma: Tensor) -> Tensor:
         mu = pyro.sample("mu", dist.Normal(real(0.0), 5.0))
         tau = pyro.sample("tau", dist.HalfCauchy(real(5.0)))
-        theta = pyro.sample("theta", dist.Normal(mu, tau).expand([8]).to_event(1))
+        theta = pyro.sample("theta", dist.Normal(mu, tau).expand([self.schools]).to_event(1))
         with pyro.plate("data", len(sigma)):
             return pyro.sample("y", dist.Normal(theta[school.long()], sigma))
 

@@ -20,9 +20,19 @@ def test_weights_and_errors_by_hand():
     found = moments({"w": values}, weights)
     assert found.means["w"].item() == pytest.approx(1.0)
     assert found.sds["w"].item() == pytest.approx(math.sqrt(0.5 + 0.0 + 1.0))
-    assert found.effective["w"].item() == pytest.approx(1 / (0.25 + 2 * 0.0625))
-    kurtosis = (0.5 * 1 + 0.25 * 16) / 1.5**2
-    assert found.sd_errors["w"].item() == pytest.approx(math.sqrt((kurtosis - 1) / 4 * 0.375))
+    assert found.effective["w"].item() == pytest.approx(1.5 / (0.25 * 1 + 0.0625 * 4))
+    off = (1 / 1.5 - 1, -1.0, 4 / 1.5 - 1)
+    squared = 0.25 * off[0] ** 2 + 0.0625 * (off[1] ** 2 + off[2] ** 2)
+    assert found.sd_errors["w"].item() == pytest.approx(math.sqrt(squared) / 2)
+
+
+def test_the_error_of_a_weighted_sd_is_its_scatter():
+    """Over 300 sets of 500 draws of a Normal of sd 0.8, weighted to sd 1: large weights lie far out."""
+    sets = 0.8 * normal(300, 500)
+    found = [moments({"w": v}, (v.square() * (1 / 0.8**2 - 1) / 2).softmax(0)) for v in sets]
+    logs = torch.stack([m.sds["w"].log() for m in found])
+    said = torch.stack([m.sd_errors["w"] for m in found]).mean()
+    assert abs(said / logs.std() - 1) < 5 / math.sqrt(2 * 300) + 0.15  # that tail is heavy
 
 
 def test_the_error_of_an_sd_is_its_scatter():

@@ -11,7 +11,7 @@ from ppl_gen.diagnostics.trust.checks import FAULTS
 from ppl_gen.errors import DataError
 from ppl_gen.models import GaussianMixture, GaussianNaiveBayes, LinearRegression
 from tests.planted_faults.base import normal
-from tests.planted_faults.catalogue import PLANTED
+from tests.planted_faults.catalogue import HELD_OUT, PLANTED
 from tests.planted_faults.programs import EFFECTS, ERRORS, NonCentred
 
 QUICK = {
@@ -46,6 +46,27 @@ def test_an_exact_posterior_is_called_exact():
         assert found.verdict == "exact: use it"
         assert not found.faults
         assert abs(found.quality.gap) < 1e-9
+
+
+HELD = {case.name: case for case in HELD_OUT}
+CHEAP = [
+    "guide_beside",
+    "guide_elsewhere",
+    "counts_twice",
+    "coin_without_tails",
+    "sure_of_a_fair_coin",
+    "flags_told_twice",
+]
+
+
+@pytest.mark.parametrize("name", CHEAP)
+def test_a_cause_is_named_only_where_its_number_can_be_one(name):
+    found = diagnose(HELD[name].make(0), draws=300)
+    assert found.fault == HELD[name].expected, found
+
+
+def test_an_exact_posterior_of_a_model_that_does_not_fit_is_called_exact_too():
+    assert diagnose(HELD["flags_told_twice"].make(0), draws=100).verdict.startswith("use it as the exact")
 
 
 @pytest.mark.slow

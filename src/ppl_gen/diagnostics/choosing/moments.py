@@ -18,7 +18,7 @@ class Moments:
     """Of every parameter, by name, in its own shape.
 
     Attributes:
-        means, sds: of the draws. effective: how many independent draws they are worth.
+        means, sds: of the draws. effective: how many independent draws their mean is worth.
         sd_errors: standard errors of log sd.
     """
 
@@ -75,16 +75,18 @@ def moments(drawn: Mapping[str, Tensor], weights: Tensor | None = None, chains: 
         w = w.reshape(-1, *[1] * (value.dim() - 1))
         means[name] = (w * value).sum(0)
         from_mean = value - means[name]
-        sds[name] = (w * from_mean.square()).sum(0).sqrt()
-        worth = 1 / w.square().sum(0).expand_as(means[name])
+        variance = (w * from_mean.square()).sum(0)
+        sds[name] = variance.sqrt()
+        # by the delta method: where the large weights lie far out, draws are worth less than 1 / Σ w²
+        worth = variance / (w.square() * from_mean.square()).sum(0)
+        error = (w.square() * (from_mean.square() / variance - 1).square()).sum(0).sqrt() / 2
         if chains and n // chains >= 2 * BATCHES:
             each = value[: n // chains * chains].unflatten(0, (chains, -1))
             size = each.shape[1] // BATCHES
             batches = each[:, : size * BATCHES].unflatten(1, (BATCHES, size)).mean(2).flatten(0, 1)
-            worth = worth * (sds[name].square() / (size * batches.var(0))).clamp(max=1.0)
-        kurtosis = (w * from_mean.pow(4)).sum(0) / sds[name].pow(4)
-        effective[name] = worth
-        errors[name] = ((kurtosis - 1).clamp(min=0.0) / (4 * worth)).sqrt()
+            share = (variance / (size * batches.var(0))).clamp(max=1.0)
+            worth, error = worth * share, error / share.sqrt()
+        effective[name], errors[name] = worth, error
     return Moments(means, sds, effective, errors)
 
 

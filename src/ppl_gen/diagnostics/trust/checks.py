@@ -29,10 +29,10 @@ FAULTS: dict[str, str] = {
     "stuck in a worse mode": "another start comes to a better place",
     "empty component": "a component holds no rows",
     "collapsed code": "the codes of the rows say nothing of the rows",
+    "divergences": "the sampler could not follow the density everywhere",
     "label switching": "the chains name the components of a mixture differently",
     "chains disagree": "the chains have not come to one distribution",
     "too few draws": "the chains are too short for their averages",
-    "divergences": "the sampler could not follow the density everywhere",
     # the guide
     "correlations ignored": "the guide takes parameters as independent that are not",
     "means off": "the guide lies beside the posterior, near enough to be weighted",
@@ -67,6 +67,7 @@ class Check:
         value, error, limit: the number, its Monte-Carlo error and what it is held against; nan where none is.
         shown: these in words. meaning: what that says.
         fault: one of FAULTS, if it is one. where: the variable. fix: what to do next.
+        later: whether another fault costs more.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Check:
     fault: str = ""
     where: str = ""
     fix: str = ""
+    later: bool = False
 
     def __str__(self) -> str:
         text = f"{MARKS[self.state]} {self.name}: {self.shown}"
@@ -96,6 +98,6 @@ def fault(name: str, check: str, shown: str, fix: str, **more: Any) -> Check:
 
 
 def ranked(checks: list[Check]) -> list[Check]:
-    """The faults, then the cautions; of each, causes first."""
+    """The faults, then the cautions, then what costs less than one of them; of each, causes first."""
     found = [check for check in checks if check.fault]
-    return sorted(found, key=lambda check: (check.state != "fault", RANK[check.fault]))
+    return sorted(found, key=lambda check: (check.later, check.state != "fault", RANK[check.fault]))

@@ -1,7 +1,5 @@
 """Did the fit arrive? The history of the bound, a few more steps, other starts, and chains."""
 
-import math
-import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,22 +9,26 @@ import torch
 from torch import Tensor
 
 from ppl_gen.core import is_local
-from ppl_gen.diagnostics.trees.arviz_bridge import arviz_summary
 from ppl_gen.diagnostics.trust.case import Case
-from ppl_gen.diagnostics.trust.causes import funnel, non_centre
+from ppl_gen.diagnostics.trust.causes import EXPLAINED, curved
+from ppl_gen.diagnostics.trust.chain_checks import chain_checks
 from ppl_gen.diagnostics.trust.checks import Check, fault
-from ppl_gen.errors import NonFinite, Unanswerable
+from ppl_gen.diagnostics.trust.pyro_case import PyroCase, continued
+from ppl_gen.diagnostics.trust.quality import guide_quality
+from ppl_gen.diagnostics.trust.starts import restarted
+from ppl_gen.errors import NoEvidence, NonFinite, Unanswerable
 from ppl_gen.fit import fit
 from ppl_gen.inference import EM, SVI, VariationalBayes
 from ppl_gen.inference.convergence import gain
+from ppl_gen.inference.guides import Automatic
 from ppl_gen.inference.nuts import Draws
-from ppl_gen.inference.relabelling import Components, rename
+from ppl_gen.inference.relabelling import Components
 from ppl_gen.isolation import isolated
+from ppl_gen.posterior import Posterior
 
 MORE = 300  # steps that a fit is continued by
 GAIN = 0.5, 0.02  # nats that these may still gain: of all rows, and of each that has latents of its own
 SURE = 5.0  # standard errors: one in 1.7 million is passed by chance
-AGREE, WORTH, DIVERGENT = 1.05, 100.0, 0.005  # R-hat, effective draws, share of divergent draws
 HELD = 1.0  # rows that a component must hold
 SPIKE, STEP = 5.0, 0.01  # nats that a row's density loses when the row moves by this share of the spread
 
@@ -35,16 +37,32 @@ def climb_checks(case: Case, more_steps: int | None, restarts: int | None) -> It
     """What applies to the method: more steps of SVI, other starts of a mixture, chains of NUTS."""
     posterior = case.posterior
     if isinstance(posterior.guide, Draws):
-        yield from _chains(case)
+        yield from chain_checks(case)
     if isinstance(posterior.method, SVI) and not case.given and posterior.data is not None:
         yield from _more_steps(case, MORE if more_steps is None else more_steps)
     try:
         components = Components("diagnose", posterior.joint, case.data)
+        yield from _components(case, components)
     except Unanswerable:
-        return
-    yield from _components(case, components)
+        restarts = restarts or 0  # of what is no mixture, only where they are asked for
     if not isinstance(posterior.guide, Draws) and not case.given:
-        yield from _restarts(case, 1 if restarts is None else restarts)
+        yield from _starts(case, restarts)
+
+
+def pyro_climb(case: PyroCase, more_steps: int | None) -> Iterator[Check]:
+    """The same of a bare pair, whose own learning rate nobody knows but its method."""
+    steps = MORE if more_steps is None else more_steps
+    found = continued(case.fitted, steps, case.seed) if steps else None
+    if found is None:
+        return
+    risen, error = found
+    shown = f"{steps} more steps gain {risen:,.2f} ± {error:.1g} nats"
+    numbers: dict[str, Any] = {"value": risen, "error": error, "limit": GAIN[0]}
+    if not risen - SURE * error > GAIN[0]:
+        yield Check("climb", "ok", shown, "the bound has arrived", **numbers)
+        return
+    fix = f"take {5 * len(case.fitted.elbo):,} steps, or a learning_rate that falls (schedule)"
+    yield fault("too few steps", "climb", shown, fix, **numbers)
 
 
 # More steps -------------------------------------------------------------------------------------------------
@@ -77,6 +95,9 @@ def _more_steps(case: Case, steps: int) -> Iterator[Check]:
     if not risen - SURE * error > limit:
         yield Check("climb", "ok", shown, "the bound has arrived", **numbers)
         return
+    if (shape := _shape(on, risen, case.seed)) is not None:
+        numbers |= {"later": True, "state": "caution"}
+        shown += f"; the shape of the guide costs {shape:,.2f}, then as now"
     history = posterior.elbo.double()
     climbed, rising = _rate(history), _rising(history)
     if _falls(history, before.sum(1)) or (own >= 10 * usual and not rising):
@@ -88,6 +109,22 @@ def _more_steps(case: Case, steps: int) -> Iterator[Check]:
     else:
         fix = f"fit(posterior, SVI(steps={max(5 * len(history), 1000):,}), …) goes on from here"
         yield fault("too few steps", "climb", shown, fix, **numbers)
+
+
+def _shape(on: Posterior, gained: float, seed: int) -> float | None:
+    """What the guide's covariances cost in nats after the climb went on, if that is more than it gained.
+
+    A guide without correlations climbs slowly along those of the posterior, and arrives at wrong sds.
+    """
+    try:
+        quality = guide_quality(on, draws=500, seed=seed)
+    except NoEvidence:
+        return None
+    bend = curved(quality.scored)
+    factorised = isinstance(on.guide, Automatic) and on.guide.factorised
+    if quality.trusted or bend is None or bend.share < EXPLAINED or not factorised:
+        return None
+    return bend.spread if bend.spread > gained else None
 
 
 def _rate(history: Tensor) -> float:
@@ -169,121 +206,16 @@ def _spike(components: Components, values: dict[str, Tensor]) -> float:
     return lost
 
 
-def _restarts(case: Case, restarts: int) -> Iterator[Check]:
+def _starts(case: Case, restarts: int | None) -> Iterator[Check]:
     """Other starts, and how much higher the best of them comes."""
-    posterior, method = case.posterior, case.posterior.method
-    if not restarts or not isinstance(method, EM | VariationalBayes | SVI):
+    method = case.posterior.method
+    usual = {EM: 1, VariationalBayes: 1, SVI: 2}.get(type(method), 0)
+    found = restarted(case.posterior, usual if restarts is None else restarts, case.seed)
+    if found is None:
         return
-    own = posterior.elbo[-1] if not isinstance(method, SVI) else None
-    ends = []
-    for i in range(restarts if own is not None else 2 * restarts):
-        options: dict[str, Any] = {"progress": False}
-        if not isinstance(method, SVI):
-            options = {"restarts": max(method.restarts, 10)}
-        again: Any = replace(method, seed=method.seed + 101 + i, **options)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                ends.append(fit(posterior.prior, again, **case.rows))
-            except (NonFinite, Unanswerable):
-                continue
-    if not ends:
-        return
-    if own is not None:
-        higher, error = max(float(end.elbo[-1] - own) for end in ends), 0.0
-    else:
-        bound, error = posterior.estimate_elbo(200, case.seed)
-        found = [end.estimate_elbo(200, case.seed) for end in ends]
-        best, its = max(found)
-        higher, error = best - bound, math.hypot(error, its)
-    shown = f"{len(ends)} other start{'s' * (len(ends) > 1)}: {higher:+,.2f} nats"
-    numbers: dict[str, Any] = {"value": higher, "error": error, "limit": 1.0}
-    if higher - SURE * error > 1.0:
+    numbers: dict[str, Any] = {"value": found.higher, "error": found.error, "limit": 1.0}
+    if found.higher - SURE * found.error > 1.0:
         fix = "take more starts (restarts=10, or other seeds) and keep the highest bound"
-        yield fault("stuck in a worse mode", "starts", shown, fix, **numbers)
+        yield fault("stuck in a worse mode", "starts", str(found), fix, **numbers)
     else:
-        yield Check("starts", "ok", shown, "none comes higher by a nat", **numbers)
-
-
-# Chains -----------------------------------------------------------------------------------------------------
-
-
-def _chains(case: Case) -> Iterator[Check]:
-    posterior = case.posterior
-    guide: Any = posterior.guide
-    total = guide.chains * guide.draws
-    divergent = int((re.search(r"(\d+) divergent", posterior.note) or [0, 0])[1])
-    if divergent > DIVERGENT * total:
-        pair, shown = funnel(case), f"{divergent:,} of {total:,} draws"
-        limit: dict[str, Any] = {"value": float(divergent), "limit": DIVERGENT * total}
-        if pair:
-            where = f"{pair[0]} given {pair[1]}"
-            yield fault("funnel", "divergences", shown, non_centre(*pair), where=where, **limit)
-        else:
-            fix = "take more warm-up, stronger priors of scales, or other coordinates"
-            yield fault("divergences", "divergences", shown, fix, **limit)
-    else:
-        yield Check("divergences", "ok", f"{divergent:,} of {total:,} draws", value=float(divergent))
-    if guide.chains < 2 or guide.draws < 4:
-        yield Check(
-            "chains", "caution", "one chain alone", "nothing tells whether it is stuck", fix="chains=4"
-        )
-        return
-    switched = _switched(case)
-    if switched:
-        shown = f"components stand in another order in {switched:.0%} of the draws"
-        yield fault(
-            "label switching",
-            "labels",
-            shown,
-            "take NUTS(relabel=True), or relabelled(posterior); or ask what no naming changes: invariants()",
-            value=switched,
-            limit=0.0,
-        )
-    hat, worth, name, drawn = _agreement(guide.values)
-    shown = f"largest R-hat {hat:.3f} ({name}), smallest effective sample size {worth:,.0f}"
-    numbers: dict[str, Any] = {"value": hat, "limit": AGREE}
-    if hat > AGREE and (drawn < 100 or worth < guide.chains * 3) and hat < 1.5 and drawn < 500:
-        yield fault("too few draws", "chains", shown, "take more draws and warm-up", where=name, **numbers)
-    elif hat > AGREE:
-        fix = "start elsewhere (other seeds), take more warm-up, or a model without the second mode"
-        yield fault("chains disagree", "chains", shown, fix, where=name, **numbers)
-    elif worth < WORTH:
-        fix = f"take {math.ceil(4 * WORTH / max(worth, 1)):,} times the draws"
-        yield fault("too few draws", "chains", shown, fix, where=name, value=worth, limit=WORTH)
-    else:
-        yield Check("chains", "ok", shown, "they agree", **numbers)
-
-
-def _agreement(values: dict[str, Tensor]) -> tuple[float, float, str, int]:
-    """The largest R-hat, the smallest effective sample size, the former's parameter, draws of a chain."""
-    import xarray
-
-    flat = {
-        f"{name}[{i}]" if v[0, 0].numel() > 1 else name: v.flatten(2)[..., i] if v.dim() > 2 else v
-        for name, v in values.items()
-        for i in range(v[0, 0].numel())
-        if float(v.std()) > 0
-    }
-    arrays = {name: (("chain", "draw"), v.numpy(force=True)) for name, v in flat.items()}
-    tree = xarray.DataTree.from_dict({"posterior": xarray.Dataset(arrays)})
-    table = arviz_summary(tree, kind="diagnostics", round_to="none").astype(float)
-    place = table["r_hat"].to_numpy().argmax()
-    worth = float(min(table["ess_bulk"].min(), table["ess_tail"].min()))
-    draws = int(next(iter(values.values())).shape[1])
-    return float(table["r_hat"].iloc[place]), worth, str(table.index[place]), draws
-
-
-def _switched(case: Case) -> float:
-    """The share of draws whose components stand in another order than in most."""
-    guide: Any = case.posterior.guide
-    try:
-        components = Components("diagnose", case.posterior.joint, case.data)
-    except Unanswerable:
-        return 0.0
-    kept = guide.thinned(25)
-    stacked = {name: torch.stack([d[name] for d in kept]) for name in kept[0]}
-    with isolated(case.seed):
-        found = rename(components, stacked)
-    share = found.switched / len(kept)
-    return share if share > 0.02 else 0.0
+        yield Check("starts", "ok", str(found), "none comes higher by a nat", **numbers)

@@ -19,7 +19,8 @@ from ppl_gen.isolation import isolated
 
 REPLICATES = 200
 FAR = 5.0  # sds of the replicates beyond which, and beyond all of them, data are not what the model expects
-BEYOND = 3.0  # times the reach of 1,000 draws of a prior: of a Normal one ten sds, of heavy tails still rare
+REACH = 3.24  # sds, of the farthest of 1,000 Normal draws
+PULL = 1.0  # posterior sds
 COLUMNS = 60  # at most, of a variable
 
 
@@ -27,7 +28,7 @@ def data_checks(case: Case) -> Iterator[Check]:
     """Codes that say nothing, parameters that their prior does not expect, rows that the model does not."""
     yield from _codes(case)
     with isolated(case.seed):
-        yield from _priors(case)
+        yield from prior_checks(case)
         yield from _rows(case)
 
 
@@ -47,8 +48,14 @@ def _codes(case: Case) -> Iterator[Check]:
     yield fault("collapsed code", "codes", shown, fix, value=0.0, limit=1.0)
 
 
-def _priors(case: Case) -> Iterator[Check]:
-    """Is the posterior mean of a parameter where its prior, given the others, puts it?"""
+def prior_checks(case: Case) -> Iterator[Check]:
+    """Is the posterior mean of a parameter where its prior, given the others, puts it?
+
+    Over the data that the prior expects, its variance is the prior's less the posterior's (the law of total
+    variance): a sharp prior draws the mean near, and what it expects nearer still. Named is what lies out so
+    far, beyond all draws of a prior, which may be skewed, and was drawn back by more than a posterior sd: a
+    prior that the data overrule does no harm.
+    """
     q, worst = case.runs, (0.0, "")
     latents = [n for n, s in q[0].p.items() if n in q[0].q and not is_local(s)]
     if case.posterior.point or not latents or case.posterior.yesterday is not None:
@@ -59,29 +66,35 @@ def _priors(case: Case) -> Iterator[Check]:
             continue
         try:
             to = biject_to(fn.support)
-            here = torch.stack([to.inv(t.p[name]["value"]) for t in q]).double().mean(0)
+            draws = torch.stack([to.inv(t.p[name]["value"]) for t in q]).double()
             prior = torch.stack([to.inv(t.p[name]["fn"].sample()) for t in q for _ in range(25)]).double()
         except (NotImplementedError, ValueError, RuntimeError):
             continue
-        middle = prior.median(0).values
-        reach = torch.where(here > middle, prior.amax(0) - middle, middle - prior.amin(0))
-        far = (here - middle).abs() / reach.clamp(min=1e-12)
+        off = draws.mean(0) - prior.mean(0)
+        reach = torch.where(off > 0, prior.amax(0) - prior.mean(0), prior.mean(0) - prior.amin(0))
+        before, after = prior.var(0).clamp(min=1e-300), draws.var(0).clamp(min=1e-300)
+        told = (1 - after / before).clamp(min=0.0)
+        error = after / before / len(draws) + 1 / len(prior)
+        far = off.abs() / (torch.maximum(before.sqrt(), reach / REACH) * (told + error).sqrt())
+        pull = after / before / told.clamp(min=1e-12) * off.abs() / after.sqrt()
+        far = torch.where((off.abs() > reach) & (pull > PULL), far, 0.0)
         if float(far.max()) > worst[0]:
             worst = float(far.max()), name
     far_off, name = worst
-    if far_off > BEYOND:
+    if far_off > FAR:
         yield fault(
             "prior in conflict",
             "priors",
-            f"{name} lies {far_off:.1f} times as far from its prior's median as any of 1,000 draws of it",
+            f"{name} lies {far_off:.1f} sds from where its prior expects the posterior mean, and beyond all "
+            "of 1,000 draws of it",
             f"widen the prior of {name} (is its scale an sd, or a variance?), or rescale the data",
             where=name,
             value=far_off,
-            limit=BEYOND,
+            limit=FAR,
         )
     else:
         words = "every parameter lies where its prior may put it"
-        yield Check("priors", "ok", words, value=far_off, limit=BEYOND)
+        yield Check("priors", "ok", words, value=far_off, limit=FAR)
 
 
 # Rows and replicates ----------------------------------------------------------------------------------------
@@ -94,19 +107,16 @@ def _rows(case: Case) -> Iterator[Check]:
     for name in (name for name in data.observed if data.sites[name].local):
         fn, site = bare(case.runs[0].p[name]["fn"]), data.sites[name]
         y, y_rep = values[name], np.stack([one[name] for one in drawn], 1)  # (n, …) and (n, replicates, …)
-        if fn.has_enumerate_support and fn.event_dim == 0 and site.levels > 2:
+        if _kind(fn) == "finite" and fn.event_dim == 0 and site.levels > 2:
             assert site.values is not None
             codes = site.values.numpy(force=True)
             y, y_rep = (np.where(np.isnan(v[..., None]), np.nan, v[..., None] == codes) for v in (y, y_rep))
-        y = y.reshape(len(y), 1, -1)[..., :COLUMNS]
-        y_rep = y_rep.reshape(len(y), len(drawn), -1)[..., :COLUMNS]
-        with np.errstate(all="ignore"):
-            yield _compared(case, name, y, y_rep, _kind(fn))
+        yield compared(name, fn, y, y_rep)
 
 
 def _kind(fn: Any) -> str:
-    if fn.has_enumerate_support:
-        return "finite"
+    if fn.has_enumerate_support and not isinstance(fn, torch.distributions.Binomial):
+        return "finite"  # names, not numbers
     return "count" if getattr(fn.support, "is_discrete", False) else "real"
 
 
@@ -114,10 +124,14 @@ def _statistics(kind: str, y: Array, centre: Array) -> dict[str, Array]:
     """Name -> numbers (sets, columns); ``y`` (n, sets, columns), ``centre`` (n, 1, columns) is expected."""
     r = y - centre
     found = {"mean": mean(r)}
-    if kind == "finite":
-        return found
     spread = np.maximum(sd(r), 1e-150)
     z = (r - mean(r)) / spread
+    if y.shape[-1] > 1:
+        filled = np.nan_to_num(z).swapaxes(0, 1)
+        i, j = np.triu_indices(y.shape[-1], 1)
+        found["columns"] = (filled.mT @ filled / len(y))[..., i, j]
+    if kind == "finite":
+        return found
     found |= {"scale": np.log(spread), "skew": mean(z**3), "tail": np.log(mean(z**4))}
     if kind == "count":
         some = np.where(y > 0, y, np.nan)
@@ -125,10 +139,6 @@ def _statistics(kind: str, y: Array, centre: Array) -> dict[str, Array]:
         found["zeros"] = zeros(y)
     if len(y) > 20:
         found["neighbours"] = mean(z[1:] * z[:-1])
-    if y.shape[-1] > 1:
-        filled = np.nan_to_num(z).swapaxes(0, 1)
-        i, j = np.triu_indices(y.shape[-1], 1)
-        found["columns"] = (filled.mT @ filled / len(y))[..., i, j]
     return found
 
 
@@ -154,7 +164,11 @@ FIXES = {
 }
 
 
-def _compared(case: Case, name: str, y: Array, y_rep: Array, kind: str) -> Check:
+@np.errstate(all="ignore")
+def compared(name: str, fn: Any, y: Array, y_rep: Array) -> Check:
+    """Statistics of rows (n, …), whose density is ``fn``, beside those of replicates (n, replicates, …)."""
+    kind, y_rep = _kind(fn), y_rep.reshape(*y_rep.shape[:2], -1)[..., :COLUMNS]
+    y = y.reshape(len(y), 1, -1)[..., :COLUMNS]
     centre = y_rep.mean(1, keepdims=True)
     drawn = _statistics(kind, y_rep, centre)
     seen = {what: numbers[0] for what, numbers in _statistics(kind, y, centre).items()}
@@ -162,8 +176,8 @@ def _compared(case: Case, name: str, y: Array, y_rep: Array, kind: str) -> Check
     for what, here in seen.items():
         others = drawn[what]
         z = (here - others.mean(0)) / np.maximum(others.std(0, ddof=1), 1e-9)
-        beyond = (here > others.max(0)) | (here < others.min(0))
-        z = np.nan_to_num(np.where(beyond, z, 0.0))
+        usual = np.nan_to_num((others - others.mean(0)) / np.maximum(others.std(0, ddof=1), 1e-9))
+        z = np.nan_to_num(np.where((z > usual.max()) | (z < usual.min()), z, 0.0))  # of all columns together
         place = int(abs(z).argmax())
         if abs(z[place]) > FAR:
             found[what] = float(z[place]), place
@@ -186,9 +200,7 @@ def _compared(case: Case, name: str, y: Array, y_rep: Array, kind: str) -> Check
     called, more = NAMED[what], ""
     if what == "scale":
         sd, usual = math.exp(seen[what][place]), math.exp(drawn[what][:, place].mean())
-        called, more = _scale(kind, sd, usual, case.data.n), f": sd {sd:.3g}, expected {usual:.3g}"
-    if what == "mean" and not case.data.sites[name].local:
-        more = ""
+        called, more = _scale(kind, sd, usual, len(y)), f": sd {sd:.3g}, expected {usual:.3g}"
     column = f"{name}[{place}]" if y.shape[-1] > 1 and what != "columns" else name
     side = "above" if far > 0 else "below"
     shown = f"{what} of {column} lies {abs(far):.1f} sds of replicates {side}{more}"

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 from ppl_gen.checks import called, whole
 from ppl_gen.diagnostics.trust.case import Case
 from ppl_gen.diagnostics.trust.checks import FAULTS, MARKS, MODEL, Check, ranked
-from ppl_gen.diagnostics.trust.climb_checks import climb_checks
-from ppl_gen.diagnostics.trust.data_checks import data_checks
+from ppl_gen.diagnostics.trust.climb_checks import climb_checks, pyro_climb
+from ppl_gen.diagnostics.trust.data_checks import REPLICATES, compared, data_checks, prior_checks
 from ppl_gen.diagnostics.trust.guide_checks import guide_checks
-from ppl_gen.diagnostics.trust.joint_checks import joint_checks
+from ppl_gen.diagnostics.trust.joint_checks import density_checks, joint_checks
+from ppl_gen.diagnostics.trust.pyro_case import PyroCase, replicated
 from ppl_gen.diagnostics.trust.quality import GuideQuality, guide_quality
 from ppl_gen.errors import DataError, NoEvidence, Unanswerable
-from ppl_gen.inference import NUTS, CrossValidation
+from ppl_gen.inference import NUTS, CrossValidation, PyroFit
 from ppl_gen.inference.nuts import Draws
+from ppl_gen.isolation import isolated
 from ppl_gen.posterior import Posterior
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ class Diagnosis:
         skipped: what does not apply, in words.
     """
 
-    posterior: Posterior
+    posterior: Posterior | PyroFit
     checks: tuple[Check, ...]
     quality: GuideQuality | None
     skipped: tuple[str, ...] = ()
@@ -68,9 +70,10 @@ class Diagnosis:
         if first.fault == "means off":
             return f"use its weighted draws, not its own: {what}. Try: {first.fix}.{more}"
         if first.fault in MODEL:
+            exact = "exact " if self.quality is not None and self.quality.exact else ""
             return (
-                f"use it as the posterior of this model, but the model does not fit these data: {what}. "
-                f"Try: {first.fix}.{more}"
+                f"use it as the {exact}posterior of this model, but the model does not fit these data: "
+                f"{what}. Try: {first.fix}.{more}"
             )
         if first.state == "caution":
             return f"use it with care: {what}. Try: {first.fix}.{more}"
@@ -80,7 +83,7 @@ class Diagnosis:
         posterior, q = self.posterior, self.quality
         if q is not None and q.exact:
             return "exact: use it"
-        if posterior.point:
+        if isinstance(posterior, Posterior) and posterior.point:
             return "use it for predictions: a point, which has no sds"
         if isinstance(posterior.guide, Draws):
             return "use it: the chains agree"
@@ -89,6 +92,13 @@ class Diagnosis:
         if q is None:
             return "nothing speaks against it, but it has no density that could be weighed"
         return f"use it: {q.gap:,.2f} nats between its bound and the log evidence"
+
+    @property
+    def head(self) -> str:
+        """Model and method, in words."""
+        of = self.posterior
+        name = of.model.name if isinstance(of, PyroFit) else type(of.model).__name__
+        return f"{name} by {type(of.method).__name__}"
 
     def table(self) -> "pandas.DataFrame":
         """The checks, one row each."""
@@ -106,9 +116,8 @@ class Diagnosis:
         return report(self, path)
 
     def __str__(self) -> str:
-        head = f"{type(self.posterior.model).__name__} by {type(self.posterior.method).__name__}"
         width = max(len(check.name) for check in self.checks)
-        lines = [f"{head}: {self.verdict}", ""]
+        lines = [f"{self.head}: {self.verdict}", ""]
         for check in self.checks:
             lines.append(f"  {MARKS[check.state]} {check.name:<{width}}  {check.shown}")
             if check.fault:
@@ -129,7 +138,7 @@ class Diagnosis:
 
 
 def diagnose(
-    posterior: Posterior,
+    posterior: Posterior | PyroFit,
     /,
     *,
     draws: int = 1000,
@@ -152,12 +161,13 @@ def diagnose(
     100,000 checks is a false alarm; k-hat's is that of its authors. What no check looks at may be wrong.
 
     Args:
-        posterior: what `fit` returned.
+        posterior: what `fit` returned; or `fit_pyro`, of whose bare programs the densities, the climb, the
+            guide, the priors and the rows are looked at.
         draws: of the guide, that are weighed.
         seed: decides everything random.
         nuts: compare with NUTS as well, as in `guide_quality`.
         more_steps: by which SVI is continued [300]; 0 leaves that out.
-        restarts: other starts of a mixture [1, of SVI 2]; 0 leaves them out.
+        restarts: other starts of SVI, EM or variational Bayes [of a mixture 1, by SVI 2; else 0].
         data: the rows, by name, where the posterior holds none or others are meant.
 
     >>> from ppl_gen import fit
@@ -167,11 +177,13 @@ def diagnose(
     >>> found.verdict, found.faults
     ('exact: use it', ())
     """
-    if not isinstance(posterior, Posterior):
-        raise DataError(f"posterior: expected what fit returned, got {called(posterior)}")
+    if not isinstance(posterior, Posterior | PyroFit):
+        raise DataError(f"posterior: expected what fit or fit_pyro returned, got {called(posterior)}")
     for name, value in (("more_steps", more_steps), ("restarts", restarts)):
         if value is not None:
             whole(name, value, least=0)
+    if isinstance(posterior, PyroFit):
+        return _of_pyro(posterior, draws, seed, nuts, more_steps, restarts, data)
     skipped: list[str] = []
     try:
         quality = guide_quality(posterior, draws=draws, seed=seed, nuts=nuts, **data)
@@ -185,6 +197,39 @@ def diagnose(
         "guide": lambda: guide_checks(case),
         "data": lambda: data_checks(case),
     }
+    return Diagnosis(posterior, _found(parts, skipped), quality, tuple(skipped))
+
+
+def _of_pyro(
+    pair: PyroFit,
+    draws: int,
+    seed: int,
+    nuts: bool | NUTS,
+    more_steps: int | None,
+    restarts: int | None,
+    data: Mapping[str, Any],
+) -> Diagnosis:
+    """What applies to a program that declares no joint."""
+    quality = guide_quality(pair, draws=draws, seed=seed, nuts=nuts, restarts=restarts or 0, **data)
+    case = PyroCase.of(pair, seed, quality)
+    t = case.runs[0]
+    parts: Mapping[str, Callable[[], Iterator[Check]]] = {
+        "joint": lambda: density_checks("model", t.p),
+        "climb": lambda: pyro_climb(case, more_steps),
+        "guide": lambda: guide_checks(case),
+        "priors": lambda: prior_checks(case),
+        "data": lambda: (compared(name, *rows) for name, rows in replicated(pair, REPLICATES, seed).items()),
+    }
+    skipped = [
+        "plates, factors, codes, components: a bare program does not say which of its plates is the rows"
+    ]
+    with isolated(seed):
+        checks = _found(parts, skipped)
+    return Diagnosis(pair, checks, quality, tuple(skipped))
+
+
+def _found(parts: Mapping[str, Callable[[], Iterator[Check]]], skipped: list[str]) -> tuple[Check, ...]:
+    """The checks of all parts that apply; what does not is added to ``skipped``."""
     found: list[Check] = []
     for part, run in parts.items():
         if part == "data" and any(check.fault == "outside the support" for check in found):
@@ -193,4 +238,4 @@ def diagnose(
             found.extend(run())
         except (Unanswerable, NotImplementedError) as error:
             skipped.append(f"{part}: {error}")
-    return Diagnosis(posterior, tuple(found), quality, tuple(skipped))
+    return tuple(found)

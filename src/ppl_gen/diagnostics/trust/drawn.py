@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributions import biject_to
+from torch.distributions import biject_to, constraints
 
 from ppl_gen.core import is_local
 from ppl_gen.inference.elbo import bound, log_prob, recorded, row_weights, sum_cells, terms
@@ -26,6 +26,7 @@ class Drawn:
             column for each, both name -> (draws, …).
         log_jacobian: name -> log |d latent / d free| (draws,), of latents whose support is bounded.
         local: name -> (draws, n, …), latents of the rows.
+        positive: names of shared latents whose support is the positive numbers.
     """
 
     log_prior: Tensor
@@ -35,6 +36,7 @@ class Drawn:
     free: Mapping[str, Tensor]
     log_jacobian: Mapping[str, Tensor]
     local: Mapping[str, Tensor]
+    positive: tuple[str, ...] = ()
 
     @property
     def log_weights(self) -> Tensor:
@@ -110,4 +112,11 @@ def drawn(posterior: Posterior, draws: int, seed: int, data: Mapping[str, Any]) 
         if float(log_det.std()) > 0:
             jacobian[name] = log_det
     parts = torch.stack(prior), torch.stack(likelihood), torch.stack(q)
-    return Drawn(*parts, shared, free, jacobian, local)
+    positive = tuple(n for n in shared if is_positive(supports[n]) and bool((shared[n] > 0).all()))
+    return Drawn(*parts, shared, free, jacobian, local, positive)
+
+
+def is_positive(support: Any) -> bool:
+    """Whether a support is the positive numbers."""
+    inner = getattr(support, "base_constraint", support)
+    return inner in (constraints.positive, constraints.nonnegative)

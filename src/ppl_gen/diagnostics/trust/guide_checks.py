@@ -14,6 +14,7 @@ from ppl_gen.diagnostics.trust.checks import Check, fault
 from ppl_gen.diagnostics.trust.quality import GuideQuality
 from ppl_gen.inference.guides import Automatic
 
+EXACTLY = 1 - 1e-6  # share of what an update is off by, that a cause of it explains: it has no noise
 UNEVEN = 0.5  # sd of log weights in nats from which a cause is sought, whatever k-hat
 NARROW, WIDE, APART = 0.8, 1.25, 0.3  # ratios of sds, and differences of correlations or means, worth a word
 
@@ -62,7 +63,8 @@ def guide_checks(case: Case) -> Iterator[Check]:
     yield Check("gap", "ok" if q.trusted else "note", gap, value=q.gap, error=q.gap_error)
     best, by = q.best
     if best is not None and q.guide is not None and cause is None:
-        yield _moments(q, best, by)
+        symptom = _moments(q, best, by)
+        yield (attributed(case, q.scored) if symptom.fault else None) or symptom
 
 
 # A posterior that claims to be exact ------------------------------------------------------------------------
@@ -75,7 +77,7 @@ def _exact(case: Case, q: GuideQuality) -> Iterator[Check]:
     spread, claimed = float(weights.max() - weights.min()), case.posterior.evidence
     assert claimed is not None
     if spread > digits:
-        found = attributed(case, q.scored, 0.99) or fault(
+        found = attributed(case, q.scored, EXACTLY) or fault(
             "wrong update",
             "update",
             f"log p - log q spreads over {spread:.3g} nats; it would be constant",
@@ -140,6 +142,8 @@ def _why_far(case: Case, q: GuideQuality, shown: str, numbers: dict[str, Any]) -
         text = FAULT_OF_SHAPE.format(shown, f"{named} correlate by {float(bend.apart[i, j]):+.2f} more", sds)
         return fault("correlations ignored", "k-hat", text, fix, where=named, **more)
     text = f"{shown}; {sds}" if sds else shown
+    if bend.moved > max(bend.spread, 1.0):
+        return fault("guide too far", "k-hat", text, "take more steps, or another start", **numbers)
     small = bool((bend.ratios < NARROW).any())
     if sd:
         fix = "let the guide learn its scales (more steps, or no scale held fixed)"

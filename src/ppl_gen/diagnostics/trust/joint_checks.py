@@ -27,9 +27,9 @@ def joint_checks(case: Case) -> Iterator[Check]:
     extra = [name for name, s in t.p.items() if s["is_observed"] and name not in observed and not delta(s)]
     yield from (_factor(case, name) for name in extra)
     with isolated(case.seed):
-        yield from _densities("model", t.p)
+        yield from density_checks("model", t.p)
         guided = {name: site for name, site in t.q.items() if case.posterior.guide is not None}
-        yield from _densities("guide", guided)
+        yield from density_checks("guide", guided)
 
 
 def _weighed(sites: dict[str, Node]) -> Check:
@@ -94,7 +94,7 @@ def _factor(case: Case, name: str) -> Check:
     )
 
 
-def _densities(whose: str, sites: dict[str, Node]) -> Iterator[Check]:
+def density_checks(whose: str, sites: dict[str, Node]) -> Iterator[Check]:
     """Quadrature of every density of one number, finite sums of finite ones."""
     checked = []
     for name, site in sites.items():

@@ -16,6 +16,7 @@ from ppl_gen.diagnostics.trust.checks import MARKS, ranked
 from ppl_gen.diagnostics.trust.diagnose import Diagnosis, diagnose
 from ppl_gen.diagnostics.trust.quality import GuideQuality
 from ppl_gen.errors import DataError
+from ppl_gen.inference import PyroFit
 from ppl_gen.inference.evidence import pareto_smoothed
 from ppl_gen.inference.nuts import Draws
 from ppl_gen.posterior import Posterior
@@ -24,13 +25,13 @@ WIDEST = 6.6  # inches of a figure on the page
 PAIRED = 4  # parameters two by two: more cannot be read on a phone
 
 
-def report(of: Posterior | Diagnosis, path: Any, /) -> Path:
+def report(of: Posterior | PyroFit | Diagnosis, path: Any, /) -> Path:
     """Write what `diagnose` finds as one HTML page, with figures that say in words what they show.
 
     The page fetches nothing, follows light and dark, and reads on a phone.
 
     Args:
-        of: a posterior, which is diagnosed by default settings; or a diagnosis.
+        of: a posterior, or what `fit_pyro` returned, which is diagnosed by default settings; or a diagnosis.
         path: of the file.
 
     Returns:
@@ -39,9 +40,9 @@ def report(of: Posterior | Diagnosis, path: Any, /) -> Path:
     Raises:
         DataError: this is neither, or the file cannot be written.
     """
-    if not isinstance(of, Posterior | Diagnosis):
+    if not isinstance(of, Posterior | PyroFit | Diagnosis):
         raise DataError(f"report: expected a posterior or a diagnosis first, got {called(of)}")
-    found = diagnose(of) if isinstance(of, Posterior) else of
+    found = of if isinstance(of, Diagnosis) else diagnose(of)
     target = Path(path)
     try:
         target.write_text(page(found).html(), encoding="utf-8")
@@ -53,9 +54,10 @@ def report(of: Posterior | Diagnosis, path: Any, /) -> Path:
 def page(d: Diagnosis) -> Report:
     """The article."""
     posterior = d.posterior
-    head = f"{type(posterior.model).__name__} by {type(posterior.method).__name__}"
     verdict = d.verdict[0].upper() + d.verdict[1:]
-    data = f"`{posterior.model.joint}`, given {posterior.n:,} rows of {', '.join(posterior.shapes)}."
+    data = "A bare Pyro program, on the arguments of its fit."
+    if isinstance(posterior, Posterior):
+        data = f"`{posterior.model.joint}`, given {posterior.n:,} rows of {', '.join(posterior.shapes)}."
     q = d.quality
     glance: list[tuple[str, str]] = []
     if q is not None:
@@ -66,7 +68,7 @@ def page(d: Diagnosis) -> Report:
         ]
     sections = [_checks(d), *filter(None, (_climb(d), _weights(q), _parameters(d)))]
     notice = f"Note: {posterior.note}." if posterior.note else ""
-    return Report(f"{head}: {_headline(d)}", f"{verdict}\n{data}", glance, sections, notice)
+    return Report(f"{d.head}: {_headline(d)}", f"{verdict}\n{data}", glance, sections, notice)
 
 
 def _headline(d: Diagnosis) -> str:
@@ -100,7 +102,7 @@ def _climb(d: Diagnosis) -> Section | None:
         return None
     words = f"The bound of each of {len(history):,} steps: running mean, and nine steps in ten as a band. It "
     words += f"ends at {float(history[-max(len(history) // 20, 1) :].mean()):,.2f} nats."
-    exact = d.posterior.evidence
+    exact = d.posterior.evidence if isinstance(d.posterior, Posterior) else None
     return Section(
         "The climb of the bound", [_figure(lambda: plot.elbo(history, log_evidence=exact).figure, words)]
     )

@@ -3,7 +3,7 @@
 import html
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,9 +12,11 @@ from torch import Tensor
 from ppl_gen.checks import called, whole
 from ppl_gen.diagnostics.choosing.moments import Moments, in_words, moments
 from ppl_gen.diagnostics.trust.drawn import Drawn, drawn
+from ppl_gen.diagnostics.trust.pyro_drawn import pyro_drawn
+from ppl_gen.diagnostics.trust.starts import Starts, restarted
 from ppl_gen.errors import DataError, Unanswerable
 from ppl_gen.fit import fit
-from ppl_gen.inference import NUTS
+from ppl_gen.inference import NUTS, PyroFit
 from ppl_gen.inference.evidence import log_mean_exp, log_mean_exp_error, pareto_k, pareto_smoothed
 from ppl_gen.inference.nuts import Draws
 from ppl_gen.isolation import isolated
@@ -40,10 +42,12 @@ class GuideQuality:
         effective: how many equally weighted draws the weights are worth; the median row's.
         elbo, elbo_error: the bound and its standard error.
         log_evidence, evidence_error: importance-weighted with smoothed weights; or exact, with error 0.
-        guide: means and sds of the parameters under the guide. corrected: the same, weighted; None where
-            rows alone have latents.
+        guide: means and sds of the parameters under the guide, of positive ones also of their logarithms
+            ("log tau"), whose sds a few draws tell better. corrected: the same, weighted; None where rows
+            alone have latents.
         reference: those of a short run of NUTS, if it was asked for. why: else, in words, why not.
         rows: k-hat of every row (n,), where each has weights of its own.
+        starts: the bounds of other starts, if they were asked for.
         scored: the draws themselves.
     """
 
@@ -63,6 +67,7 @@ class GuideQuality:
     why: str
     rows: Tensor | None
     scored: Drawn
+    starts: Starts | None = None
 
     @property
     def exact(self) -> bool:
@@ -108,7 +113,8 @@ class GuideQuality:
         best, by = self.best
         if best is not None and self.guide is not None:
             lines.append(f"parameters    {in_words(self.guide, best, by) or f'as by {by}, up to noise'}")
-        return "\n".join([*lines, *([f"NUTS          {self.why}"] if self.why else [])])
+        lines += [f"NUTS          {self.why}"] if self.why else []
+        return "\n".join([*lines, *([f"starts        {self.starts}"] if self.starts else [])])
 
     __repr__ = __str__
 
@@ -117,7 +123,14 @@ class GuideQuality:
 
 
 def guide_quality(
-    posterior: Posterior, /, *, draws: int = 1000, seed: int = 0, nuts: bool | NUTS = False, **data: Any
+    posterior: Posterior | PyroFit,
+    /,
+    *,
+    draws: int = 1000,
+    seed: int = 0,
+    nuts: bool | NUTS = False,
+    restarts: int = 0,
+    **data: Any,
 ) -> GuideQuality:
     """Judge a posterior by its own draws: how far the weights log p - log q of the joint are from equal.
 
@@ -127,15 +140,19 @@ def guide_quality(
     importance sampling).
 
     Args:
-        posterior: what `fit` returned, if it has a density: exact, variational, or Laplace's.
+        posterior: what `fit` returned, if it has a density: exact, variational, or Laplace's; or what
+            `fit_pyro` returned, on the arguments of its fit.
         draws: of it.
         seed: decides them.
         nuts: compare means and sds with NUTS as well: True runs two chains of 300 draws after 300 of
             warm-up, where the data are small enough for that; or a method of your own settings.
+        restarts: fits of EM, variational Bayes or SVI from other starts, whose bounds are compared: as long
+            as so many fits. Of the rows of the last fit.
         data: the rows; by default those of the last fit.
 
     Raises:
         NoEvidence: draws of NUTS, and points, have no density.
+        DataError: this is neither; or NUTS, other starts or other data are asked for of a bare Pyro program.
 
     >>> from ppl_gen import SVI, fit
     >>> from ppl_gen.models import LinearRegression
@@ -144,12 +161,31 @@ def guide_quality(
     >>> found.exact, abs(found.gap) < 1e-9
     (True, True)
     """
-    if not isinstance(posterior, Posterior):
-        raise DataError(f"posterior: expected what fit returned, got {called(posterior)}")
+    whole("draws", draws, least=50), whole("seed", seed, least=0), whole("restarts", restarts, least=0)
     if not isinstance(nuts, bool | NUTS):
         raise DataError(f"nuts: expected True, False or NUTS(…), got {called(nuts)}")
-    found = drawn(posterior, whole("draws", draws, least=50), whole("seed", seed, least=0), data)
+    if isinstance(posterior, PyroFit):
+        for name, asked in {"nuts": nuts, "restarts": restarts, **data}.items():
+            if asked is not False and asked != 0:
+                raise DataError(
+                    f"{name}: does not apply to what fit_pyro returned, which knows its own arguments and no "
+                    f"declared joint; write a ProbabilisticModel and fit that"
+                )
+        return _quality(pyro_drawn(posterior, draws, seed), seed, None)
+    if not isinstance(posterior, Posterior):
+        raise DataError(f"posterior: expected what fit or fit_pyro returned, got {called(posterior)}")
+    found = drawn(posterior, draws, seed, data)
+    quality = _quality(found, seed, posterior.evidence if not data else None)
+    if nuts:
+        reference, why = _by_nuts(posterior, nuts, seed, data, found.positive)
+        quality = replace(quality, reference=reference, why=why)
+    return replace(quality, starts=restarted(posterior, restarts, seed)) if restarts else quality
+
+
+def _quality(found: Drawn, seed: int, exact: float | None) -> GuideQuality:
+    """Of the draws; ``exact`` is the log evidence where it is known."""
     weights = found.log_weights
+    draws = len(weights)
     threshold = min(1 - 1 / math.log10(draws), 0.7)
     bad = ~torch.isfinite(weights)
     if bool(bad.any()):  # a draw outside the joint's support weighs nothing
@@ -157,7 +193,7 @@ def guide_quality(
     k_hats = pareto_k(weights)
     with isolated(seed):
         index = torch.randint(draws, (draws, BOOTSTRAP))
-    apart, exact = found.apart, posterior.evidence if not data else None
+    apart = found.apart
     k_hat = float(k_hats.median()) if apart else float(k_hats[0])
     again = pareto_k((weights.median(1).values if apart else weights[:, 0])[index])
     low, high = (float(v) for v in torch.quantile(again.double(), torch.tensor([0.05, 0.95]).double()))
@@ -166,9 +202,9 @@ def guide_quality(
     effective = (2 * smooth.logsumexp(0) - (2 * smooth).logsumexp(0)).exp()
     evidence = float(log_mean_exp(smooth).sum()) if exact is None else exact
     error = float(log_mean_exp_error(smooth).square().sum().sqrt()) if exact is None else 0.0
-    guide = moments(found.latents) if found.latents else None
-    corrected = moments(found.latents, smooth[:, 0].double().softmax(0)) if found.latents else None
-    reference, why = _by_nuts(posterior, nuts, seed, data) if nuts else (None, "")
+    latents = with_logs(found.latents, found.positive)
+    guide = moments(latents) if latents else None
+    corrected = moments(latents, smooth[:, 0].double().softmax(0)) if latents else None
     return GuideQuality(
         draws=draws,
         k_hat=k_hat,
@@ -182,15 +218,15 @@ def guide_quality(
         evidence_error=error,
         guide=guide,
         corrected=corrected,
-        reference=reference,
-        why=why,
+        reference=None,
+        why="",
         rows=k_hats if apart else None,
         scored=found,
     )
 
 
 def _by_nuts(
-    posterior: Posterior, nuts: bool | NUTS, seed: int, data: Mapping[str, Any]
+    posterior: Posterior, nuts: bool | NUTS, seed: int, data: Mapping[str, Any], positive: tuple[str, ...]
 ) -> tuple[Moments | None, str]:
     method = nuts if isinstance(nuts, NUTS) else SHORT
     values = posterior.data if not data else None
@@ -205,7 +241,13 @@ def _by_nuts(
         return None, f"does not apply: {error}"
     guide = found.guide
     assert isinstance(guide, Draws)
-    return moments({n: v.flatten(0, 1) for n, v in guide.values.items()}, chains=guide.chains), ""
+    flat = {n: v.flatten(0, 1) for n, v in guide.values.items()}
+    return moments(with_logs(flat, positive), chains=guide.chains), ""
+
+
+def with_logs(latents: Mapping[str, Tensor], positive: tuple[str, ...]) -> dict[str, Tensor]:
+    """The latents, and the logarithms of the ``positive`` ones among them."""
+    return {**latents, **{f"log {name}": latents[name].log() for name in positive if name in latents}}
 
 
 def _nats(value: float, error: float) -> str:

@@ -1,0 +1,71 @@
+"""Bare Pyro fits are diagnosed as far as that goes, and the rest is refused in words."""
+
+import pyro
+import pyro.distributions as dist
+import pytest
+import torch
+from pyro.infer.autoguide import AutoMultivariateNormal
+
+from ppl_gen import SVI, diagnose, fit_pyro, guide_quality, report
+from ppl_gen.errors import DataError
+from tests.planted_faults.base import REAL, normal
+
+QUIET = {"progress": False, "compile": False}
+
+
+def model(x):
+    mu = pyro.sample("mu", dist.Normal(torch.zeros((), dtype=REAL), 3.0))
+    with pyro.plate("rows", len(x)):
+        pyro.sample("x", dist.Normal(mu, 1.0), obs=x)
+
+
+def guided(x, sds=1.0):
+    """A guide that is the posterior, its sd as a multiple of the posterior's."""
+    precision = 1 / 9 + len(x)
+
+    def guide(x):
+        loc = pyro.param("loc", torch.as_tensor(float(x.sum() / precision), dtype=REAL))
+        pyro.sample("mu", dist.Normal(loc, sds * precision**-0.5))
+
+    return fit_pyro(model, guide, SVI(steps=3, learning_rate=1e-9, **QUIET), x)
+
+
+def test_the_weights_of_the_posterior_itself_are_equal():
+    x = 1 + normal(0, 40)
+    found = guide_quality(guided(x), draws=100)
+    assert found.effective == pytest.approx(100)
+    covariance = torch.eye(40, dtype=REAL) + 9
+    exact = dist.MultivariateNormal(torch.zeros(40, dtype=REAL), covariance).log_prob(x)
+    assert found.log_evidence == pytest.approx(float(exact), abs=1e-6)
+
+
+def test_a_narrow_guide_is_found_and_a_sound_one_passes(tmp_path):
+    x = 1 + normal(1, 40)
+    sound = diagnose(guided(x), draws=300, more_steps=0)
+    assert not sound.faults, sound
+    assert sound.verdict.startswith(("use it", "exact"))
+    narrow = diagnose(guided(x, 0.3), draws=300, more_steps=0)
+    assert narrow.fault == "sds too small", narrow
+    assert report(narrow, tmp_path / "page.html").read_text().count("<svg") >= 2
+
+
+def test_rows_that_the_program_does_not_expect_are_found():
+    found = diagnose(guided(3 * normal(2, 60)), draws=100, more_steps=0)
+    assert "wrong scale" in found.faults, found
+    assert any("which of its plates" in text for text in found.skipped)
+
+
+def test_a_climb_that_had_not_arrived():
+    x = 5 + normal(3, 40)
+    fitted = fit_pyro(model, AutoMultivariateNormal(model), SVI(steps=20, learning_rate=0.01, **QUIET), x)
+    assert diagnose(fitted, draws=100).fault == "too few steps"
+
+
+def test_what_does_not_apply_is_refused_in_words():
+    fitted = guided(normal(0, 10))
+    with pytest.raises(DataError, match="nuts: does not apply"):
+        guide_quality(fitted, nuts=True)
+    with pytest.raises(DataError, match="restarts: does not apply"):
+        diagnose(fitted, restarts=2)
+    with pytest.raises(DataError, match="x: does not apply"):
+        diagnose(fitted, x=normal(0, 10))

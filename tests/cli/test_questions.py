@@ -157,7 +157,11 @@ def test_rows_go_into_files(there, tmp_path, capsys):
     with open(tmp_path / "rows.csv") as file:
         table = [[float(cell) for cell in row.values()] for row in csv.DictReader(file)]
     array = np.load(tmp_path / "rows.npy")
-    assert table == array.tolist() == [list(row.values()) for row in json.loads((tmp_path / "rows.json").read_text())["rows"]]
+    assert (
+        table
+        == array.tolist()
+        == [list(row.values()) for row in json.loads((tmp_path / "rows.json").read_text())["rows"]]
+    )
     assert main([*base, str(tmp_path / "rows.csv")]) == 2
     assert "--overwrite" in capsys.readouterr().err
     assert main([*base, "-"]) == 0

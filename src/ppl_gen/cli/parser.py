@@ -1,6 +1,7 @@
 """The parser of the command line, put together from its commands."""
 
 import argparse
+import shutil
 import textwrap
 from types import ModuleType
 
@@ -35,8 +36,8 @@ class Paragraphs(argparse.HelpFormatter):
     """Fills paragraphs to the width of the terminal, and leaves indented lines as they are."""
 
     def __init__(self, prog: str):
-        super().__init__(prog, max_help_position=26)
-        self._width = min(self._width, 86)
+        width = min(shutil.get_terminal_size().columns - 2, 86)
+        super().__init__(prog, max_help_position=min(26, width // 2), width=width)
 
     def add_argument(self, action: argparse.Action) -> None:
         super().add_argument(action)

@@ -202,7 +202,7 @@ class Reader:
             elif not found or lacking != list(self.words.encoder.columns):
                 hint = did_you_mean(lacking[0], list(frame.columns))
                 raise DataError(
-                    f"{path}: no column {lacking[0]!r}; there are {', '.join(frame.columns)}.{hint} The model "
+                    f"{path}: no column {lacking[0]!r}; there are {', '.join(frame.columns)}.{hint} It "
                     f"was fitted to {', '.join(self.words.encoder.columns)}; leave unknown cells empty"
                 )
         elif "x" in asked:

@@ -185,7 +185,7 @@ def _taken(option: Value, place: bool = False) -> str:
     if not option.title:
         return ""
     if option.choices:
-        words = " ".join(word if " " not in word else f'"{word}"' for word in option.choices)
+        words = " ".join(f"'{word}'" if "(" in word else word for word in option.choices)
         return f"{'' if place else ' -x'} -a {_fish(words)}"
     if option.by == FILE:
         return " -F" if place else " -r -F"

@@ -133,35 +133,70 @@ torch.testing.assert_close(
 # **enumerated** the classes in Bayes' rule, which is exact; logistic regression averaged its factor over the
 # posterior of the weights.
 #
-# Where they differ is between and beyond the wines. Below, the paper has the colour of the class, mixed where
-# more than one is likely.
+# Where they differ is between and beyond the wines. Below, the background has the colour of the class, mixed
+# where more than one is likely.
 
 # %%
 side = torch.linspace(-6, 6, 80, dtype=torch.float64)
 grid = torch.cartesian_prod(side, side)
-
-
 colours = torch.tensor([plt.matplotlib.colors.to_rgb(colour) for colour in PALETTE[:3]]).double()
 
 
-def regions(ax, posterior, title):
+def regions(ax, posterior, rows, title):
     probs = ask(posterior, "p(y | x)", x=grid).probs.reshape(80, 80, 3)
     paper = 1 - 0.5 * (1 - probs @ colours)  # the classes' colours, mixed by their probabilities
     ax.imshow(paper.transpose(0, 1), origin="lower", extent=(-6, 6, -6, 6), interpolation="bilinear")
-    scatter(ax, x, y, edgecolors="white", linewidths=0.4)
+    scatter(ax, x[rows], y[rows], edgecolors="white", linewidths=0.4)
     ax.set_title(title)
     ax.grid(False)
 
 
-with style():
-    figure, axes = plt.subplots(1, 2, figsize=(7.4, 3.6), sharex=True, sharey=True)
-    regions(axes[0], naive_bayes, "naive Bayes")
-    regions(axes[1], logistic, "logistic regression")
-    axes[1].set_ylabel("")
+def compared(rows=134):
+    """Both models, fitted to some of the wines."""
+    some = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[:rows]
+    with style():
+        _, axes = plt.subplots(1, 2, figsize=(7.4, 3.7), sharex=True, sharey=True)
+        for ax, model, name in zip(
+            axes, (generative, discriminative), ("naive Bayes", "logistic regression"), strict=True
+        ):
+            regions(ax, fit(model, x=x[some], y=y[some]), some, f"{name}, {rows} wines")
+        axes[1].set_ylabel("")
+
+
+compared()
 
 # %% [markdown]
-# Logistic regression draws straight borders, since the logarithm of the ratio of two class probabilities is
-# linear in `x`. Naive Bayes draws curves, since here each class has variances of its own.
+# Logistic regression draws borders that are all but straight: given the weights, the logarithm of the ratio
+# of two class probabilities is linear in `x`. Naive Bayes draws curves, since here each class has variances
+# of its own.
+#
+# If you run this notebook, move the slider: how do the borders change when there are fewer wines? From eight,
+# they look like this.
+
+# %%
+compared(8)
+
+# %%
+if importlib.util.find_spec("ipywidgets"):
+    from ipywidgets import interact
+
+    _ = interact(compared, rows=(8, len(x), 14))
+
+# %% [check]
+few = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[:8]
+assert set(y[few].tolist()) == {0, 1, 2}
+sure = [
+    ask(fit(model, x=x[rows], y=y[rows]), "p(y | x)", x=x_test).probs.amax(1).mean()
+    for model in (generative, discriminative)
+    for rows in (few, slice(None))
+]
+assert sure[0] < sure[1]
+assert sure[2] < sure[3]
+
+# %% [markdown]
+# Both are less sure of their borders now: the colours run into one another over a wider band. `fit` finds not
+# one value of the parameters but all that the wines allow, weighted by how well they fit, and few wines allow
+# many.
 #
 # ## What each can be asked
 #
@@ -391,8 +426,8 @@ assert refused
 #
 # <details><summary>Solution</summary>
 #
-# On its own wines the model is the truth, so no classifier does better there on average; still, two
-# features do not tell all wines apart. On the real ones it does as well, so its assumptions cost little here.
+# On its own wines the model is the truth, so no classifier does better there on average; still, two features
+# do not tell all wines apart. On the real ones it does as well, so its assumptions cost little here.
 #
 # ```python
 # own = ask(naive_bayes, "p(x, y)").sample(1000, seed=0)

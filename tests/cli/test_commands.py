@@ -50,8 +50,9 @@ def test_fit(said):
     assert found["log_evidence"] is not None or found["elbo"] is not None
 
 
+@pytest.mark.slow
 def test_compare(said, folder):
-    x = "\n".join(f"{a},{b},{'ab'[a > b]}" for a, b in np.random.default_rng(0).normal(size=(80, 2)))
+    x = "\n".join(f"{a},{b},{'ab'[int(a > b)]}" for a, b in np.random.default_rng(0).normal(size=(80, 2)))
     (folder / "t.csv").write_text(f"u,v,side\n{x}\n")
     found = said("compare", "t.csv", "--target", "side", "--quick")
     assert found["classes"] == ["a", "b"]
@@ -64,19 +65,29 @@ def test_compare(said, folder):
     assert (folder / found["report"]).exists()
 
 
-def test_diagnose(said, folder, capsys):
-    found = said("diagnose", "nb.pplgen", "iris.npy", "--draws", "100", "--report", "page.html")
+def test_diagnose(said, folder, monkeypatch, capsys):
+    words = ("diagnose", "nb.pplgen", "iris.npy", "--draws", "100")
+    found = said(*words, "--report", "page.html")
     expected = diagnose(load("nb.pplgen"), draws=100, x=ROWS.x, y=ROWS.y)
     assert found["verdict"] == expected.verdict
     assert found["faults"] == list(expected.faults)
     assert [check["name"] for check in found["checks"]] == [check.name for check in expected.checks]
     assert "<svg" in (folder / "page.html").read_text()
-    assert main(["diagnose", "nb.pplgen", "iris.npy", "--draws", "100"]) == 0
+
+    monkeypatch.setattr("ppl_gen.diagnostics.diagnose", lambda *_, **__: expected)  # it takes its time
+    assert main([*words]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert " ".join(lines).startswith(f"GaussianNaiveBayes by Exact: {expected.verdict}")
     assert max(map(len, lines)) <= 88
-    assert main(["diagnose", "nb.pplgen", "iris.npy", "--report", "page.html"]) == 2
-    assert "page.html is there already" in capsys.readouterr().err
+    np.save("few.npy", np.load("iris.npy")[::2])
+    found = said("diagnose", "nb.pplgen", "few.npy")
+    assert found["read"] == ["the fit had 30 rows; few.npy holds 15, which are judged here"]
+
+
+def test_diagnose_says_what_it_needs(said, folder, capsys):
+    (folder / "there.html").write_text("mine")
+    assert main(["diagnose", "nb.pplgen", "iris.npy", "--report", "there.html"]) == 2
+    assert "there.html is there already" in capsys.readouterr().err
     assert main(["diagnose", "nb.pplgen"]) == 2
     assert "holds no rows: name the table that was fitted" in capsys.readouterr().err
 

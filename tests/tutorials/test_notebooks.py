@@ -4,7 +4,6 @@ import json
 import re
 from pathlib import Path
 
-import matplotlib
 import pytest
 
 from tutorials.percent import FOLDER, as_notebook, cells, notebook, sources
@@ -17,8 +16,6 @@ MACHINE = re.compile(r"/(?:home|root|work|tmp|Users|usr)/|site-packages|[A-Z]:\\
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
 def test_a_source_runs(source, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("IPython.core.getipython.get_ipython", lambda: None, raising=False)
-    matplotlib.use("agg")
     smoke(source)
 
 

@@ -51,6 +51,11 @@ def run(options: argparse.Namespace, terminal: Terminal) -> dict[str, Any]:
             f"{options.file} TABLE.csv"
         )
     data = reader.read(Path(options.rows), list(posterior.shapes))
+    rows = max(len(values) for values in data.values())
+    if rows != posterior.n:
+        reader.notes.append(
+            f"the fit had {posterior.n:,} rows; {options.rows} holds {rows:,}, which are judged here"
+        )
     with one_thread():
         found = diagnose(posterior, draws=options.draws, seed=options.seed, **data)
         if page is not None:

@@ -14,8 +14,11 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from tutorials.percent import as_notebook, cells, notebook, sources
+from tutorials.percent import Cell, as_notebook, cells, notebook, sources
 from tutorials.smoke import smoke
+
+# Progress bars stand still on a page, and say nothing there.
+QUIET = "import functools, rich.progress as r; r.Progress = functools.partial(r.Progress, disable=True)"
 
 
 def build(source: Path) -> Path:
@@ -23,7 +26,7 @@ def build(source: Path) -> Path:
     import nbformat
     from nbclient import NotebookClient
 
-    found = cells(source.read_text(encoding="utf-8"))
+    found = [Cell("check", QUIET, "quiet"), *cells(source.read_text(encoding="utf-8"))]
     whole = notebook([{**as_notebook(c), "id": f"cell-{i}", "source": c.source} for i, c in enumerate(found)])
     running = nbformat.from_dict(whole)
     with tempfile.TemporaryDirectory() as folder:  # no lesson depends on where it runs

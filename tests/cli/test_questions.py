@@ -13,6 +13,7 @@ from ppl_gen import ask, columns_of, fit, load, save
 from ppl_gen.__main__ import main
 from ppl_gen.data import iris
 from ppl_gen.models import GaussianNaiveBayes, MixedNaiveBayes
+from ppl_gen.storage import saving
 
 DATA = iris()
 NAMES = [name.replace(" ", "_") for name in DATA.features]
@@ -75,6 +76,15 @@ def test_a_posterior_keeps_the_words_of_its_table(there):
     assert load("wordless.pplgen").vocabulary is None
     more = fit(load("nb.pplgen"), x=DATA.x[:1] + 1, y=DATA.y[:1])
     assert more.vocabulary == load("nb.pplgen").vocabulary
+
+
+def test_files_of_before_have_no_words(there, tmp_path, monkeypatch):
+    def packed(document, tensors, real=saving.packed):
+        return real({name: part for name, part in document.items() if name != "vocabulary"}, tensors)
+
+    monkeypatch.setattr(saving, "packed", packed)
+    save(load("nb.pplgen"), tmp_path / "old.pplgen")
+    assert load(tmp_path / "old.pplgen").vocabulary is None
 
 
 def test_probabilities_are_those_of_the_library(there, capsys):

@@ -37,6 +37,7 @@ def test_the_notebook_is_its_sources(source):
 def test_a_notebook_is_small_and_tells_nothing_of_a_machine(source):
     text = source.with_suffix(".ipynb").read_text(encoding="utf-8")
     assert len(text) < 600_000
+    assert text.count('"image/png"') >= 3
     without = re.sub(r'"image/png": "[^"]*"', "", text)
     assert not MACHINE.search(without), MACHINE.search(without)
 

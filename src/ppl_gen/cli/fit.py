@@ -25,7 +25,8 @@ DESCRIPTION = """\
 Fit one of the models to the rows of a file, say what was found, and save the posterior, which sample, ask
 and diagnose read, and ppl_gen.load. It keeps the names of a table's columns and classes.
 
-Under torchrun several processes share the work: torchrun --standalone --nproc-per-node 2 -m ppl_gen fit ..."""
+Under torchrun several processes share the work:
+torchrun --standalone --nproc-per-node 2 -m ppl_gen fit ..."""
 OPTIONS = ("steps", "batch_size", "learning_rate", "seed", "checkpoint")  # of methods
 
 

@@ -18,7 +18,7 @@ from tutorials.percent import Cell, as_notebook, cells, notebook, sources
 from tutorials.smoke import smoke
 
 # Progress bars stand still on a page, and say nothing there.
-QUIET = "import functools, rich.progress as r; r.Progress = functools.partial(r.Progress, disable=True)"
+QUIET = "import rich.progress\nrich.progress.Progress.__init__.__kwdefaults__['disable'] = True"
 
 
 def build(source: Path) -> Path:

@@ -145,7 +145,7 @@ colours = torch.tensor([plt.matplotlib.colors.to_rgb(colour) for colour in PALET
 def regions(ax, posterior, rows, title):
     probs = ask(posterior, "p(y | x)", x=grid).probs.reshape(80, 80, 3)
     paper = 1 - 0.5 * (1 - probs @ colours)  # the classes' colours, mixed by their probabilities
-    ax.imshow(paper.transpose(0, 1), origin="lower", extent=(-6, 6, -6, 6), interpolation="bilinear")
+    ax.imshow(paper.transpose(0, 1).numpy(), origin="lower", extent=(-6, 6, -6, 6), interpolation="bilinear")
     scatter(ax, x[rows], y[rows], edgecolors="white", linewidths=0.4)
     ax.set_title(title)
     ax.grid(False)

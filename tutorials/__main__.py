@@ -10,6 +10,7 @@ import io
 import json
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -40,7 +41,7 @@ def build(source: Path) -> Path:
         if made["cell_type"] == "code":
             count += 1
             made["execution_count"] = count
-            made["outputs"] = [clean(output, count) for output in done["outputs"] if lasting(output)]
+            made["outputs"] = joined(clean(output, count) for output in done["outputs"] if lasting(output))
         shown.append(made)
     target = source.with_suffix(".ipynb")
     text = json.dumps(notebook(shown), indent=1, ensure_ascii=False, sort_keys=True)
@@ -67,13 +68,27 @@ def clean(output: dict[str, Any], count: int) -> dict[str, Any]:
     return made
 
 
+def joined(outputs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The outputs with what was printed in one piece, however it came."""
+    found: list[dict[str, Any]] = []
+    for output in outputs:
+        if found and output["output_type"] == "stream" == found[-1]["output_type"]:
+            found[-1]["text"] += output["text"]
+        else:
+            found.append(output)
+    return found
+
+
 def reduced(picture: str) -> str:
     """A PNG picture in 255 colours."""
     from PIL import Image
 
     content = io.BytesIO()
     image = Image.open(io.BytesIO(base64.b64decode(picture))).convert("RGB")
-    image.quantize(255, dither=Image.Dither.NONE).save(content, "png", optimize=True)
+    few = image.quantize(
+        255, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+    )  # keeps colours of small dots
+    few.save(content, "png", optimize=True)
     return base64.b64encode(content.getvalue()).decode()
 
 

@@ -22,7 +22,7 @@ LEVELS = {
     "networks": 1, "distributions": 1, "core": 1, "data": 1, "plot": 2,
     "calibration": 1, "pareto": 1, "unscored": 1,
     "inputs": 2, "models": 2, "tables": 2,
-    "inference": 3,
+    "vocabulary": 3, "inference": 3,
     "posterior": 4,
     "world": 5,
     "clusters": 6, "imputation": 6, "engine": 6, "fit": 7, "ask": 7, "storage": 7, "testing": 7,
@@ -32,7 +32,8 @@ LEVELS = {
     "diagnostics": 9,
     "tour": 10, "comparison": 10,
     "fitting": 11, "__init__": 11,
-    "__main__": 12,
+    "cli": 12,
+    "__main__": 13,
 }  # fmt: skip
 STRANGERS = [("inference", "models"), ("models", "inference"), ("plot", "core"), ("models", "inputs")]
 DIAGNOSTICS = ["trees", "criticism", "simulation", "choosing", "trust"]  # each may import those before it

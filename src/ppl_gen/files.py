@@ -22,6 +22,8 @@ def replacing(target: Path) -> Iterator[Path]:
         with open(part, "r+b") as file:
             os.fsync(file.fileno())
         os.replace(part, target)
+    except OSError as error:  # a full disk names no file, and nobody knows the part
+        raise OSError(error.errno, error.strerror or str(error), str(target)) from error
     finally:
         part.unlink(missing_ok=True)
     with suppress(OSError):  # the name, too; not every system lets a folder be opened

@@ -311,4 +311,5 @@ def _posterior(
         yesterday=yesterday,
         data=None if isinstance(data, Stored) else data,
         note=fitted.note,
+        vocabulary=before.vocabulary if before else None,
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ppl_gen import distributions, models, ranks
+from ppl_gen import distributions, models
 from ppl_gen.checks import did_you_mean
 from ppl_gen.comparison.cells import read_cells
 from ppl_gen.comparison.reading import read_table
@@ -31,6 +31,7 @@ from ppl_gen.notation import Factorization
 from ppl_gen.posterior import Posterior
 from ppl_gen.storage import save
 from ppl_gen.tables import Encoder, columns_of
+from ppl_gen.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,11 +51,13 @@ class Rows(NamedTuple):
         x: rows (n, features), NaN where a cell is missing; of an .npy file a memory map.
         y: the class column as it stands in the file (n,), if one was named.
         encoder: the family of every column of a table and what its codes stand for; None for an array.
+        notes: what the reader had to decide, in words.
     """
 
     x: Any
     y: Any
     encoder: Encoder | None
+    notes: tuple[str, ...] = ()
 
 
 def fit_file(
@@ -67,8 +70,8 @@ def fit_file(
     drop: Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
     options: Mapping[str, Any] | None = None,
-) -> Posterior:
-    """Fit a model to the rows of a file, say what was found, and save it.
+) -> tuple[Posterior, list[str]]:
+    """Fit a model to the rows of a file and save it, with the table's own words; returns what was read, too.
 
     Args:
         path: a CSV or Parquet table, or an array (rows, columns) in an .npy file.
@@ -81,6 +84,9 @@ def fit_file(
         settings: arguments of the model that the data do not tell, such as components.
         options: arguments of the method, such as steps; those that are None are left out.
 
+    Returns:
+        The posterior, and in words how the data were read.
+
     Raises:
         DataError: names the option, what was expected and what came.
     """
@@ -89,17 +95,16 @@ def fit_file(
     given = {name: value for name, value in (options or {}).items() if value is not None}
     chosen = None if method is None else _method(method, given)  # refused before the file is read
     rows = _array(path, column) if path.suffix == ".npy" else _table(path, column, drop)
-    p, y, says = _made(model, rows, column, dict(settings or {}))
+    p, y, classes, says = _made(model, rows, column, dict(settings or {}))
     if method is None and isinstance(p, Conjugate) and p.hidden and given.keys() <= {"steps", "seed"}:
         chosen = _method("vb", given)  # a posterior, as SVI's, by fewer steps and from several starts
     elif method is None and given:
         chosen = _method("svi", given)
     data = {"x": rows.x} | ({} if y is None else {"y": y})
-    posterior = fit(p, chosen, **data)
+    words = Vocabulary(rows.encoder, column or "", tuple(classes))
+    posterior = dataclasses.replace(fit(p, chosen, **data), vocabulary=words)
     save(posterior, out)
-    if ranks.main():
-        print(*says, posterior, f"Written to {out}.", sep="\n")
-    return posterior
+    return posterior, says
 
 
 def _method(name: str, options: dict[str, Any]) -> Any:
@@ -131,7 +136,7 @@ def _array(path: Path, column: str | None) -> Rows:
 
 
 def _table(path: Path, column: str | None, drop: Sequence[str]) -> Rows:
-    frame, _ = read_table(path)
+    frame, notes = read_table(path)
     names = [str(name) for name in frame.columns]
     for option, wanted in (("--class", [column] if column else []), ("--drop", drop)):
         for name in wanted:
@@ -143,13 +148,15 @@ def _table(path: Path, column: str | None, drop: Sequence[str]) -> Rows:
     separator, parts = frame.attrs.get("separator", ""), {}
     for name in names:
         if name != column and name not in drop:
-            parts[name] = read_cells(frame[name], None, separator).values
+            cells = read_cells(frame[name], None, separator)
+            parts[name] = cells.values
+            notes += [f"{name}: {note}" for note in cells.notes]
     if not parts:
         raise DataError(f"{path}: nothing is left of its columns to fit")
     typed = _frame(parts)
     encoder = columns_of(typed)
     y = None if column is None else read_cells(frame[column], None, separator)
-    return Rows(encoder.encode(typed), None if y is None else y.values, encoder)
+    return Rows(encoder.encode(typed), None if y is None else y.values, encoder, tuple(notes))
 
 
 def _frame(parts: Mapping[str, Any]) -> "pd.DataFrame":
@@ -160,15 +167,16 @@ def _frame(parts: Mapping[str, Any]) -> "pd.DataFrame":
 
 def _made(
     name: str, rows: Rows, column: str | None, settings: dict[str, Any]
-) -> tuple[ProbabilisticModel, Any, list[str]]:
-    """The model of the data's sizes, y as it takes it, and a word on the data."""
+) -> tuple[ProbabilisticModel, Any, list[Any], list[str]]:
+    """The model of the data's sizes, y as it takes it and its classes, and a word on the data."""
     if name.lower() not in MODELS:
         hint = did_you_mean(name, list(MODELS.values()))
         raise DataError(f"--model: no model {name!r}; there are {', '.join(MODELS.values())}.{hint}")
     kind: Any = getattr(models, MODELS[name.lower()])
     asked, line = inspect.signature(kind).parameters, Factorization(kind.joint)
-    says = [f"{len(rows.x):,} rows, {rows.x.shape[1]} columns of x"]
-    y = None
+    says = [f"{len(rows.x):,} rows, {rows.x.shape[1]} columns of x", *rows.notes]
+    y: Any = None
+    classes: list[Any] = []
     if "y" in line and column is None:
         raise DataError(f"--class: {kind.__name__} is {kind.joint}; name the column of y")
     if "y" in line and column is not None:
@@ -209,7 +217,7 @@ def _made(
         if setting in asked and isinstance(settings.get(setting), str):
             settings[setting] = _part(setting, base, settings[setting])
     try:
-        return kind(**settings), y, says
+        return kind(**settings), y, classes, says
     except TypeError as error:  # no such argument, or text where a number belongs
         raise DataError(f"--set: {kind.__name__} cannot be made: {error}") from None
 

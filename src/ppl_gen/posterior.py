@@ -27,6 +27,7 @@ from ppl_gen.inference.variational_bayes import VariationalBayes
 from ppl_gen.inputs import Data, admit, may_repeat
 from ppl_gen.isolation import isolated
 from ppl_gen.notation import Factorization
+from ppl_gen.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -47,6 +48,7 @@ class Posterior:
         fingerprints: one hash for each data set that went in, in order.
         data: the data of the last fit (held in memory, never saved), or None after `load`.
         note: what happened on the way, if anything did.
+        vocabulary: the words of the table that was fitted, if `ppl-gen fit` read one.
     """
 
     model: ProbabilisticModel
@@ -63,6 +65,7 @@ class Posterior:
     data: Data | None = None
     note: str = ""
     dtypes: Mapping[str, torch.dtype] = field(default_factory=dict)
+    vocabulary: Vocabulary | None = None
     _drawn: dict[tuple[int, int | None], dict[str, Tensor]] = field(default_factory=dict)
 
     @property

@@ -1,5 +1,6 @@
 """Every figure draws without a warning, shows what it was given, and leaves matplotlib as it was."""
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -369,3 +370,18 @@ def test_rows_not_to_be_trusted_are_marked_and_numbered() -> None:
     ax = leave_one_out([-1.0, -2.0, -3.0], [0.1, 0.9, np.nan])
     assert [text.get_text() for text in ax.texts] == ["1"]
     assert "1 not to be trusted" in ax.get_label()
+
+
+def test_a_notebook_stays_interactive_after_its_first_figure() -> None:
+    """What starts inside `style` with the first figure of a notebook, and shows every later one."""
+    before = matplotlib.is_interactive()
+    try:
+        for error in (None, KeyError):
+            matplotlib.interactive(False)
+            with contextlib.suppress(KeyError), style():
+                matplotlib.interactive(True)
+                if error:
+                    raise error
+            assert matplotlib.is_interactive()
+    finally:
+        matplotlib.interactive(before)

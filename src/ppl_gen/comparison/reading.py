@@ -17,13 +17,16 @@ PREVIEW = 50  # rows that the separator is told from
 csv.field_size_limit(10_000_000)  # characters of a cell
 
 
-def read_table(path: Path) -> tuple["pd.DataFrame", list[str]]:
+def read_table(path: Path, least: int = 2) -> tuple["pd.DataFrame", list[str]]:
     """The table in a CSV or Parquet file, and what the reader had to decide, in words.
 
     A CSV file's cells are text without spaces around it, None where missing (empty, ``?``, ``NA``, ``NaN``,
     ``null``). Comma, semicolon, tab or bar separate them; UTF-8 (with or without a byte order mark), UTF-16
     with one, and else Windows-1252 are read. The frame's ``attrs`` have the separator, and under "gaps" how
     often which text made a cell of a column missing.
+
+    Args:
+        least: how many columns there must be.
 
     Raises:
         DataError: no such file, not readable, empty, a row longer or shorter than the first, or pyarrow is
@@ -40,11 +43,11 @@ def read_table(path: Path) -> tuple["pd.DataFrame", list[str]]:
     if not content.strip():
         raise DataError(f"{path}: the file is empty")
     if path.suffix.lower() in (".parquet", ".pq") or content[:4] == b"PAR1":
-        return _parquet(path, content)
-    return _csv(path, content)
+        return _parquet(path, content, least)
+    return _csv(path, content, least)
 
 
-def _csv(path: Path, content: bytes) -> tuple["pd.DataFrame", list[str]]:
+def _csv(path: Path, content: bytes, least: int) -> tuple["pd.DataFrame", list[str]]:
     import pandas as pd
 
     text, notes = _decoded(path, content)
@@ -64,7 +67,7 @@ def _csv(path: Path, content: bytes) -> tuple["pd.DataFrame", list[str]]:
     except csv.Error as error:
         raise DataError(f"{path}: line {reader.line_num} is malformed: {error}") from None
     head, body = _named([name.strip() for name in rows[0]], notes), rows[1:]
-    if len(head) < 2:
+    if len(head) < least:
         raise DataError(
             f"{path}: expected at least two columns, separated by comma, semicolon, tab or bar; "
             f"got one, {head[0][:40]!r}"
@@ -135,7 +138,7 @@ def _named(head: Sequence[str], notes: list[str]) -> list[str]:
     return names
 
 
-def _parquet(path: Path, content: bytes) -> tuple["pd.DataFrame", list[str]]:
+def _parquet(path: Path, content: bytes, least: int) -> tuple["pd.DataFrame", list[str]]:
     import pandas as pd
 
     try:
@@ -148,7 +151,8 @@ def _parquet(path: Path, content: bytes) -> tuple["pd.DataFrame", list[str]]:
         frame = pd.read_parquet(io.BytesIO(content), engine="pyarrow")
     except Exception as error:  # whatever pyarrow makes of a damaged file
         raise DataError(f"{path}: cannot be read as Parquet: {str(error).splitlines()[0]}") from None
-    if frame.shape[1] < 2 or not len(frame):
-        raise DataError(f"{path}: expected rows and at least two columns, got {frame.shape}")
+    if frame.shape[1] < least or not len(frame):
+        count = {1: "one column", 2: "two columns"}[least]
+        raise DataError(f"{path}: expected rows and at least {count}, got {frame.shape}")
     frame.columns = [str(name) for name in frame.columns]
     return frame, []

@@ -40,7 +40,7 @@ def compare(
     repeats: int | None = None,
     seed: int = 0,
     quick: bool = False,
-) -> Verdict:
+) -> Findings:
     """Compare naive Bayes and logistic regression on the table in ``path``, and write the report to ``out``.
 
     Args:
@@ -80,7 +80,7 @@ def compare(
     )  # fmt: skip
     replace_file(out, report(findings).html())
     _say_verdict(findings, console, out, perf_counter() - started)
-    return findings.verdict
+    return findings
 
 
 def sizes_of(rows: int, classes: int, quick: bool = False) -> tuple[tuple[int, ...], int]:

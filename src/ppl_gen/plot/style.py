@@ -77,8 +77,15 @@ def style(dark: bool = False) -> Iterator[None]:
         "svg.hashsalt": "ppl-gen",
         "svg.fonttype": "path",
     }
-    with matplotlib.rc_context(settings):
-        yield
+    interactive = matplotlib.is_interactive()
+    try:
+        with matplotlib.rc_context(settings):
+            try:
+                yield
+            finally:
+                interactive = matplotlib.is_interactive()
+    finally:
+        matplotlib.interactive(interactive)  # the first figure of a notebook turns it on: or none would show
 
 
 def drawable(name: str) -> str:

@@ -20,6 +20,7 @@ from ppl_gen.posterior import Posterior
 from ppl_gen.storage.layout import read
 from ppl_gen.storage.modules import filled, guide_name, kind_of
 from ppl_gen.storage.values import CLASSES, decode
+from ppl_gen.vocabulary import Vocabulary
 
 
 def load(
@@ -63,6 +64,7 @@ def _posterior(
     fresh = _fresh_model(document["model"], tensors, model)
     fill = functools.partial(filled, document["parts"], tensors)
     method, note = _method(document["method"], tensors, guide)
+    words = decode(document.get("vocabulary"), tensors)  # files of earlier versions have none
     posterior = Posterior(
         model=fill("model", fresh),
         prior=fill("prior", fresh),
@@ -76,6 +78,7 @@ def _posterior(
         evidence=document["evidence"],
         note="; ".join(filter(None, [document["note"], note])),
         dtypes={name: getattr(torch, dtype) for name, dtype in document["dtypes"].items()},
+        vocabulary=None if words is None else Vocabulary.of(words),
     )
     given = Factorization(posterior.model.joint).given
     inputs = {name: v for name, v in posterior.zeros(2).items() if name in given}

@@ -102,6 +102,7 @@ def _content(posterior: Posterior) -> bytes:
         "fingerprints": list(posterior.fingerprints),
         "evidence": posterior.evidence,
         "note": posterior.note,
+        "vocabulary": encoded(posterior.vocabulary and posterior.vocabulary.plain(), tensors)[0],
     }
     for part, module in parts.items():
         tensors |= {f"{part}.{name}": t for name, t in tensors_of(module).items()}

@@ -1,0 +1,84 @@
+"""A table's own words: what the columns of x, the column of y and its classes are called."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ppl_gen.checks import did_you_mean
+from ppl_gen.errors import DataError
+from ppl_gen.tables import Encoder
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Words that a posterior keeps beside its numbers, so that it can be asked in them and answer in them.
+
+    Attributes:
+        encoder: of the columns of x; None of an array, whose columns have no names.
+        target: the column of y, by name, or of an array by number; "" if there is none.
+        classes: what the codes 0, 1, … of y stand for; empty where y is a number.
+
+    >>> Vocabulary(target="state", classes=("ill", "well")).codes(["well", None])
+    [1.0, nan]
+    """
+
+    encoder: Encoder | None = None
+    target: str = ""
+    classes: tuple[Any, ...] = ()
+
+    def codes(self, values: Sequence[Any]) -> list[float]:
+        """Classes as codes, NaN where one is missing; numbers stay as they are where y is a number.
+
+        Raises:
+            DataError: a class that the posterior was not fitted to, or a text where a number belongs.
+        """
+        known = {str(value): float(code) for code, value in enumerate(self.classes)}
+        found = []
+        for row, value in enumerate(values):
+            word = _word(value)
+            if word is None:
+                found.append(np.nan)
+            elif self.classes and word in known:
+                found.append(known[word])
+            elif self.classes:
+                raise DataError(
+                    f"{self.target or 'y'}: expected one of {', '.join(known)}, got {word!r}"
+                    f"{f' in row {row + 1}' * (len(values) > 1)}.{did_you_mean(word, known)}"
+                )
+            else:
+                try:
+                    found.append(float(word))
+                except ValueError:
+                    where = f" in row {row + 1}" * (len(values) > 1)
+                    raise DataError(f"{self.target or 'y'}: expected numbers, got {word!r}{where}") from None
+        return found
+
+    def words(self, codes: Sequence[float]) -> list[Any]:
+        """Codes of y as classes; numbers as they are."""
+        return [self.classes[int(code)] if self.classes else code for code in codes]
+
+    def plain(self) -> dict[str, Any]:
+        """Everything in it as dictionaries and tuples, for a file."""
+        e = self.encoder
+        return {
+            "columns": None if e is None else dict(e.columns),
+            "categories": None if e is None else dict(e.categories),
+            "target": self.target,
+            "classes": self.classes,
+        }
+
+    @classmethod
+    def of(cls, plain: dict[str, Any]) -> "Vocabulary":
+        """What `plain` told."""
+        columns, categories = plain["columns"], plain["categories"]
+        encoder = None if columns is None else Encoder(columns, categories)
+        return cls(encoder, plain["target"], plain["classes"])
+
+
+def _word(value: Any) -> str | None:
+    """A cell as the table writes it; None if it is missing. 1.0 and 1 are the same."""
+    if value is None or value != value:
+        return None
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()

@@ -1,0 +1,491 @@
+# %% [markdown]
+# # 1 · Two ways to learn
+#
+# A table has rows `x` with a class `y`, and you want to learn from it. There are two ways. A **generative**
+# model learns how the rows come about: the joint distribution $P(x, y)$. A **discriminative** model learns
+# only what is wanted of it: the class given the row, $P(y \mid x)$. Both classify. What else they can do
+# differs, and this lesson is about that difference.
+#
+# **You will learn** to write a model as one joint distribution, to ask it questions as a textbook writes
+# them, and to tell from the joint alone which questions it can answer.
+#
+# **You need** Python, and from probability: conditional distributions, Bayes' rule, the Normal distribution.
+#
+# **It takes** about 30 minutes; the code runs in under a minute, on data that need no download.
+
+# %% [install]
+import importlib.util
+
+if importlib.util.find_spec("ppl_gen") is None:  # as on Colab
+    get_ipython().run_line_magic("pip", "install --quiet ppl-gen")  # noqa: F821
+
+# %%
+import matplotlib.pyplot as plt
+import torch
+
+from ppl_gen import ask, fit
+from ppl_gen.data import iris, wine
+from ppl_gen.errors import Unanswerable
+from ppl_gen.models import GaussianNaiveBayes, GaussianRegression, LinearRegression, LogisticRegression
+from ppl_gen.plot import style
+from ppl_gen.plot.style import PALETTE
+
+# %% [markdown]
+# ## One table
+#
+# Wines of three cultivars, grown in one Italian region: 178 rows. Of thirteen chemical measurements we take
+# two, so that we can draw everything: alcohol, and flavanoids (which make a wine bitter). Each is shifted and
+# scaled to mean 0 and standard deviation 1. We learn from 134 rows and keep 44 for the test.
+
+# %%
+COLUMNS = [0, 6]  # alcohol and flavanoids
+train, test = wine().standardized().split(test=0.25, seed=0)
+x, y = train.x[:, COLUMNS], train.y
+x_test, y_test = test.x[:, COLUMNS], test.y
+
+
+def scatter(ax, rows, labels, **look):
+    for k in range(3):
+        own = rows[labels == k]
+        ax.scatter(own[:, 0], own[:, 1], s=14, color=PALETTE[k], label=f"class {k}", **look)
+    ax.set(xlabel="alcohol (standard deviations)", ylabel="flavanoids (standard deviations)")
+
+
+with style():
+    figure, ax = plt.subplots(figsize=(4.4, 3.4))
+    scatter(ax, x, y)
+    ax.set_title("Wines of three cultivars")
+    ax.legend()
+
+# %% [check]
+assert (len(wine()), len(wine().features), len(wine().classes)) == (178, 13, 3)
+assert (len(x), len(x_test)) == (134, 44)
+assert [wine().features[i] for i in COLUMNS] == ["alcohol", "flavanoids"]
+
+# %% [markdown]
+# ## Two joints
+#
+# In this library a model *is* its joint distribution, written in one line. Print two models:
+
+# %%
+generative = GaussianNaiveBayes(classes=3, features=2)
+discriminative = LogisticRegression(classes=3, features=2)
+print(generative)
+print(discriminative)
+
+# %% [markdown]
+# Read each line as a recipe, from left to right; every factor says how one variable is drawn.
+#
+# * **Naive Bayes**: draw the class frequencies `pi`, then for every class and feature a precision `tau` (one
+#   over the variance) and a mean `mu`. For each wine draw its class `y` from `pi`, *then draw its
+#   measurements* `x` from Normal distributions with the class's means and precisions. It is *naive* because
+#   the features of a wine are independent once its class is known.
+# * **Logistic regression**: draw weights `w`. For each wine *take its measurements* `x` *as they are*, and
+#   draw its class `y` with probabilities that depend on `x` and `w`.
+#
+# The whole difference stands in one place: `x` is **left** of a bar in the first line, so the model generates
+# it. In the second, `x` stands only **right** of a bar: it is given. Nowhere does that line say what wines
+# look like.
+
+# %% [check]
+assert str(generative) == "p(pi) p(tau) p(mu | tau) p(y | pi) p(x | y, mu, tau)"
+assert str(discriminative) == "p(w) p(y | x, w)"
+
+# %% [markdown]
+# The same as graphs: an arrow for every "depends on", a box round what repeats for each row.
+
+# %%
+generative
+
+# %%
+discriminative
+
+# %% [markdown]
+# ## Both classify
+#
+# `fit` infers everything hidden (`pi`, `tau`, `mu`; or `w`) from the rows. `ask` takes the question as a
+# textbook writes it. Naive Bayes has no factor $p(y \mid x)$. It answers by **Bayes' rule**,
+# $$p(y \mid x) = \frac{p(y)\, p(x \mid y)}{\sum_{y'} p(y')\, p(x \mid y')},$$
+# which needs nothing but the joint. Logistic regression has that very factor.
+
+# %%
+naive_bayes = fit(generative, x=x, y=y)
+logistic = fit(discriminative, x=x, y=y)
+for posterior in (naive_bayes, logistic):
+    answer = ask(posterior, "p(y | x)", x=x_test)
+    right = int((answer.mode == y_test).sum())
+    print(f"{type(posterior.model).__name__:20} {right} of {len(y_test)} right, {answer.how}")
+
+# %% [check]
+rights = {p: int((ask(p, "p(y | x)", x=x_test).mode == y_test).sum()) for p in (naive_bayes, logistic)}
+assert min(rights.values()) >= 35  # "about as well": four in five or more
+assert abs(rights[naive_bayes] - rights[logistic]) <= 4
+assert ask(naive_bayes, "p(y | x)", x=x_test).how == "enumerated"
+by_hand = ask(naive_bayes, "p(y)").probs * torch.stack(
+    [ask(naive_bayes, "p(x | y)", y=k).log_prob(x=x_test).exp() for k in range(3)], 1
+)
+torch.testing.assert_close(
+    ask(naive_bayes, "p(y | x)", x=x_test).probs, by_hand / by_hand.sum(1, keepdim=True)
+)
+
+# %% [markdown]
+# They do about as well. The second half of each line says how the answer was obtained: naive Bayes
+# **enumerated** the classes in Bayes' rule, which is exact; logistic regression averaged its factor over the
+# posterior of the weights.
+#
+# Where they differ is between and beyond the wines. Below, the background has the colour of the class, mixed
+# where more than one is likely.
+
+# %%
+side = torch.linspace(-6, 6, 80, dtype=torch.float64)
+grid = torch.cartesian_prod(side, side)
+colours = torch.tensor([plt.matplotlib.colors.to_rgb(colour) for colour in PALETTE[:3]]).double()
+
+
+def regions(ax, posterior, rows, title):
+    probs = ask(posterior, "p(y | x)", x=grid).probs.reshape(80, 80, 3)
+    paper = 1 - 0.5 * (1 - probs @ colours)  # the classes' colours, mixed by their probabilities
+    ax.imshow(paper.transpose(0, 1).numpy(), origin="lower", extent=(-6, 6, -6, 6), interpolation="bilinear")
+    scatter(ax, x[rows], y[rows], edgecolors="white", linewidths=0.4)
+    ax.set_title(title)
+    ax.grid(False)
+
+
+def compared(rows=134):
+    """Both models, fitted to some of the wines."""
+    some = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[:rows]
+    with style():
+        _, axes = plt.subplots(1, 2, figsize=(7.4, 3.7), sharex=True, sharey=True)
+        for ax, model, name in zip(
+            axes, (generative, discriminative), ("naive Bayes", "logistic regression"), strict=True
+        ):
+            regions(ax, fit(model, x=x[some], y=y[some]), some, f"{name}, {rows} wines")
+        axes[1].set_ylabel("")
+
+
+compared()
+
+# %% [markdown]
+# Logistic regression draws borders that are all but straight: given the weights, the logarithm of the ratio
+# of two class probabilities is linear in `x`. Naive Bayes draws curves, since here each class has variances
+# of its own.
+#
+# If you run this notebook, move the slider: how do the borders change when there are fewer wines? From eight,
+# they look like this.
+
+# %%
+compared(8)
+
+# %%
+if importlib.util.find_spec("ipywidgets"):
+    from ipywidgets import interact
+
+    _ = interact(compared, rows=(8, len(x), 14))
+
+# %% [check]
+few = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[:8]
+assert set(y[few].tolist()) == {0, 1, 2}
+sure = [
+    ask(fit(model, x=x[rows], y=y[rows]), "p(y | x)", x=x_test).probs.amax(1).mean()
+    for model in (generative, discriminative)
+    for rows in (few, slice(None))
+]
+assert sure[0] < sure[1]
+assert sure[2] < sure[3]
+
+# %% [markdown]
+# Both are less sure of their borders now: the colours run into one another over a wider band. `fit` finds not
+# one value of the parameters but all that the wines allow, weighted by how well they fit, and few wines allow
+# many.
+#
+# ## What each can be asked
+#
+# Here are five questions to both, unfitted: which of them can be answered is decided by the joint, before any
+# data. An answer that a joint cannot give is refused, in words.
+
+# %%
+questions = {
+    "p(y | x)": {"x": [0.0, 0.0]},  # classify
+    "p(x | y)": {"y": 2},  # generate a wine of class 2
+    "p(x)": {},  # how likely is a wine?
+    "p(y)": {},  # how frequent is each class?
+    "p(x, y)": {},  # generate wines with their class
+}
+print(f"{'':10} naive Bayes   logistic regression")
+refusals = {}
+for question, given in questions.items():
+    told = []
+    for model in (generative, discriminative):
+        try:
+            ask(model, question, **given)
+            told.append("answers")
+        except Unanswerable as refusal:
+            told.append("refuses")
+            refusals[question] = refusal
+    print(f"{question:10} {told[0]:13} {told[1]}")
+print("\n", refusals["p(x | y)"], sep="")
+
+# %% [check]
+assert set(refusals) == {"p(x | y)", "p(x)", "p(y)", "p(x, y)"}
+for question, given in questions.items():
+    ask(generative, question, **given)  # all of them
+
+# %% [markdown]
+# Naive Bayes answers all five, logistic regression one. Even $p(y)$ is out of its reach: how frequent a class
+# is depends on which wines come, and it has no distribution of wines.
+#
+# So why would anybody be discriminative? Because modelling less means fewer assumptions that can be wrong.
+# Lesson 3 measures when that wins.
+#
+# ## Conditional generation
+#
+# The joint runs forwards, too: fix the class, and draw wines of it. Nothing more is needed than the factor
+# $p(x \mid y)$, averaged over what the data leave open of its parameters.
+
+# %%
+drawn = torch.cat([ask(naive_bayes, "p(x | y)", y=k).sample(50, seed=k) for k in range(3)])
+labels = torch.arange(3).repeat_interleave(50)
+with style():
+    figure, axes = plt.subplots(1, 2, figsize=(7.4, 3.4), sharex=True, sharey=True)
+    scatter(axes[0], x, y)
+    scatter(axes[1], drawn, labels, marker="^")
+    axes[0].set_title("real wines")
+    axes[1].set_title("wines drawn from p(x | y)")
+    axes[1].set_ylabel("")
+    axes[0].legend()
+
+# %% [check]
+for k in range(
+    3
+):  # the drawn wines have the real ones' means, up to 5 standard errors of 2,000 draws and of the rows
+    many, own = ask(naive_bayes, "p(x | y)", y=k).sample(2000, seed=0), x[y == k]
+    error = (own.var(0) / len(own) + many.var(0) / 2000).sqrt()
+    assert bool(((many.mean(0) - own.mean(0)).abs() < 5 * error + 0.05).all())
+refused = 0
+try:
+    ask(logistic, "p(x | y)", y=2)
+except Unanswerable:
+    refused = 1
+assert refused
+
+# %% [markdown]
+# At a glance they could be mistaken for one another. In the lesson on checking models we shall look more
+# closely: within a class, real features are *not* independent, and drawn ones are.
+#
+# Missing cells are the same idea. Someone forgot to measure the alcohol of a wine: a joint that generates `x`
+# sums the missing number out. What is given must be there.
+
+# %%
+half_known = torch.tensor([[float("nan"), -1.5]], dtype=torch.float64)
+print("naive Bayes:", ask(naive_bayes, "p(y | x)", x=half_known).probs.round(decimals=3).tolist()[0])
+try:
+    ask(logistic, "p(y | x)", x=half_known).probs
+except ValueError as refusal:
+    print("logistic regression:", refusal)
+
+# %% [check]
+probs = ask(naive_bayes, "p(y | x)", x=half_known).probs[0]
+assert probs[2] > 0.8
+refused = 0
+try:
+    ask(logistic, "p(y | x)", x=half_known).probs
+except ValueError:
+    refused = 1
+assert refused
+
+# %% [markdown]
+# Few flavanoids alone make class 2 the likely one, though nothing is known of the alcohol.
+#
+# ## What goes wrong: sure of something never seen
+#
+# Show both a wine like no other: 8 standard deviations more alcohol than the average, and 8 more flavanoids.
+# It may be a typing error, or no wine at all.
+
+# %%
+strange = torch.tensor([[8.0, 8.0]], dtype=torch.float64)
+for posterior in (naive_bayes, logistic):
+    probs = ask(posterior, "p(y | x)", x=strange).probs[0]
+    print(
+        f"{type(posterior.model).__name__:20} class {int(probs.argmax())} with probability {probs.max():.4f}"
+    )
+
+# %% [markdown]
+# Each is all but certain, and they contradict one another. Both are right by their own lights: *if* it is one
+# of the three cultivars, and the model's assumptions hold that far out, then it is this one. A probability
+# $p(y \mid x)$ says nothing about whether `x` belongs here at all.
+#
+# **How to see it**: ask for $p(x)$, the density of the wine itself, and hold it beside those of the test
+# wines. Only the generative model can.
+
+# %%
+usual = ask(naive_bayes, "p(x)").log_prob(x=x_test)
+odd = ask(naive_bayes, "p(x)").log_prob(x=strange)[0]
+with style():
+    figure, ax = plt.subplots(figsize=(5.4, 2.4))
+    ax.hist(usual, bins=15, color=PALETTE[0], label="44 test wines")
+    ax.axvline(odd, color=PALETTE[3], label="the strange one")
+    ax.set(xlabel="log p(x) in nats", ylabel="wines", title="A density tells what was never seen")
+    ax.legend(loc="upper left", bbox_to_anchor=(0.12, 1))
+print(f"least likely test wine: {usual.min():.1f} nats; the strange one: {odd:.1f} nats")
+
+# %% [check]
+told = [ask(posterior, "p(y | x)", x=strange).probs[0] for posterior in (naive_bayes, logistic)]
+assert min(probs.max() for probs in told) > 0.99
+assert told[0].argmax() != told[1].argmax()
+assert odd < usual.min() - 10  # far below every one of them
+
+# %% [markdown]
+# The strange wine lies far below every test wine. A rule such as "do not decide below the least likely
+# training wine" would have caught it. (It is no cure-all: in many dimensions, densities can be high where no
+# data are.)
+#
+# ## The same with numbers: regression
+#
+# Nothing above needs `y` to be a class. Take irises: `x` is the length of a petal, `y` its width, both in
+# standard deviations. The discriminative model is linear regression, which you know. The generative one draws
+# the width first, and then a length that fits it.
+
+# %%
+petals = iris().standardized().x
+length, width = petals[:, 2:3], petals[:, 3]
+forwards, backwards = LinearRegression(features=1), GaussianRegression(features=1)
+print(forwards)
+print(backwards)
+given_length = fit(forwards, x=length, y=width)
+both = fit(backwards, x=length, y=width)
+
+# %% [markdown]
+# Where is `x` in the two lines? Right of a bar only in the first; left of one in the second. So the first
+# answers $p(y \mid x)$ and no more. The second answers it by Bayes' rule, in which the sum over classes
+# became an integral over widths, and it can be turned round: $p(x \mid y)$, lengths for a given width.
+
+# %%
+lengths = torch.linspace(-2, 2, 41, dtype=torch.float64)[:, None]
+widths = torch.tensor([-1.2, 0.2, 1.4], dtype=torch.float64)
+invented = [ask(both, "p(x | y)", y=w).sample(40, seed=i)[:, 0] for i, w in enumerate(widths)]
+with style():
+    figure, axes = plt.subplots(1, 2, figsize=(7.4, 3.4), sharex=True, sharey=True)
+    for ax in axes:
+        ax.scatter(length[:, 0], width, s=10, color=PALETTE[6], alpha=0.5, label="150 irises", linewidths=0)
+        ax.set(xlabel="petal length (x)")
+    axes[0].plot(
+        lengths, ask(given_length, "p(y | x)", x=lengths).mean, color=PALETTE[1], label="linear regression"
+    )
+    axes[0].plot(
+        lengths, ask(both, "p(y | x)", x=lengths).mean, "--", color=PALETTE[0], label="by Bayes' rule"
+    )
+    axes[0].set(ylabel="petal width (y)", title="mean of p(y | x)")
+    for i, w in enumerate(widths):
+        axes[1].scatter(invented[i], w.repeat(40), s=12, marker="|", color=PALETTE[i])
+    axes[1].set_title("lengths drawn from p(x | y), three widths")
+    axes[0].legend(fontsize=9)
+
+# %% [check]
+assert str(forwards) == "p(tau) p(w | tau) p(y | x, w, tau)"
+assert str(backwards) == "p(tau) p(mu | tau) p(kappa) p(w | kappa) p(y | mu, tau) p(x | y, w, kappa)"
+lines = [ask(p, "p(y | x)", x=lengths).mean for p in (given_length, both)]
+assert (lines[0] - lines[1]).abs().max() < 0.05  # "lie on one another"
+assert ask(given_length, "p(y | x)", x=lengths).how == "exact"
+assert [round(float(d.mean()), 1) for d in invented] == sorted(round(float(d.mean()), 1) for d in invented)
+refused = 0
+try:
+    ask(given_length, "p(x | y)", y=0.2)
+except Unanswerable:
+    refused = 1
+assert refused
+
+# %% [markdown]
+# On the left, the two lines lie on one another: with one feature, both models say that length and width are
+# jointly Normal, one by its conditional and one as a whole. On the right is what only the second can do.
+# Wider petals come with longer ones.
+#
+# ## Exercises
+#
+# Try each before you open its solution.
+#
+# **1.** Without running it: can `GaussianNaiveBayes` answer $p(y \mid x)$ if *all* cells of a row are
+# missing? What should the answer be? Then try.
+#
+# <details><summary>Solution</summary>
+#
+# Yes: both features are summed out, and what is left of Bayes' rule is $p(y)$, the class frequencies.
+#
+# ```python
+# nothing = torch.full((1, 2), float("nan"), dtype=torch.float64)
+# answer = ask(naive_bayes, "p(y | x)", x=nothing).probs[0]
+# prior = ask(naive_bayes, "p(y)").probs
+# print(answer, prior)
+# assert torch.allclose(answer, prior)
+# ```
+#
+# </details>
+#
+# **2.** Draw 1,000 wines *with* their classes from $p(x, y)$. How often does naive Bayes, asked $p(y \mid
+# x)$, find the class that each was drawn with? Is that better or worse than on the real test wines, and why
+# might that be?
+#
+# <details><summary>Solution</summary>
+#
+# On its own wines the model is the truth, so no classifier does better there on average; still, two features
+# do not tell all wines apart. On the real ones it does as well, so its assumptions cost little here.
+#
+# ```python
+# own = ask(naive_bayes, "p(x, y)").sample(1000, seed=0)
+# found = ask(naive_bayes, "p(y | x)", x=own["x"]).mode
+# share = (found == own["y"]).double().mean()
+# real = (ask(naive_bayes, "p(y | x)", x=x_test).mode == y_test).double().mean()
+# print(f"{share:.1%} of its own wines, {real:.1%} of real ones")
+# assert 0.85 < share < 0.97
+# assert abs(share - real) < 0.08
+# ```
+#
+# </details>
+#
+# **3.** Write down the joint of a spam filter that is given a mail `x` and draws "spam or not" `y`, and that
+# of one that draws `y` first and then the words. Which can write spam?
+#
+# <details><summary>Solution</summary>
+#
+# $p(w)\,p(y \mid x, w)$, and $p(\pi)\,p(\theta)\,p(y \mid \pi)\,p(x \mid y, \theta)$. The second: only there
+# is `x` left of a bar. It is multinomial naive Bayes.
+#
+# ```python
+# from ppl_gen.models import MultinomialNaiveBayes
+#
+# print(MultinomialNaiveBayes(classes=2, features=1000))
+# ```
+#
+# </details>
+#
+# **4.** Find the wine on the line from the mean `(0, 0)` to the strange one `(8, 8)` at which naive Bayes's
+# $\log p(x)$ falls below that of every test wine. How sure is logistic regression there?
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# steps = torch.linspace(0, 1, 81, dtype=torch.float64)[:, None]
+# line = steps * strange
+# density = ask(naive_bayes, "p(x)").log_prob(x=line)
+# first = int((density < usual.min()).nonzero()[0])
+# sure = ask(logistic, "p(y | x)", x=line[first : first + 1]).probs.max()
+# print(f"at {line[first].tolist()}: logistic regression is {sure:.1%} sure")
+# assert sure > 0.9
+# ```
+#
+# It is sure long before anything was ever seen there, and it grows surer the further one goes.
+#
+# </details>
+#
+# ## Further reading
+#
+# * C. M. Bishop, *Pattern Recognition and Machine Learning* (2006), sections 1.5.4 and 4.2–4.3: the two ways,
+#   with the trade-offs between them.
+# * A. Y. Ng and M. I. Jordan, "On Discriminative vs. Generative Classifiers: A comparison of logistic
+#   regression and naive Bayes", *NIPS* 14 (2001): which learns faster, and which ends up better. Lesson 3
+#   repeats it.
+# * T. Minka, "Discriminative models, not discriminative training", Microsoft Research TR-2005-144 (2005): two
+#   pages on what the difference is, and what it is not.
+# * K. P. Murphy, *Probabilistic Machine Learning: An Introduction* (2022), chapter 9: generative classifiers.
+#
+# The data: M. Forina et al., *PARVUS* (1988), https://doi.org/10.24432/C5PC7J; R. A. Fisher, *Annals of
+# Eugenics* 7 (1936).

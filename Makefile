@@ -15,7 +15,7 @@ WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help tour test test-all test-latest lint types bench bench-quick readme venv clean
+.PHONY: help tour test test-all test-latest lint types bench bench-quick docs readme venv clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-19s %s\n", $$1, $$2 }'
@@ -56,13 +56,17 @@ bench: .venv/.installed .venv-bench/.installed ## the benchmarks against their p
 bench-quick: .venv/.installed .venv-bench/.installed ## the same on small tables, only to see that they run
 	.venv/bin/python -m benchmarks --peers .venv-bench/bin/python --quick
 
+docs: .venv-docs/.installed ## build the site into docs/_build/html, without a network; warnings are errors
+	.venv-docs/bin/python -m sphinx -W -n --keep-going -q -b html docs docs/_build/html
+	@echo "Open docs/_build/html/index.html"
+
 readme: .venv/.installed ## write the table of models into README.md
 	.venv/bin/python -m tests.readme
 
 venv: .venv/.installed ## make .venv and install into it
 
 clean: ## remove the environments, caches and builds
-	rm -rf .venv .venv-latest .venv-bench dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis docs/_build ppl-gen-tour
+	rm -rf .venv .venv-latest .venv-bench .venv-docs dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis docs/_build docs/api docs/tutorials ppl-gen-tour
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is written last, so a failed install leaves none. An environment that works is installed into, not remade.
@@ -94,4 +98,13 @@ clean: ## remove the environments, caches and builds
 	  .venv-bench/bin/python -m pip install --quiet $$peers 2>.venv-bench/log || \
 	    for peer in $$peers; do echo "$$peer: $$(grep ^ERROR .venv-bench/log | tail -1)"; done >>.venv-bench/why-not.txt; \
 	done
+	@touch $@
+
+# What builds notebooks and pages.
+.venv-docs/.installed: pyproject.toml constraints.txt
+	@rm -f $@
+	@$(PYTHON) -m venv --clear .venv-docs
+	@echo "Installing into .venv-docs (some minutes)"
+	@.venv-docs/bin/python -m pip install --quiet -c constraints.txt torch
+	@.venv-docs/bin/python -m pip install --quiet -c constraints.txt -e '.[docs]'
 	@touch $@

@@ -15,6 +15,7 @@ release = version = ppl_gen.__version__
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon", "extension"]
 exclude_patterns = ["_build", "extension", "**.ipynb_checkpoints"]
 nitpicky = True
+suppress_warnings = ["toc.empty_glob"]  # tutorials, where their notebooks have not been made
 default_role = "name"
 add_module_names = False
 python_use_unqualified_type_names = True

@@ -107,8 +107,12 @@ def complete(app: Sphinx, name: str, text: list[str]) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Everything above."""
+    kernels = Path(app.outdir).parent / "ipython"
+    startup = kernels / "profile_default" / "startup"
+    startup.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(Path(__file__).parent / "figures.py", startup)
+    os.environ["IPYTHONDIR"] = str(kernels)
     os.environ["MPLBACKEND"] = "agg"  # of the kernels: figures are shown by what a cell returns
-    os.environ["IPYTHONDIR"] = str(Path(__file__).parent / "ipython")
     mathml.setup(app)
     app.add_role("name", name_in_backticks)
     app.connect("builder-inited", write_pages)

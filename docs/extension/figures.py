@@ -1,4 +1,4 @@
-"""Show figures of the pages as SVG in the page's own colours, light or dark."""
+"""Run by each kernel as it starts: figures are shown as SVG in the page's own colours, light or dark."""
 
 from IPython import get_ipython
 from matplotlib.figure import Figure

@@ -43,8 +43,9 @@ WORDS = {
     "p(w)": "what is known of the weights",
 }
 CAPTION = (
-    "Arrows run from what is drawn first to what depends on it. Circles are random variables, shaded ones are "
-    "usually observed; squares are given and not generated. A frame repeats what is in it, `data` for every row."
+    "Arrows run from what is drawn first to what depends on it. Circles are random variables, shaded ones "
+    "are usually observed; squares are given and not generated. A frame repeats what is in it, `data` for "
+    "every row."
 )
 
 

@@ -15,7 +15,6 @@ release = version = ppl_gen.__version__
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon", "extension"]
 exclude_patterns = ["_build", "extension", "**.ipynb_checkpoints"]
 nitpicky = True
-suppress_warnings = ["toc.empty_glob"]  # tutorials, where their notebooks have not been made
 default_role = "name"
 add_module_names = False
 python_use_unqualified_type_names = True
@@ -26,7 +25,7 @@ myst_heading_anchors = 3
 myst_links_external_new_tab = False
 
 nb_execution_mode = "cache"
-nb_execution_cache_path = "_build/cells"
+nb_execution_cache_path = str(Path(__file__).parent / "_build" / "cells")
 nb_execution_raise_on_error = True
 nb_execution_excludepatterns = ["tutorials/*"]  # they were executed where they were written
 nb_execution_timeout = 120

@@ -100,9 +100,12 @@ def write_pages(app: Sphinx) -> None:
 
 
 def complete(app: Sphinx, name: str, text: list[str]) -> None:
-    """Put what the code knows into the page of a model."""
+    """Put what the code knows into the page of a model; leave out patterns of pages that no page fits."""
     if name in MODELS:
         text[0] = completed(text[0], MODELS[name])
+    for pattern in re.findall(r"^[\w/]+\*$", text[0], re.M):
+        if not any((Path(app.srcdir) / name).parent.glob(f"{pattern}.*")):
+            text[0] = text[0].replace(f"\n{pattern}\n", "\n")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

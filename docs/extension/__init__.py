@@ -1,6 +1,7 @@
 """What Sphinx does not know: formulas without scripts, pages made from the code, names in backticks."""
 
 import builtins
+import inspect
 import os
 import re
 import shutil
@@ -12,8 +13,10 @@ from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.errors import SphinxError
+from sphinx.util.inspect import stringify_signature
 
-from ppl_gen import models
+from ppl_gen import ProbabilisticModel, models
 
 from . import mathml
 from .model_pages import completed
@@ -84,6 +87,15 @@ def first_line(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines:
             return
 
 
+def signature(app: Sphinx, what: str, name: str, obj: Any, options: Any, args: str, returns: str) -> Any:
+    """Of a model, the arguments of its `__init__`: the `__new__` of all models takes whatever comes."""
+    if not (inspect.isclass(obj) and issubclass(obj, ProbabilisticModel)):
+        return None
+    own = inspect.signature(obj.__init__)
+    own = own.replace(parameters=list(own.parameters.values())[1:], return_annotation=own.empty)
+    return stringify_signature(own, unqualified_typehints=True), returns
+
+
 def write_pages(app: Sphinx) -> None:
     """Write the pages of the API, and copy the tutorials, where there are any, beside the other pages."""
     source = Path(app.srcdir)
@@ -108,6 +120,16 @@ def complete(app: Sphinx, name: str, text: list[str]) -> None:
             text[0] = text[0].replace(f"\n{pattern}\n", "\n")
 
 
+def nothing_from_elsewhere(app: Sphinx, exception: Exception | None) -> None:
+    """Refuse a site that would load a script, a style, a font or a picture from the network."""
+    loads = r"""<(?:script|link|img|iframe|source)\b[^>]*\s(?:src|href)=["'](?:https?:)?//[^>]*>"""
+    styles = r"""(?:url\(\s*["']?|@import\s*["'])(?:https?:)?//[^)"']*"""
+    for path in [] if exception else sorted(Path(app.outdir).rglob("*")):
+        pattern = {".html": f"{loads}|{styles}", ".css": styles}.get(path.suffix)
+        if pattern and (found := re.search(pattern, path.read_text())):
+            raise SphinxError(f"{path.relative_to(app.outdir)} loads from the network: {found[0]}")
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Everything above."""
     kernels = Path(app.outdir).parent / "ipython"
@@ -121,6 +143,8 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("builder-inited", write_pages)
     app.connect("source-read", complete)
     app.connect("missing-reference", resolve)
+    app.connect("build-finished", nothing_from_elsewhere, priority=900)
+    app.connect("autodoc-process-signature", signature)
     app.connect("autodoc-process-docstring", escape, priority=400)  # before Napoleon
     app.connect("autodoc-process-docstring", first_line, priority=600)  # after it
     return {"parallel_read_safe": True, "parallel_write_safe": True}

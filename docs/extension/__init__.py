@@ -19,7 +19,7 @@ from sphinx.util.inspect import stringify_signature
 from ppl_gen import ProbabilisticModel, models
 
 from . import mathml
-from .model_pages import completed
+from .model_pages import completed, overview
 from .public import index, pages, slug
 
 MODELS = {f"models/{slug(name)}": name for name in models.__all__}
@@ -90,7 +90,7 @@ def first_line(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines:
 def signature(app: Sphinx, what: str, name: str, obj: Any, options: Any, args: str, returns: str) -> Any:
     """Of a model, the arguments of its `__init__`: the `__new__` of all models takes whatever comes."""
     if not (inspect.isclass(obj) and issubclass(obj, ProbabilisticModel)):
-        return None
+        return (args.replace("<factory>", "..."), returns) if args else None
     own = inspect.signature(obj.__init__)
     own = own.replace(parameters=list(own.parameters.values())[1:], return_annotation=own.empty)
     return stringify_signature(own, unqualified_typehints=True), returns
@@ -115,6 +115,8 @@ def complete(app: Sphinx, name: str, text: list[str]) -> None:
     """Put what the code knows into the page of a model; leave out patterns of pages that no page fits."""
     if name in MODELS:
         text[0] = completed(text[0], MODELS[name])
+    if name == "models/index":
+        text[0] += overview()
     for pattern in re.findall(r"^[\w/]+\*$", text[0], re.M):
         if not any((Path(app.srcdir) / name).parent.glob(f"{pattern}.*")):
             text[0] = text[0].replace(f"\n{pattern}\n", "\n")

@@ -109,6 +109,15 @@ def completed(page: str, name: str) -> str:
     return page.rstrip() + "\n" + "\n".join(code)
 
 
+def overview() -> str:
+    """All models with their joints, as a section of the page that lists them."""
+    lines = ["", "## At a glance", "", "| model | joint |", "|---|---|"]
+    for name in sorted(models.__all__):
+        line = graph.latex(example(getattr(models, name)).joint)
+        lines.append(f"| {{class}}`~ppl_gen.models.{name}` | ${line}$ |")
+    return "\n".join([*lines, ""])
+
+
 def _joint(model: ProbabilisticModel) -> str:
     observed = [name for name in ("x", "y") if name in Factorization(model.joint)]
     lines = ["## The joint", "", f"$$ {graph.latex(model.joint)} $$", ""]

@@ -112,7 +112,11 @@ def write_pages(app: Sphinx) -> None:
 
 
 def complete(app: Sphinx, name: str, text: list[str]) -> None:
-    """Put what the code knows into the page of a model; leave out patterns of pages that no page fits."""
+    """Put what the code knows into the page of a model; leave out what would break a page.
+
+    That are patterns of pages that no page fits, and comments, which end a table.
+    """
+    text[0] = re.sub(r"^<!--.*-->\n", "", text[0], flags=re.M)
     if name in MODELS:
         text[0] = completed(text[0], MODELS[name])
     if name == "models/index":

@@ -1,6 +1,7 @@
 """Every public name is on a page of the API, once."""
 
 import importlib
+import inspect
 import pkgutil
 import re
 from collections import Counter
@@ -24,6 +25,7 @@ def test_public_names_are_on_a_page(module):
             assert entry.page in {f"models/{page.stem}" for page in MODEL_PAGES}
         else:
             assert entry.name in PAGES[entry.page]
+            assert inspect.ismodule(entry.value) or entry.name in DIRECTIVE.findall(PAGES[entry.page])
 
 
 def test_no_module_with_public_names_is_forgotten():

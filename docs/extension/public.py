@@ -86,9 +86,12 @@ def returned(value: Any) -> type | None:
 
 
 def index() -> dict[str, Entry]:
-    """Every public thing by its full names and its short one, which is the top level's where two share it."""
+    """Every public thing by its full names and its short one.
+
+    Where two share a short name it is the top level's; an estimator leaves it to the model of that name.
+    """
     found: dict[str, Entry] = {}
-    for entry in sorted(entries(), key=lambda e: e.name.count(".")):
+    for entry in sorted(entries(), key=lambda e: (e.name.count("."), e.home == "ppl_gen.estimators")):
         found.setdefault(entry.name.rpartition(".")[2], entry)
         found[entry.name] = entry
         defined = getattr(entry.value, "__module__", None)

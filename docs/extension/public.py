@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import ppl_gen
 
 # Parts of the command line, and what other modules are made of. Nobody imports from them.
-INTERNAL = {"__main__", "article", "comparison", "engine", "tour"}
+INTERNAL = {"__main__", "article", "cli", "comparison", "engine", "tour"}
 # Modules without `__all__` that users import from, and what they import: all classes of the one.
 OPEN = {"errors": None, "ranks": ["main", "alone", "count"]}
 

@@ -57,7 +57,7 @@ bench-quick: .venv/.installed .venv-bench/.installed ## the same on small tables
 	.venv/bin/python -m benchmarks --peers .venv-bench/bin/python --quick
 
 docs: .venv-docs/.installed ## build the site into docs/_build/html, without a network; warnings are errors
-	.venv-docs/bin/python -m sphinx -W -n --keep-going -q -b html docs docs/_build/html
+	.venv-docs/bin/python -m sphinx -W -n -E --keep-going -q -b html docs docs/_build/html
 	@echo "Open docs/_build/html/index.html"
 
 readme: .venv/.installed ## write the table of models into README.md

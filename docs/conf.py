@@ -22,10 +22,10 @@ toc_object_entries = False
 
 myst_enable_extensions = ["dollarmath", "colon_fence", "deflist", "attrs_inline"]
 myst_heading_anchors = 3
+myst_dmath_double_inline = True
 myst_links_external_new_tab = False
 
-nb_execution_mode = "cache"
-nb_execution_cache_path = str(Path(__file__).parent / "_build" / "cells")
+nb_execution_mode = "force"  # a cache would not see that the library changed
 nb_execution_raise_on_error = True
 nb_execution_excludepatterns = ["tutorials/*"]  # they were executed where they were written
 nb_execution_timeout = 120

@@ -1,5 +1,7 @@
 """Formulas as MathML, which browsers draw themselves: no script, no font, no network."""
 
+import re
+
 from docutils import nodes
 from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml
@@ -28,6 +30,15 @@ def displayed(self: HTML5Translator, node: nodes.math_block) -> None:
     raise nodes.SkipNode
 
 
+def in_outputs(app: Sphinx, page: nodes.document, name: str) -> None:
+    """Typeset the formulas between $$ in what cells show, as a notebook would."""
+    for raw in page.findall(nodes.raw):
+        if raw.get("format") == "html" and "$$" in raw.astext():
+            text = re.sub(r"\$\$(.+?)\$\$", lambda found: markup(found[1], block=True), raw.astext())
+            raw.children = [nodes.Text(text)]
+
+
 def setup(app: Sphinx) -> None:
     """Register the renderer; `html_math_renderer = "mathml"` chooses it."""
+    app.connect("doctree-resolved", in_outputs)
     app.add_html_math_renderer("mathml", (inline, None), (displayed, None))

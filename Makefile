@@ -15,7 +15,7 @@ WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help tour test test-all test-latest lint types bench bench-quick notebooks readme venv clean
+.PHONY: help tour test test-all test-latest lint types bench bench-quick docs notebooks readme venv clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-19s %s\n", $$1, $$2 }'
@@ -59,13 +59,17 @@ bench-quick: .venv/.installed .venv-bench/.installed ## the same on small tables
 notebooks: .venv-docs/.installed ## run the tutorials from end to end, checks too, and write their notebooks
 	.venv-docs/bin/python -m tutorials
 
+docs: .venv-docs/.installed ## build the site into docs/_build/html, without a network; warnings are errors
+	.venv-docs/bin/python -m sphinx -W -n -E --keep-going -q -b html docs docs/_build/html
+	@echo "Open docs/_build/html/index.html"
+
 readme: .venv/.installed ## write the table of models into README.md
 	.venv/bin/python -m tests.readme
 
 venv: .venv/.installed ## make .venv and install into it
 
 clean: ## remove the environments, caches and builds
-	rm -rf .venv .venv-latest .venv-bench .venv-docs dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis docs/_build ppl-gen-tour
+	rm -rf .venv .venv-latest .venv-bench .venv-docs dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis docs/_build docs/api docs/tutorials ppl-gen-tour
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is written last, so a failed install leaves none. An environment that works is installed into, not remade.

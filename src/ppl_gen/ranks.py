@@ -5,6 +5,8 @@ meet. Every process calls the same verbs with the same data; `fit` gives each a 
 what they found, so that all end with the same posterior. Outside torchrun there is one process, and nothing
 here does anything. Messages go by torch.distributed: gloo between CPUs, NCCL between GPUs.
 
+::
+
     from ppl_gen import fit, ranks, save
 
     posterior = fit(model, x=x)       # all processes share it

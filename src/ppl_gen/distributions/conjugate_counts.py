@@ -133,7 +133,7 @@ class Gamma(NamedTuple):
 
 
 class Dirichlets(NamedTuple):
-    """``theta ~ `` one Dirichlet for each (class, feature), laid end to end, for rows of category codes.
+    """One Dirichlet ``theta`` for each (class, feature), laid end to end, for rows of category codes.
 
     ``pseudocount`` is (classes, sum of levels): feature j has ``levels[j]`` categories.
 

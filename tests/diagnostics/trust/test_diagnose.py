@@ -61,7 +61,7 @@ CHEAP = [
 
 @pytest.mark.parametrize("name", CHEAP)
 def test_a_cause_is_named_only_where_its_number_can_be_one(name):
-    found = diagnose(HELD[name].make(0), draws=300)
+    found = diagnose(HELD[name].make(0), draws=500)
     assert found.fault == HELD[name].expected, found
 
 
@@ -125,7 +125,7 @@ def test_a_table_and_a_notebook_show_the_same():
 
 
 def test_bad_arguments_are_named():
-    with pytest.raises(DataError, match="what fit returned"):
+    with pytest.raises(DataError, match="what fit or fit_pyro returned"):
         diagnose("posterior")
     with pytest.raises(DataError, match="more_steps"):
         diagnose(fit(LinearRegression(features=1), x=[[0.0], [1.0]], y=[0.0, 1.0]), more_steps=-1)

@@ -102,7 +102,7 @@ def test_what_has_no_density_is_refused():
     nuts = NUTS(draws=5, warmup=5, chains=1, progress=False)
     with pytest.raises(NoEvidence, match="draws"):
         guide_quality(fit(LinearRegression(features=1), nuts, x=x, y=x[:, 0]))
-    with pytest.raises(DataError, match="what fit returned"):
+    with pytest.raises(DataError, match="what fit or fit_pyro returned"):
         guide_quality("posterior")
     with pytest.raises(DataError, match="nuts"):
         guide_quality(fit(Location(), x=x[:, 0]), nuts=3)

@@ -7,14 +7,15 @@ from ppl_gen.diagnostics.trust.starts import restarted
 from ppl_gen.errors import DataError
 from ppl_gen.models import GaussianMixture, LinearRegression
 from tests.planted_faults.base import normal
+from tests.planted_faults.programs import Line
 
-ROWS = {"x": normal(0, 40, 2), "y": normal(1, 40)}
+ROWS = {"x": normal(0, 40, 2), "y": normal(0, 40, 2).sum(1) + normal(1, 40)}
 
 
 def test_a_fit_with_one_mode_comes_to_one_bound():
-    method = SVI(steps=600, learning_rate=0.05, guide="full_rank", progress=False, compile=False)
-    posterior = fit(LinearRegression(features=2), method, **ROWS)
-    hurried = fit(LinearRegression(features=2), SVI(steps=2, progress=False, compile=False), **ROWS)
+    method = SVI(steps=800, learning_rate=0.05, guide="mean_field", progress=False, compile=False)
+    posterior = fit(Line(2), method, **ROWS)
+    hurried = fit(Line(2), SVI(steps=2, learning_rate=0.001, progress=False, compile=False), **ROWS)
     found = guide_quality(posterior, draws=100, restarts=2)
     assert len(found.starts.others) == 2
     assert found.starts.spread < 1

@@ -124,6 +124,7 @@ def running(seed: int, *programs: Any) -> Iterator[Callable[[], None]]:
     What it gives refuses, once they ran, parameters that the store did not have.
     """
     store, local = pyro.get_param_store(), pyro.settings.get("module_local_params")
+    local = local or any(hasattr(program, "parameters_by_name") for program in programs)  # of fit_pyro
     before = store.get_state()
     known = set(before["params"])
     with isolated(seed), ExitStack() as stack:

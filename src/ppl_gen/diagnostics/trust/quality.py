@@ -166,7 +166,7 @@ def guide_quality(
         raise DataError(f"nuts: expected True, False or NUTS(…), got {called(nuts)}")
     if isinstance(posterior, PyroFit):
         for name, asked in {"nuts": nuts, "restarts": restarts, **data}.items():
-            if asked is not False and asked != 0:
+            if name in data or asked:
                 raise DataError(
                     f"{name}: does not apply to what fit_pyro returned, which knows its own arguments and no "
                     f"declared joint; write a ProbabilisticModel and fit that"

@@ -84,7 +84,8 @@ class Classifier(ClassifierMixin, Estimator):
 
     def predict(self, X: Any) -> np.ndarray:
         """The most probable class of every row, shape (n_samples,)."""
-        return self.classes_[self.predict_joint_log_proba(X).argmax(1)]
+        best = self.predict_joint_log_proba(X).argmax(1)
+        return self.classes_[best]
 
     def sample(self, n_samples: int = 1, y: Any = None, random_state: Any = None) -> tuple[Any, np.ndarray]:
         """Draw rows from p(x, y), or from p(x | y) if ``y`` is given.

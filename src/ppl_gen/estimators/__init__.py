@@ -17,6 +17,9 @@ How an estimator is written
 Nothing below imports this folder: the verbs do not know scikit-learn.
 """
 
+from ppl_gen.estimators.bernoulli_nb import BernoulliNB
+from ppl_gen.estimators.categorical_nb import CategoricalNB
 from ppl_gen.estimators.gaussian_nb import GaussianNB
+from ppl_gen.estimators.multinomial_nb import MultinomialNB
 
-__all__ = ["GaussianNB"]
+__all__ = ["GaussianNB", "BernoulliNB", "CategoricalNB", "MultinomialNB"]

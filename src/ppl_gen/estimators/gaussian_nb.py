@@ -1,5 +1,6 @@
 """Gaussian naive Bayes, as scikit-learn has it."""
 
+from dataclasses import replace
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -58,8 +59,9 @@ class GaussianNB(Incremental):
     def _learn(self, X: Any, codes: np.ndarray, weights: Any, first: bool) -> None:
         if first:
             self._chosen = chosen_prior(self.priors, len(self.classes_))
-        model = GaussianNaiveBayes(len(self.classes_), X.shape[1], **NOTHING) if first else self._counted
-        self._counted = lean(fit(model, Exact(weights=weights), x=X, y=codes))
+        prior = GaussianNaiveBayes(len(self.classes_), X.shape[1], **NOTHING) if first else self._counted.prior
+        found = fit(prior if first else self._counted, Exact(weights=weights), x=X, y=codes)
+        self._counted = replace(lean(found), prior=prior)
         self.class_count_ = self._counted.model.concentration.numpy()
         frequencies = self.class_count_ / self.class_count_.sum()
         self.class_prior_ = frequencies if self._chosen is None else self._chosen
@@ -81,6 +83,9 @@ class GaussianNB(Incremental):
         loc, spread = self._moments.pooled()
         spread = torch.where(spread > 0, spread, self.epsilon_ or 1.0)
         return beside(self._counted, GaussianNaiveBayes(*self.theta_.shape, loc=loc, rate=0.01 * spread))
+
+    def _asked(self) -> GaussianNaiveBayes:
+        return GaussianNaiveBayes(*self.theta_.shape)
 
     def _point(self) -> dict[str, Any]:
         return {"mu": self.theta_, "tau": 1 / self.var_}

@@ -20,6 +20,19 @@ Nothing below imports this folder: the verbs do not know scikit-learn.
 from ppl_gen.estimators.bernoulli_nb import BernoulliNB
 from ppl_gen.estimators.categorical_nb import CategoricalNB
 from ppl_gen.estimators.gaussian_nb import GaussianNB
+from ppl_gen.estimators.kernel_nb import KernelNB
+from ppl_gen.estimators.linear_discriminant_analysis import LinearDiscriminantAnalysis
+from ppl_gen.estimators.mixed_nb import MixedNB
 from ppl_gen.estimators.multinomial_nb import MultinomialNB
+from ppl_gen.estimators.quadratic_discriminant_analysis import QuadraticDiscriminantAnalysis
 
-__all__ = ["GaussianNB", "BernoulliNB", "CategoricalNB", "MultinomialNB"]
+__all__ = [
+    "GaussianNB",
+    "BernoulliNB",
+    "CategoricalNB",
+    "MultinomialNB",
+    "KernelNB",
+    "MixedNB",
+    "LinearDiscriminantAnalysis",
+    "QuadraticDiscriminantAnalysis",
+]

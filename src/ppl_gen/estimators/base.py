@@ -192,15 +192,6 @@ def lean(posterior: Posterior) -> Posterior:
     return replace(posterior, data=None, fingerprints=())
 
 
-def beside(posterior: Posterior, prior: Conjugate) -> Posterior:
-    """The posterior that the same rows give from another ``prior``."""
-    with torch.no_grad():
-        after = prior.merged(posterior.model, posterior.prior)
-        evidence = float(after.log_normalizer() - prior.log_normalizer())
-    elbo = torch.tensor([evidence], dtype=torch.float64)
-    return replace(posterior, model=after, prior=prior, evidence=evidence, elbo=elbo, _drawn={})
-
-
 def known(prior: Conjugate, n: int, counts: np.ndarray, features: Any) -> Posterior:
     """The posterior of a naive Bayes whose features have these hyperparameters, as of ``n`` rows.
 

@@ -281,7 +281,7 @@ def _approximate(
 
 
 def _lasting(method: Any) -> Any:
-    """How the posterior was found, less what belongs to one fit: the place of its files, its rows' weights."""
+    """How the posterior was found, less what belongs to one fit: where its files are, its rows' weights."""
     if isinstance(method, SVI):
         return replace(method, checkpoint=None)
     return replace(method, weights=None) if isinstance(method, Exact) else method

@@ -14,7 +14,7 @@ from ppl_gen.models import QuadraticDiscriminantAnalysis
 from ppl_gen.posterior import Posterior
 
 # A prior worth no rows. The degrees of freedom, which no estimate reads, leave its density finite.
-NOTHING = {"concentration": 1e-300, "strength": 1e-300, "scatter": 1e-300, "freedom": 1.0}
+NOTHING: dict[str, Any] = {"concentration": 1e-300, "strength": 1e-300, "scatter": 1e-300, "freedom": 1.0}
 
 
 class Discriminant(Classifier):
@@ -96,5 +96,6 @@ class Discriminant(Classifier):
 
 def triangle(rows: np.ndarray) -> np.ndarray:
     """The lower triangle L, of positive diagonal, for which L Lᵀ = rowsᵀ rows."""
-    upper = np.linalg.qr(rows, mode="r")
-    return (upper * np.where(np.diag(upper) < 0, -1.0, 1.0)[:, None]).T
+    upper: Any = np.linalg.qr(rows, mode="r")
+    lower: np.ndarray = (upper * np.where(np.diag(upper) < 0, -1.0, 1.0)[:, None]).T
+    return lower

@@ -31,6 +31,11 @@ class Discriminant(Classifier):
     covariance_estimator: Any
     _found: Posterior | None
 
+    @property
+    def missing(self) -> bool:  # type: ignore[override]
+        """Whether NaN may stand for "not observed": Ledoit and Wolf, and other estimators, need whole rows."""
+        return self.covariance_estimator is None and not isinstance(self.shrinkage, str)
+
     def _learn(self, X: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Counts, means and covariances of the classes by the joint; returns the rows' codes."""
         codes, sizes = encode(y, self.classes_), (len(self.classes_), X.shape[1])
@@ -51,8 +56,6 @@ class Discriminant(Classifier):
         """The covariance of ``rows`` that the settings ask for; ``plain`` is that of largest likelihood."""
         if self.covariance_estimator is None and not isinstance(self.shrinkage, str):
             return shrunk_covariance(plain, self.shrinkage) if self.shrinkage else plain
-        if np.isnan(rows).any():
-            raise ValueError("X: expected no NaN with shrinkage='auto' or a covariance_estimator, got some")
         if self.covariance_estimator is None:
             scaler = StandardScaler()
             found = ledoit_wolf(scaler.fit_transform(rows))[0]

@@ -168,7 +168,7 @@ class LinearDiscriminantAnalysis(ClassNamePrefixFeaturesOutMixin, TransformerMix
         away = self.means_ - share @ self.means_
         plain = np.tensordot(share, self._roots @ self._roots.mT, 1) + (away.T * share) @ away
         values, axes = scipy.linalg.eigh(self._covariance(X, plain) - within, within)
-        self.explained_variance_ratio_ = np.sort(values / values.sum())[::-1][: self._n_features_out]
+        self.explained_variance_ratio_ = np.sort(values / (values.sum() or 1.0))[::-1][: self._n_features_out]
         self.scalings_ = axes[:, ::-1]
         self.coef_ = self.means_ @ self.scalings_ @ self.scalings_.T
         self._constant()
@@ -221,8 +221,9 @@ class LinearDiscriminantAnalysis(ClassNamePrefixFeaturesOutMixin, TransformerMix
 
     def _point(self) -> dict[str, Any]:
         """Means and the Cholesky factor of the shared covariance."""
-        root = self._root
-        if self.solver != "svd":
+        if self.solver == "svd":
+            root = self._root
+        else:
             values, axes = np.linalg.eigh(self.covariance_)
             root = (axes * np.sqrt(values.clip(min=0.0))).T
         sigma = triangle(root)

@@ -283,6 +283,13 @@ def _approximate(
     return _posterior(fitted, start, before, method, data, fingerprint, yesterday)
 
 
+def _lasting(method: Any) -> Any:
+    """How the posterior was found, less what belongs to one fit: where its files are, its rows' weights."""
+    if isinstance(method, SVI):
+        return replace(method, checkpoint=None)
+    return replace(method, weights=None) if isinstance(method, Exact) else method
+
+
 def _posterior(
     fitted: Fitted,
     start: ProbabilisticModel,
@@ -300,7 +307,7 @@ def _posterior(
         model=fitted.model,
         prior=start,
         guide=fitted.guide,
-        method=replace(method, checkpoint=None) if isinstance(method, SVI) else method,  # how, not where
+        method=_lasting(method),
         elbo=fitted.elbo,
         n=data.n,
         shapes={name: tuple(v.shape) for name, v in values.items()},

@@ -124,9 +124,7 @@ class NormalGamma(NamedTuple):
         The largest variance of a feature over all rows, times ``smoothing``, is added to every variance.
         """
         rows = Moments(self.strength, self.loc, 2 * self.rate)
-        total = rows.counts.sum(0).clamp(min=torch.finfo(rows.mean.dtype).tiny)
-        centre = (rows.counts * rows.mean).sum(0) / total
-        spread = (rows.squares + rows.counts * (rows.mean - centre).square()).sum(0) / total
+        centre, spread = rows.pooled()
         variance = rows.squares / rows.counts + smoothing * spread.max()
         variance = torch.where(rows.counts > 0, variance, spread + smoothing * spread.max())
         return torch.where(rows.counts > 0, rows.mean, centre), 1 / variance

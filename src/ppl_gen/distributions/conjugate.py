@@ -125,9 +125,7 @@ class NormalGamma(NamedTuple):
         so is ``ridge``.
         """
         rows = Moments(self.strength, self.loc, 2 * self.rate)
-        total = rows.counts.sum(0).clamp(min=torch.finfo(rows.mean.dtype).tiny)
-        centre = (rows.counts * rows.mean).sum(0) / total
-        spread = (rows.squares + rows.counts * (rows.mean - centre).square()).sum(0) / total
+        centre, spread = rows.pooled()
         variance = torch.where(rows.counts > 0, rows.squares / rows.counts, spread)
         variance = variance + smoothing * spread.max() + ridge
         return torch.where(rows.counts > 0, rows.mean, centre), 1 / variance

@@ -17,6 +17,18 @@ How an estimator is written
 Nothing below imports this folder: the verbs do not know scikit-learn.
 """
 
+from ppl_gen.estimators.bayesian_linear_regression import BayesianLinearRegression
+from ppl_gen.estimators.gaussian_mixture import GaussianMixture
 from ppl_gen.estimators.gaussian_nb import GaussianNB
+from ppl_gen.estimators.logistic_regression import LogisticRegression
+from ppl_gen.estimators.ppca import PPCA
+from ppl_gen.estimators.vae import VAE
 
-__all__ = ["GaussianNB"]
+__all__ = [
+    "PPCA",
+    "VAE",
+    "BayesianLinearRegression",
+    "GaussianMixture",
+    "GaussianNB",
+    "LogisticRegression",
+]

@@ -24,9 +24,9 @@ from ppl_gen.fit import fit
 from ppl_gen.inference import MAP, Laplace
 from ppl_gen.posterior import Posterior
 
-CURVED = 1e8  # parameters² × rows up to which the curvature at the mode is worth its price
+CURVED = 5e7  # parameters² × rows up to which the curvature at the mode is worth its price
 NEWTON = 20  # steps that Newton may need
-FLAT = 1e3  # prior standard deviation, in log odds, of what the prior leaves open: intercepts
+FLAT = 1e5  # prior standard deviation, in log odds, of what the prior leaves open: intercepts
 
 
 class LogisticRegression(ClassifierMixin, Estimator):
@@ -146,9 +146,10 @@ class LogisticRegression(ClassifierMixin, Estimator):
         k, d = len(self.classes_), x.shape[1]
         _, spread = centre_and_spread(x)
         ridge = np.inf if self.penalty is None else self.C
-        scale = (spread * (ridge / (2 if k == 2 else 1)) ** 0.5).clamp(1e-100, 10 * FLAT)[:, None].expand(d, k)
+        flat = FLAT / max(1.0, len(x) / 1e4) ** 0.5  # wider ones drown in the rounding of many rows
+        scale = (spread * (ridge / (2 if k == 2 else 1)) ** 0.5).clamp(1e-100, flat)[:, None].expand(d, k)
         if self.fit_intercept:
-            scale = torch.cat([torch.full((1, k), FLAT, dtype=scale.dtype), scale])
+            scale = torch.cat([torch.full((1, k), flat, dtype=scale.dtype), scale])
         return models.LogisticRegression(k, d, scale=scale, intercept=self.fit_intercept)
 
     def _climbed(self, x: torch.Tensor, codes: Array, weights: Any) -> Posterior:

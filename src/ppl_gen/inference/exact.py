@@ -30,8 +30,8 @@ class Exact:
 
     Args:
         chunk: rows that are looked at together.
-        weights: how often each row counts (n,), for models whose rows have a class; once by default. The
-            posterior does not keep them.
+        weights: how often each row counts (n,), for models whose rows have a class, and regressions; once by
+            default. The posterior does not keep them.
 
     >>> from ppl_gen import fit
     >>> from ppl_gen.models import GaussianNaiveBayes
@@ -60,7 +60,7 @@ class Exact:
         before: Any = start
         after: Any = start
         with torch.no_grad():
-            for part in chunks(data, self.chunk, self.weights):
+            for part in chunks(data, self.chunk, self.weights, start):
                 after = after.updated(**part)
             after = together(after, before)
             evidence = float(after.log_normalizer() - before.log_normalizer())
@@ -117,25 +117,28 @@ def knows_expectations(p: Any) -> bool:
     return own or all(hasattr(p.family(name), "expected") for name in p.families)
 
 
-def chunks(data: Data, size: int, weights: Any = None) -> Iterator[dict[str, Tensor]]:
+def chunks(data: Data, size: int, weights: Any = None, p: Any = None) -> Iterator[dict[str, Tensor]]:
     """Aligned slices of at most ``size`` rows, of those that are this process's.
 
     A missing cell comes as NaN, and an update leaves it out. With ``weights`` the class of a row comes as
-    its weight in the column of that class.
+    its weight in the column of that class; rows without one bring them by themselves, if ``p`` takes them.
     """
     own = ranks.own(data.n)
-    label, worth = _weighed(data, weights) if weights is not None else ("", None)
+    label, worth = _weighed(p, data, weights) if weights is not None else ("", None)
     for first in range(own.start, own.stop, size):
         rows = slice(first, min(first + size, own.stop))
         part = data.take(rows).gaps
         if worth is not None:
-            part[label] = worth[rows, None] * memberships(part[label], data.sites[label].levels)
+            belong = memberships(part[label], data.sites[label].levels) if label in part else None
+            part[label] = worth[rows] if belong is None else worth[rows, None] * belong
         yield part
 
 
-def _weighed(data: Data, weights: Any) -> tuple[str, Tensor]:
-    """The variable of the rows that is a class, and what each row is worth."""
+def _weighed(p: Any, data: Data, weights: Any) -> tuple[str, Tensor]:
+    """By which name an update takes them, the class or their own, and what each row is worth."""
     labels = [name for name in data.rows if name in data.sites and data.sites[name].levels]
+    if not labels and "weights" in inspect.signature(p.updated).parameters:
+        labels = ["weights"]
     if not labels:
         raise DataError(f"weights: expected rows that have a class, got {', '.join(data.rows)} alone")
     return labels[0], row_weights(weights, data.n)

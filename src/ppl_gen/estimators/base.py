@@ -16,7 +16,10 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from ppl_gen.ask import ask
 from ppl_gen.checks import whole
-from ppl_gen.core import Conjugate
+from ppl_gen.core import Conjugate, ProbabilisticModel
+from ppl_gen.inference import Exact
+from ppl_gen.inputs import describe
+from ppl_gen.isolation import isolated
 from ppl_gen.posterior import Posterior
 from ppl_gen.storage import load, save
 
@@ -59,13 +62,21 @@ class Estimator(BaseEstimator):
 class Classifier(ClassifierMixin, Estimator):
     """A classifier that generates: Bayes' rule turns log p(y) + log p(x | y) into every answer.
 
-    A subclass fits ``classes_``, ``posterior_`` and either ``class_prior_``, ``priors_`` or
-    ``class_log_prior_``, and says by ``_point`` at which parameters the joint is asked (none: on average
-    over the posterior).
+    A subclass fits ``classes_``, and either ``class_prior_``, ``priors_`` or ``class_log_prior_``; it has
+    ``posterior_``, the joint's posterior, and says by ``_asked`` and ``_point`` what is asked, and at which
+    parameters (none: on average over the posterior).
     """
 
     classes_: np.ndarray
-    posterior_: Posterior
+
+    @property
+    def posterior_(self) -> Posterior:
+        """The joint's posterior, for `ppl_gen.ask` and `ppl_gen.to_arviz`."""
+        raise NotImplementedError
+
+    def _asked(self) -> ProbabilisticModel | Posterior:
+        """What answers: the posterior, or the joint where ``_point`` gives all of its parameters."""
+        return self.posterior_
 
     def predict_joint_log_proba(self, X: Any) -> np.ndarray:
         """log p(x, y) of every row and class, shape (n_samples, n_classes)."""
@@ -106,7 +117,7 @@ class Classifier(ClassifierMixin, Estimator):
             codes = np.broadcast_to(encode(np.atleast_1d(y), self.classes_), n)
         seed = int(random.randint(2**31))
         given = {name: value for name, value in self._point().items() if name != "pi"}
-        asked = ask(self.posterior_, f"p(x | {', '.join(['y', *given])})", y=codes, **given)
+        asked = ask(self._asked(), f"p(x | {', '.join(['y', *given])})", y=codes, **given)
         return asked.sample(seed=seed).numpy(), self.classes_[codes]
 
     def _log_prior(self) -> np.ndarray:
@@ -124,7 +135,7 @@ class Classifier(ClassifierMixin, Estimator):
         """log p(y) + log p(x | y): the joint is asked with equal pi, then the class prior is added."""
         classes = len(self.classes_)
         given = {**self._point(), "pi": np.full(classes, 1 / classes)}
-        asked = ask(self.posterior_, f"p(y | x, {', '.join(given)})", x=X, **given)
+        asked = ask(self._asked(), f"p(y | x, {', '.join(given)})", x=X, **given)
         scores: np.ndarray = asked.log_joint.numpy() + np.log(classes)
         scores += self._log_prior()
         return scores
@@ -181,13 +192,24 @@ def lean(posterior: Posterior) -> Posterior:
     return replace(posterior, data=None, fingerprints=())
 
 
-def beside(posterior: Posterior, prior: Conjugate) -> Posterior:
-    """The posterior that the same rows give from another ``prior``."""
+def known(prior: Conjugate, n: int, counts: np.ndarray, features: Any) -> Posterior:
+    """The posterior of a naive Bayes whose features have these hyperparameters, as of ``n`` rows.
+
+    Args:
+        prior: the joint.
+        n: rows. counts: of each class, by weight (classes,).
+        features: the posterior's family.
+    """
+    classes = prior.family("classes").updated(torch.as_tensor(counts))
     with torch.no_grad():
-        after = prior.merged(posterior.model, posterior.prior)
+        after = prior.having(classes=classes, features=features)
         evidence = float(after.log_normalizer() - prior.log_normalizer())
+    with isolated(0):
+        sites = describe(prior, {})
     elbo = torch.tensor([evidence], dtype=torch.float64)
-    return replace(posterior, model=after, prior=prior, evidence=evidence, elbo=elbo, _drawn={})
+    shapes: dict[str, tuple[int, ...]] = {"x": (n, int(prior.features)), "y": (n,)}
+    dtypes = {"x": torch.float64, "y": torch.int64}
+    return Posterior(after, prior, None, Exact(), elbo, n, shapes, sites, (), evidence, dtypes=dtypes)
 
 
 def chosen_prior(priors: Any, classes: int) -> np.ndarray | None:

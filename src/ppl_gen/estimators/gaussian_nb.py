@@ -1,5 +1,6 @@
 """Gaussian naive Bayes, as scikit-learn has it."""
 
+from dataclasses import replace
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -8,7 +9,7 @@ import torch
 from sklearn.utils._param_validation import Interval
 
 from ppl_gen.distributions import Moments, NormalGamma
-from ppl_gen.estimators.base import Incremental, beside, chosen_prior, lean
+from ppl_gen.estimators.base import Incremental, chosen_prior, known, lean
 from ppl_gen.fit import fit
 from ppl_gen.inference import Exact
 from ppl_gen.models import GaussianNaiveBayes
@@ -58,8 +59,10 @@ class GaussianNB(Incremental):
     def _learn(self, X: Any, codes: np.ndarray, weights: Any, first: bool) -> None:
         if first:
             self._chosen = chosen_prior(self.priors, len(self.classes_))
-        model = GaussianNaiveBayes(len(self.classes_), X.shape[1], **NOTHING) if first else self._counted
-        self._counted = lean(fit(model, Exact(weights=weights), x=X, y=codes))
+        prior = GaussianNaiveBayes(len(self.classes_), X.shape[1], **NOTHING) if first else self._counted.prior
+        found = fit(prior if first else self._counted, Exact(weights=weights), x=X, y=codes)
+        n = len(codes) if first else self._counted.n + len(codes)
+        self._counted = replace(lean(found), prior=prior, n=n, shapes=found.shapes_of(n))
         self.class_count_ = self._counted.model.concentration.numpy()
         frequencies = self.class_count_ / self.class_count_.sum()
         self.class_prior_ = frequencies if self._chosen is None else self._chosen
@@ -80,7 +83,12 @@ class GaussianNB(Incremental):
         """The joint's posterior under a proper prior in units of the data."""
         loc, spread = self._moments.pooled()
         spread = torch.where(spread > 0, spread, self.epsilon_ or 1.0)
-        return beside(self._counted, GaussianNaiveBayes(*self.theta_.shape, loc=loc, rate=0.01 * spread))
+        prior = GaussianNaiveBayes(*self.theta_.shape, loc=loc, rate=0.01 * spread)
+        features = prior.family("features").given(self._moments)
+        return known(prior, self._counted.n, self.class_count_, features)
+
+    def _asked(self) -> GaussianNaiveBayes:
+        return GaussianNaiveBayes(*self.theta_.shape)
 
     def _point(self) -> dict[str, Any]:
         return {"mu": self.theta_, "tau": 1 / self.var_}

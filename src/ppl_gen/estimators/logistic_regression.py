@@ -177,6 +177,7 @@ class LogisticRegression(ClassifierMixin, Estimator):
         start = w[0] - slope @ p.centre.numpy() if self.fit_intercept else np.zeros(len(slope))
         if len(slope) == 2:
             slope, start = slope[1:] - slope[:1], start[1:] - start[:1]
+        start = start - start.mean() if len(start) > 1 else start  # what all classes share tells nothing
         self.coef_, self.intercept_ = slope.astype(dtype), start.astype(dtype)
         self.n_iter_ = np.array([posterior.guide.steps], dtype=np.int32)
         self.posterior_ = lean(posterior)

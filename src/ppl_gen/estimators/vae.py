@@ -16,7 +16,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from ppl_gen import models
 from ppl_gen.ask import ask
-from ppl_gen.core import bare, run, variables
 from ppl_gen.distributions import Bernoulli, Gaussian, Likelihood
 from ppl_gen.estimators.base import Estimator, lean
 from ppl_gen.estimators.starting import Array, sample_size
@@ -125,12 +124,16 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
     def transform(self, X: Any) -> Array:
         """The mean of q(code | row), the encoder's, of each row (n, n_components)."""
         check_is_fitted(self)
-        p: Any = self.posterior_.model
-        x = torch.tensor(self._rows(X, dtype="numeric"), dtype=torch.float64)
         with torch.no_grad():
-            mean, _ = p.encoder(p.units(x)).chunk(2, -1)
+            mean, _ = self._encoded(torch.tensor(self._rows(X, dtype="numeric"), dtype=torch.float64))
         codes: Array = mean.numpy()
         return codes
+
+    def _encoded(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and standard deviation of q(code | row)."""
+        p: Any = self.posterior_.model
+        mean, log_scale = p.encoder(p.units(x)).chunk(2, -1)
+        return mean, log_scale.exp()
 
     def inverse_transform(self, X: Any) -> Array:
         """The mean of p(row | code) of codes (n, n_components): shape (n, features)."""
@@ -146,13 +149,11 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         so that what is said of one does not depend on the others.
         """
         check_is_fitted(self)
-        X, p = self._rows(X, dtype="numeric"), self.posterior_.model
+        X = self._rows(X, dtype="numeric")
 
         def alike(n: int, x: torch.Tensor) -> None:
-            (site,) = variables(run(p.guide, {"n": n, "x": x})).values()
-            q = bare(site["fn"])
             with pyro.plate("data", n):
-                pyro.sample("z", _Alike(q.loc, q.scale).to_event(1))
+                pyro.sample("z", _Alike(*self._encoded(x)).to_event(1))
 
         with torch.no_grad():
             weights, _ = replace(self.posterior_, guide=alike).weighted(int(self.draws), self._seed, x=X)

@@ -40,9 +40,9 @@ class NormalGammaRegression(NamedTuple):
     ) -> "NormalGammaRegression":
         """Bayes' rule on rows of the ``design`` (n, terms) and their ``targets`` (..., n).
 
-        A missing target (NaN) is left out; with ``weights`` (n,) a row counts so often. Targets are taken about what the prior's mean predicts. The
-        lower triangle below the prior's root and the rows holds the residuals' length, and the new root and
-        its product with the step of the mean.
+        A missing target (NaN) is left out; with ``weights`` (n,) a row counts so often. Targets are taken
+        about what the prior's mean predicts. The lower triangle below the prior's root and the rows holds the
+        residuals' length, and the new root and its product with the step of the mean.
         """
         seen = ~targets.isnan()
         residuals = torch.where(seen, targets - self.loc @ design.T, 0.0)[..., None]

@@ -53,8 +53,8 @@ class SphericalNormalGamma(NamedTuple):
     def point(self, smoothing: float = 1e-9, ridge: float = 0.0) -> tuple[Tensor, Tensor]:
         """The means and the precisions of largest likelihood, of a `flat` prior's update.
 
-        The mean variance of a feature over all rows, times ``smoothing``, is added to every variance, and so is
-        ``ridge``; a class without rows has that variance, and the mean of all rows.
+        The mean variance of a feature over all rows, times ``smoothing``, is added to every variance, and so
+        is ``ridge``; a class without rows has that variance, and the mean of all rows.
         """
         total = self.strength.sum(0)
         centre = (self.strength * self.loc).sum(0) / total

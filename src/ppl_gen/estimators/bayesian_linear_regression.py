@@ -1,5 +1,6 @@
 """Bayesian linear regression with the face of `sklearn.linear_model.BayesianRidge`."""
 
+from dataclasses import replace
 from math import log, pi
 from numbers import Integral, Real
 from typing import Any, ClassVar, NamedTuple, Self
@@ -12,11 +13,12 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from ppl_gen.ask import ask
-from ppl_gen.estimators.base import Estimator, beside, lean
+from ppl_gen.estimators.base import Estimator, lean
 from ppl_gen.estimators.starting import FLOATS, Array, sample_size
 from ppl_gen.fit import fit
 from ppl_gen.inference import Exact
 from ppl_gen.models import LinearRegression
+from ppl_gen.posterior import Posterior
 
 NOTHING = dict.fromkeys(("precision", "shape", "rate"), 1e-300)  # a prior worth no rows
 LEAST, MOST = 1e-12, 1e15  # prior precisions of an intercept that is free (a share of the ridge), or none
@@ -43,7 +45,7 @@ class BayesianLinearRegression(RegressorMixin, Estimator):
 
     Attributes:
         coef_ (n_features,), intercept_: posterior means. sigma_: the covariance of the weights given alpha_.
-        alpha_, lambda_: the precisions. scores_: the log marginal likelihood before each step, and at the end,
+        alpha_, lambda_: the precisions. scores_: the log marginal likelihood before each step and at the end,
             in nats, hyperpriors included. n_iter_: steps taken. X_offset_, X_scale_: means of X, ones.
         posterior_: a `ppl_gen.Posterior`; its ``log_evidence`` is that of y.
 
@@ -56,9 +58,9 @@ class BayesianLinearRegression(RegressorMixin, Estimator):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="neither")],
-        **dict.fromkeys(("alpha_1", "alpha_2", "lambda_1", "lambda_2"), [POSITIVE]),
-        **dict.fromkeys(("alpha_init", "lambda_init"), [None, POSITIVE]),
-        **dict.fromkeys(("compute_score", "fit_intercept", "copy_X"), ["boolean"]),
+        **{name: [POSITIVE] for name in ("alpha_1", "alpha_2", "lambda_1", "lambda_2")},
+        **{name: [None, POSITIVE] for name in ("alpha_init", "lambda_init")},
+        **{name: ["boolean"] for name in ("compute_score", "fit_intercept", "copy_X")},
         "verbose": ["verbose"],
     }
 
@@ -118,7 +120,7 @@ class BayesianLinearRegression(RegressorMixin, Estimator):
             shape=max(self.alpha_1, 1e-300),
             rate=max(self.alpha_2, 1e-300),
         )
-        self.posterior_ = lean(beside(counted, prior))
+        self.posterior_ = lean(_under(prior, counted))
         return self
 
     def _climb(self, seen: "_Seen", variance: float) -> None:
@@ -127,16 +129,16 @@ class BayesianLinearRegression(RegressorMixin, Estimator):
         alpha = 1 / (variance + eps) if self.alpha_init is None else float(self.alpha_init)
         ridge = 1.0 if self.lambda_init is None else float(self.lambda_init)
         before, scores = None, []
-        for step in range(1, self.max_iter + 1):
+        for _ in range(self.max_iter):
             scores.append(self._score(seen, alpha, ridge))
             weights, error = seen.weights(ridge / alpha), seen.squares(ridge / alpha)
             known = float((alpha * seen.lengths**2 / (ridge + alpha * seen.lengths**2)).sum())
-            ridge = (known + 2 * self.lambda_1) / (float(weights @ weights) + 2 * self.lambda_2)
-            alpha = (seen.rows - known + 2 * self.alpha_1) / (error + 2 * self.alpha_2)
+            ridge = _ratio(known + 2 * self.lambda_1, float(weights @ weights) + 2 * self.lambda_2)
+            alpha = _ratio(seen.rows - known + 2 * self.alpha_1, error + 2 * self.alpha_2)
             if before is not None and np.abs(before - weights).sum() < self.tol:
                 break
             before = weights
-        self.n_iter_, self.alpha_, self.lambda_ = step, alpha, ridge
+        self.n_iter_, self.alpha_, self.lambda_ = len(scores), alpha, ridge
         scores.append(self._score(seen, alpha, ridge))
         self.scores_ = np.array(scores) if self.compute_score else []
 
@@ -159,7 +161,9 @@ class BayesianLinearRegression(RegressorMixin, Estimator):
         mean = X @ self.coef_ + self.intercept_
         if not return_std:
             return mean
-        t = self.posterior_.model.family("weights").predictive(self.posterior_.model.basis(torch.tensor(X, dtype=torch.float64)))
+        t = self.posterior_.model.family("weights").predictive(
+            self.posterior_.model.basis(torch.tensor(X, dtype=torch.float64))
+        )
         return mean, t.variance.nan_to_num(nan=np.inf).sqrt().numpy().astype(X.dtype)
 
     def sample_y(self, X: Any, n_samples: int = 1, random_state: Any = 0) -> Array:
@@ -169,6 +173,20 @@ class BayesianLinearRegression(RegressorMixin, Estimator):
         seed = int(check_random_state(random_state).randint(2**31 - 1))
         drawn: Array = answer.sample(sample_size(n_samples), seed=seed).numpy().T
         return drawn
+
+
+def _ratio(one: float, other: float) -> float:
+    """A precision, which is neither 0 nor infinite where the rows would have it so."""
+    return max(one, 1e-100) / max(other, 1e-100)
+
+
+def _under(prior: LinearRegression, counted: Posterior) -> Posterior:
+    """The posterior that the rows ``counted`` give from another prior."""
+    with torch.no_grad():
+        after = prior.merged(counted.model, counted.prior)
+        evidence = float(after.log_normalizer() - prior.log_normalizer())
+    elbo = torch.tensor([evidence], dtype=torch.float64)
+    return replace(counted, model=after, prior=prior, evidence=evidence, elbo=elbo, _drawn={})
 
 
 class _Seen(NamedTuple):
@@ -194,7 +212,16 @@ class _Seen(NamedTuple):
             x, y = features, targets
         left, lengths, axes = np.linalg.svd(x, full_matrices=False)
         along = left.T @ y
-        return cls(lengths, axes, along, rest + max(float(y @ y - along @ along), 0.0), rows, constant, features, targets)
+        return cls(
+            lengths,
+            axes,
+            along,
+            rest + max(float(y @ y - along @ along), 0.0),
+            rows,
+            constant,
+            features,
+            targets,
+        )
 
     def weights(self, ridge: float) -> Array:
         """Those of least squares and ``ridge`` times their own."""
@@ -207,6 +234,6 @@ class _Seen(NamedTuple):
 
     def intercept(self, weights: Array) -> float:
         """The intercept that goes with the weights."""
-        return float(self.constant @ (self.targets - self.features @ weights) / (self.constant @ self.constant))
-
-
+        return float(
+            self.constant @ (self.targets - self.features @ weights) / (self.constant @ self.constant)
+        )

@@ -42,7 +42,7 @@ class LogisticRegression(ClassifierMixin, Estimator):
         penalty, l1_ratio: no other than the ridge ("l2", 0) or None, which is C = inf: an L1 penalty is no
             Gaussian prior.
         C: the weights' prior variance, in units of X: the inverse of the ridge.
-        tol: of L-BFGS: the slope at which it ends, in nats a unit of a weight. Newton goes to the last digits.
+        tol: of L-BFGS: the slope, in nats a unit of a weight, at which it ends. Newton needs none.
         fit_intercept: False leaves the intercepts at zero.
         class_weight: a weight for each class, by label, or "balanced".
         max_iter: steps at most; fewer than 20 leave Newton's out.
@@ -118,6 +118,8 @@ class LogisticRegression(ClassifierMixin, Estimator):
                 f"{which}: expected the ridge alone ('l2', l1_ratio=0), which is a Gaussian prior of the "
                 f"weights, got {getattr(self, which)!r}"
             )
+        if self.penalty is None and self.C != 1.0:
+            warnings.warn("penalty=None will ignore the C and l1_ratio parameters", UserWarning, stacklevel=2)
         X, y = self._rows(X, y, reset=True, dtype=FLOATS)
         check_classification_targets(y)
         self.classes_ = labels(y)
@@ -177,7 +179,8 @@ class LogisticRegression(ClassifierMixin, Estimator):
         start = w[0] - slope @ p.centre.numpy() if self.fit_intercept else np.zeros(len(slope))
         if len(slope) == 2:
             slope, start = slope[1:] - slope[:1], start[1:] - start[:1]
-        start = start - start.mean() if len(start) > 1 else start  # what all classes share tells nothing
+        else:  # what all classes share tells nothing
+            slope, start = slope - slope.mean(0), start - start.mean()
         self.coef_, self.intercept_ = slope.astype(dtype), start.astype(dtype)
         self.n_iter_ = np.array([posterior.guide.steps], dtype=np.int32)
         self.posterior_ = lean(posterior)

@@ -22,8 +22,8 @@ FLAT = 1e-12  # the share of the variance below which a direction has none
 class PPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
     """Probabilistic PCA (Tipping and Bishop 1999), a drop-in for `sklearn.decomposition.PCA`.
 
-    The maximum of the likelihood in closed form; with missing cells (NaN) by expectation maximisation. Missing
-    cells are summed out of `score_samples`; `transform` takes their mean given the others of the row. All
+    The maximum of the likelihood in closed form; with missing cells (NaN) by expectation maximisation. These
+    are summed out of `score_samples`; `transform` takes their mean given the others of the row. All
     variances are those of largest likelihood, where scikit-learn divides by n - 1: its own are n / (n - 1)
     times these, and its noise is spread over fewer directions where rows are fewer than features.
 
@@ -136,7 +136,9 @@ class PPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         Z = np.asarray(X)
         if Z.ndim != 2 or Z.shape[1] != len(self.components_):
             raise ValueError(f"X: expected shape (n_samples, {len(self.components_)}), got {Z.shape}")
-        found: Array = (Z * np.sqrt(self.explained_variance_) if self.whiten else Z) @ self.components_ + self.mean_
+        found: Array = (
+            Z * np.sqrt(self.explained_variance_) if self.whiten else Z
+        ) @ self.components_ + self.mean_
         return found
 
     def score_samples(self, X: Any) -> Array:

@@ -1,4 +1,4 @@
-"""Where expectation maximisation starts from: responsibilities as scikit-learn draws them, known parameters."""
+"""Where expectation maximisation starts: responsibilities as scikit-learn draws them, known parameters."""
 
 from typing import Any
 

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ppl_gen import models
 from ppl_gen.ask import ask
+from ppl_gen.checks import whole
 from ppl_gen.distributions import Bernoulli, Gaussian, Likelihood
 from ppl_gen.estimators.base import Estimator, lean
 from ppl_gen.estimators.starting import Array, sample_size
@@ -29,9 +30,9 @@ LIKELIHOODS = {"gaussian": Gaussian, "bernoulli": Bernoulli}
 class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
     """Variational autoencoder (Kingma and Welling 2014), over `ppl_gen.models.VAE`, trained by `SVI`.
 
-    It stands where `sklearn.decomposition.PCA` does: `transform` gives codes, and `score_samples`, `sample` and
-    `inverse_transform` the density. Missing cells (NaN) are summed out of the likelihood; the encoder sees the
-    mean of their column.
+    It stands where `sklearn.decomposition.PCA` does: `transform` gives codes, `inverse_transform` rows, and
+    `score_samples` and `sample` are of the density. Missing cells (NaN) are summed out of the likelihood; the
+    encoder sees the mean of their column.
 
     Args:
         n_components: numbers in a code.
@@ -99,7 +100,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
             X.shape[1],
             self.n_components,
             LIKELIHOODS[self.likelihood]() if known else self.likelihood,
-            hidden=[int(size) for size in np.atleast_1d(self.hidden_layer_sizes)],
+            hidden=[whole("hidden_layer_sizes", size) for size in np.atleast_1d(self.hidden_layer_sizes)],
             seed=seed,
         )
         batch = 0 if self.batch_size >= len(X) else int(self.batch_size)
@@ -144,9 +145,9 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
     def score_samples(self, X: Any) -> Array:
         """log p(row) in nats of each row (n,), importance weighted.
 
-        The log of the mean of p(row, code) / q(code | row) over ``draws`` codes of the encoder: on average too
-        low, the less the more are drawn (Burda, Grosse and Salakhutdinov 2016). All rows share the draws' noise,
-        so that what is said of one does not depend on the others.
+        The log of the mean of p(row, code) / q(code | row) over ``draws`` codes of the encoder: on average
+        too low, the less the more are drawn (Burda, Grosse and Salakhutdinov 2016). All rows share the draws'
+        noise, so that what is said of one does not depend on the others.
         """
         check_is_fitted(self)
         X = self._rows(X, dtype="numeric")

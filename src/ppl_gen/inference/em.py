@@ -243,7 +243,7 @@ class _Climb:
 
     def shrunk(self, ascent: _Ascent) -> list[int]:
         """Components that the smoothing keeps from a point: without it they are half as wide, or less."""
-        if self.method.prior:
+        if self.method.prior or len(ascent.history) < 2:  # a start is what it was chosen to be
             return []
         try:
             bare = self.point(ascent.counted, smoothing=0.0)

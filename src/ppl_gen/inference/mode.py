@@ -82,7 +82,12 @@ def climbed(
     looked = watched or Watched(target)
     u = target.start.clone().requires_grad_()
     optimiser = torch.optim.LBFGS(
-        [u], max_iter=steps, tolerance_grad=tolerance, tolerance_change=1e-12, line_search_fn="strong_wolfe"
+        [u],
+        max_iter=steps,
+        max_eval=25 * steps,  # what one step of the line search may take
+        tolerance_grad=tolerance,
+        tolerance_change=1e-12,
+        line_search_fn="strong_wolfe",
     )
 
     def closure() -> Tensor:

@@ -140,7 +140,7 @@ class BayesianLinearRegression(RegressorMixin, Estimator):
             before = weights
         self.n_iter_, self.alpha_, self.lambda_ = len(scores), alpha, ridge
         scores.append(self._score(seen, alpha, ridge))
-        self.scores_ = np.array(scores) if self.compute_score else []
+        self.scores_: Any = np.array(scores) if self.compute_score else []
 
     def _score(self, seen: "_Seen", alpha: float, ridge: float) -> float:
         """log p(y | alpha, lambda) + log of the hyperpriors, in nats."""

@@ -120,7 +120,8 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
 
     @property
     def _n_features_out(self) -> int:
-        return int(self.posterior_.model.latent)  # type: ignore[arg-type]
+        p: Any = self.posterior_.model
+        return int(p.latent)
 
     def transform(self, X: Any) -> Array:
         """The mean of q(code | row), the encoder's, of each row (n, n_components)."""

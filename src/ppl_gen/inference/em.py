@@ -170,10 +170,17 @@ class _Climb:
     def point(self, counted: Any, smoothing: float | None = None) -> dict[str, Tensor]:
         """The M step: where the density of the counted rows peaks."""
         if not self.method.prior:
-            ridge = {"ridge": self.method.ridge} if self.method.ridge and smoothing is None else {}
-            found: dict[str, Tensor] = counted.point(
-                self.method.smoothing if smoothing is None else smoothing, **ridge
-            )
+            ridge = self.method.ridge if smoothing is None else 0.0
+            smoothing = self.method.smoothing if smoothing is None else smoothing
+            if not ridge:
+                found: dict[str, Tensor] = counted.point(smoothing)
+                return found
+            try:
+                found = counted.point(smoothing, ridge=ridge)
+            except TypeError:
+                raise DataError(
+                    f"ridge: {type(self.p).__name__} has no variances of its own to add it to; leave it at 0"
+                ) from None
             return found
         found = counted.mode()
         for name, value in found.items():

@@ -95,8 +95,9 @@ class Unconstrained:
 
     def _score(self, name: str, site: Any) -> Tensor:
         scores = log_prob(site, self.data.seen.get(name))
-        weighed = self.weights is not None and is_local(site)
-        return (scores @ self.weights.to(scores.dtype)) if weighed else scores.sum()
+        if self.weights is None or not is_local(site):
+            return scores.sum()
+        return scores @ self.weights.to(scores.dtype)
 
     def values(self, u: Tensor) -> dict[str, Tensor]:
         """The parameters by name, each in its own support."""

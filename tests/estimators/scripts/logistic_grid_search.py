@@ -16,7 +16,7 @@ search = GridSearchCV(
 )
 search.fit(train_X, train_y)
 print(search.best_params_, search.cv_results_["mean_test_score"].round(4))
-print(round(log_loss(test_y, search.predict_proba(test_X)), 4), search.score(test_X, test_y).round(4))
+print(round(log_loss(test_y, search.predict_proba(test_X)), 4), round(search.score(test_X, test_y), 4))
 weights = search.best_estimator_.named_steps["lr"].coef_
 print(weights.shape, weights.round(3).tolist())
 

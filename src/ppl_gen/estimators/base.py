@@ -216,7 +216,7 @@ def chosen_prior(priors: Any, classes: int) -> np.ndarray | None:
     """Class probabilities that the user chose, by scikit-learn's rules and with its messages."""
     if priors is None:
         return None
-    found = np.asarray(priors, dtype=np.float64)
+    found = np.array(priors, dtype=np.float64)
     if len(found) != classes:
         raise ValueError("Number of priors must match number of classes.")
     if not np.isclose(found.sum(), 1.0):

@@ -42,7 +42,9 @@ class Discriminant(Classifier):
             return codes
         rows = fit(QuadraticDiscriminantAnalysis(*sizes, **NOTHING), Exact(), x=X, y=codes).model
         self.means_ = rows.loc.numpy()
-        self._roots = rows.factor.numpy() / np.sqrt(self._counts)[:, None, None]
+        factor = rows.factor.numpy()
+        factor = np.where(np.abs(factor) < 1e-140, 0.0, factor)  # the prior's own, of a constant feature
+        self._roots = factor / np.sqrt(self._counts)[:, None, None]
         return codes
 
     def _covariance(self, rows: np.ndarray, plain: np.ndarray) -> np.ndarray:

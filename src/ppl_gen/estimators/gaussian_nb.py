@@ -67,8 +67,10 @@ class GaussianNB(Incremental):
         frequencies = self.class_count_ / self.class_count_.sum()
         self.class_prior_ = frequencies if self._chosen is None else self._chosen
         rows = self._moments
-        _, spread = rows.pooled()
-        self.epsilon_ = self.var_smoothing * (float(spread.max()) or 1.0)  # constant rows: in units of one
+        centre, spread = rows.pooled()
+        rounding = max(1e-15 * float(centre.abs().max()), 1e-140) ** 2
+        widest = float(spread.max())
+        self.epsilon_ = self.var_smoothing * (widest if widest > rounding else 1.0)  # 1: the rows are constant
         mean, precision = NormalGamma(rows.mean, rows.counts, rows.counts / 2, rows.squares / 2).point(0.0)
         self.theta_, self.var_ = mean.numpy(), 1 / precision.numpy() + self.epsilon_
 

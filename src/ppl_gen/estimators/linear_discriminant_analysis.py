@@ -1,11 +1,13 @@
 """Linear discriminant analysis, as scikit-learn has it."""
 
 import warnings
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import scipy.linalg
+import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
@@ -13,6 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 from ppl_gen import models
 from ppl_gen.estimators.base import labels
 from ppl_gen.estimators.discriminant import Discriminant, triangle
+from ppl_gen.imputation import imputed
+from ppl_gen.inference.guides import Point
 
 
 class LinearDiscriminantAnalysis(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Discriminant):
@@ -107,7 +111,7 @@ class LinearDiscriminantAnalysis(ClassNamePrefixFeaturesOutMixin, TransformerMix
     def _class_priors(self) -> np.ndarray:
         if self.priors is None:
             return self._counts / self._counts.sum()
-        priors = np.asarray(self.priors, dtype=np.float64)
+        priors = np.array(self.priors, dtype=np.float64)
         if len(priors) != len(self.classes_):
             raise ValueError("Number of priors must match number of classes.")
         if (priors < 0).any():
@@ -174,11 +178,19 @@ class LinearDiscriminantAnalysis(ClassNamePrefixFeaturesOutMixin, TransformerMix
             self.intercept_ = np.log(self.priors_) - 0.5 * (self.means_ * self.coef_).sum(1)
 
     def transform(self, X: Any) -> np.ndarray:
-        """The rows along the axes on which the classes differ most, (n_samples, n_components)."""
+        """The rows along the axes on which the classes differ most, (n_samples, n_components).
+
+        A missing cell counts as its mean given the others of the row, so the result is an expectation, too.
+        """
         if self.solver == "lsqr":
             raise NotImplementedError("transform not implemented for 'lsqr' solver (use 'svd' or 'eigen').")
         check_is_fitted(self)
-        X = self._rows(X, dtype=np.float64, ensure_all_finite=True)
+        X = self._rows(X, dtype=np.float64)
+        if (gone := np.isnan(X).any(1)).any():
+            values = {name: torch.as_tensor(v) for name, v in {"pi": self.priors_, **self._point()}.items()}
+            point = replace(self.posterior_, guide=Point(self._asked(), values))
+            X = X.copy()
+            X[gone] = imputed(point, x=X[gone]).numpy()
         centred = X - self.xbar_ if self.solver == "svd" else X
         return (centred @ self.scalings_)[:, : self._n_features_out]
 

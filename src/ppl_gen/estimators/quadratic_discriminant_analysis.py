@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from ppl_gen.estimators.base import labels
+from ppl_gen.estimators.base import chosen_prior, labels
 from ppl_gen.estimators.discriminant import Discriminant, triangle
 
 
@@ -88,8 +88,9 @@ class QuadraticDiscriminantAnalysis(Discriminant):
         alone = [label for label in self.classes_ if (y == label).sum() == 1]
         if alone:
             raise ValueError(f"y has only 1 sample in class {alone[0]}, covariance is ill defined.")
+        chosen = chosen_prior(self.priors, len(self.classes_))
         codes = self._learn(X, y)
-        self.priors_ = self._counts / len(codes) if self.priors is None else np.asarray(self.priors, float)
+        self.priors_ = self._counts / len(codes) if chosen is None else chosen
         each = [self._axes(X[codes == k], k) for k in range(len(self.classes_))]
         self.scalings_, self.rotations_ = [axes[0] for axes in each], [axes[1] for axes in each]
         if self.store_covariance:

@@ -79,6 +79,8 @@ def test_the_posterior_answers_and_goes_to_arviz():
     codes = ask(found.posterior_, "p(z | x)", x=X)
     assert codes.how == "exact"
     assert np.abs(np.corrcoef(codes.mean[:, 0].detach(), found.transform(X)[:, 0])[0, 1]) > 1 - 1e-9
+    tree = to_arviz(found.posterior_, x=X[:20], draws=5)  # it holds no rows of its own
+    assert {"posterior", "log_likelihood"} <= set(tree.children)
 
 
 @pytest.mark.parametrize("shape", [(3, 5), (6, 6), (20, 1), (10, 12)])

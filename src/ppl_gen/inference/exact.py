@@ -61,7 +61,7 @@ class Exact:
         after: Any = start
         with torch.no_grad():
             for part in chunks(data, self.chunk, self.weights, start):
-                after = after.updated(**part)
+                after = (after.weighed if "weights" in part else after.updated)(**part)
             after = together(after, before)
             evidence = float(after.log_normalizer() - before.log_normalizer())
         if not math.isfinite(evidence):
@@ -137,7 +137,7 @@ def chunks(data: Data, size: int, weights: Any = None, p: Any = None) -> Iterato
 def _weighed(p: Any, data: Data, weights: Any) -> tuple[str, Tensor]:
     """By which name an update takes them, the class or their own, and what each row is worth."""
     labels = [name for name in data.rows if name in data.sites and data.sites[name].levels]
-    if not labels and "weights" in inspect.signature(p.updated).parameters:
+    if not labels and hasattr(p, "weighed"):
         labels = ["weights"]
     if not labels:
         raise DataError(f"weights: expected rows that have a class, got {', '.join(data.rows)} alone")

@@ -4,7 +4,7 @@ import copy
 import inspect
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -282,6 +282,8 @@ def _approximate(
 
 def _lasting(method: Any) -> Any:
     """How the posterior was found, less what belongs to one fit: its files, its start, its rows' weights."""
+    if not is_dataclass(method) or isinstance(method, type):  # a method of the user's
+        return method
     passing = {"checkpoint", "start", "weights"} & {field.name for field in fields(method)}
     return replace(method, **dict.fromkeys(passing))
 

@@ -1,4 +1,4 @@
-"""What all estimators share: how rows and labels come in, how a posterior is kept, what a classifier answers."""
+"""What all estimators share: how rows and labels come in, how a posterior is kept, what is answered."""
 
 import tempfile
 import zlib
@@ -85,9 +85,7 @@ class Classifier(ClassifierMixin, Estimator):
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """log p(y | x) of every row and class, shape (n_samples, n_classes)."""
-        scores = self.predict_joint_log_proba(X)
-        scores -= scores.max(1, keepdims=True)
-        return scores - np.log(np.exp(scores).sum(1, keepdims=True))
+        return normalised(self.predict_joint_log_proba(X))
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """p(y | x) of every row and class, shape (n_samples, n_classes)."""
@@ -185,6 +183,12 @@ class Incremental(Classifier):
 
     def _learn(self, X: Any, codes: np.ndarray, weights: Any, first: bool) -> None:
         raise NotImplementedError
+
+
+def normalised(scores: np.ndarray) -> np.ndarray:
+    """log p(y | x) from log p(x, y), or from that less what a row's classes share (n_samples, n_classes)."""
+    found: np.ndarray = torch.from_numpy(scores.T).log_softmax(0).T.numpy()
+    return found
 
 
 def lean(posterior: Posterior) -> Posterior:

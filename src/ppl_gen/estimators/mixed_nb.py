@@ -91,7 +91,7 @@ class MixedNB(Classifier):
             found = values[[k == kind for k in kinds]]
             return torch.where(found > 0, found, 1.0)
 
-        settings = {
+        settings: dict[str, dict[str, Any]] = {
             "gaussian": {
                 "loc": loc[[k == "gaussian" for k in kinds]],
                 "rate": 0.01 * of(spread, "gaussian"),

@@ -33,7 +33,7 @@ class Discriminant(Classifier):
 
     @property
     def missing(self) -> bool:  # type: ignore[override]
-        """Whether NaN may stand for "not observed": Ledoit and Wolf, and other estimators, need whole rows."""
+        """Whether NaN may stand for "not observed": Ledoit and Wolf, and others, need whole rows."""
         return self.covariance_estimator is None and not isinstance(self.shrinkage, str)
 
     def _learn(self, X: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -67,7 +67,7 @@ class GaussianMixture(DensityMixin, Estimator):
             likelihoods of a row before each step, in nats.
         posterior_: the `ppl_gen.Posterior`, a point, for `ask` and `to_arviz`.
 
-    >>> X = [[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]]
+    >>> X = [[1, 2], [2, 4], [1, 0], [9, 2], [10, 4], [10, 0]]
     >>> mixture = GaussianMixture(n_components=2, random_state=0).fit(X)
     >>> mixture.predict([[0, 0], [12, float("nan")]])
     array([1, 0])
@@ -184,8 +184,8 @@ class GaussianMixture(DensityMixin, Estimator):
                 bounds, converged = bounds[:1], True
             elif converged:
                 posterior = fit(posterior, replace(settings, steps=1, start=None), x=x)
-        told = {str(warning.message): warning for warning in caught}  # each once
-        return _End(posterior, bounds[: self.max_iter], converged, list(told.values()))
+        told = {str(warning.message): warning.category for warning in caught}  # each once
+        return _End(posterior, bounds[: self.max_iter], converged, told)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -208,8 +208,9 @@ class GaussianMixture(DensityMixin, Estimator):
                 print(f"  Iteration {step + 1}: lower bound {end.bounds[step]:.6f} nats a row")
 
     def _keep(self, end: "_End", dtype: Any) -> None:
-        for warning in end.told:
-            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+        for text, category in end.told.items():
+            text = text.replace("smoothing", "reg_covar").replace("EM(prior=True)", "raise reg_covar")
+            warnings.warn(text, category, stacklevel=3)
         if not end.converged and self.max_iter:
             warnings.warn(
                 f"GaussianMixture did not converge in {self.max_iter} steps: raise max_iter or tol, or try "
@@ -292,4 +293,4 @@ class _End(NamedTuple):
     posterior: Posterior
     bounds: list[float]  # mean log likelihood before each step
     converged: bool
-    told: list[Any]  # warnings
+    told: Mapping[str, type[Warning]]  # what it warned of

@@ -55,7 +55,7 @@ class LogisticRegression(ClassifierMixin, Estimator):
 
     >>> X, y = [[-1.0], [0.0], [1.0], [2.0]], ["no", "yes", "no", "yes"]
     >>> LogisticRegression().fit(X, y).coef_.round(4)
-    array([[0.4858]])
+    array([[0.4529]])
     """
 
     missing = False  # x is given

@@ -141,7 +141,7 @@ class LogisticRegression(ClassifierMixin, Estimator):
             each = compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_[codes])
         else:
             total = np.bincount(codes, weights)
-            each = total.sum() / (len(total) * np.where(total > 0, total, np.inf))  # none of a class: no weight
+            each = total.sum() / (len(total) * np.where(total > 0, total, np.inf))  # 0 for one without rows
         return weights * each[codes]
 
     def _model(self, x: torch.Tensor) -> models.LogisticRegression:

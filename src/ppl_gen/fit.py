@@ -4,7 +4,7 @@ import copy
 import inspect
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -284,10 +284,11 @@ def _approximate(
 
 
 def _lasting(method: Any) -> Any:
-    """How the posterior was found, less what belongs to one fit: where its files are, its rows' weights."""
-    if isinstance(method, SVI):
-        return replace(method, checkpoint=None)
-    return replace(method, weights=None) if isinstance(method, Exact) else method
+    """How the posterior was found, less what belongs to one fit: its files, its start, its rows' weights."""
+    if not is_dataclass(method) or isinstance(method, type):  # a method of the user's
+        return method
+    passing = {"checkpoint", "start", "weights"} & {field.name for field in fields(method)}
+    return replace(method, **dict.fromkeys(passing))
 
 
 def _posterior(

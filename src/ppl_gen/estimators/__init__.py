@@ -17,22 +17,32 @@ How an estimator is written
 Nothing below imports this folder: the verbs do not know scikit-learn.
 """
 
+from ppl_gen.estimators.bayesian_linear_regression import BayesianLinearRegression
 from ppl_gen.estimators.bernoulli_nb import BernoulliNB
 from ppl_gen.estimators.categorical_nb import CategoricalNB
+from ppl_gen.estimators.gaussian_mixture import GaussianMixture
 from ppl_gen.estimators.gaussian_nb import GaussianNB
 from ppl_gen.estimators.kernel_nb import KernelNB
 from ppl_gen.estimators.linear_discriminant_analysis import LinearDiscriminantAnalysis
+from ppl_gen.estimators.logistic_regression import LogisticRegression
 from ppl_gen.estimators.mixed_nb import MixedNB
 from ppl_gen.estimators.multinomial_nb import MultinomialNB
+from ppl_gen.estimators.ppca import PPCA
 from ppl_gen.estimators.quadratic_discriminant_analysis import QuadraticDiscriminantAnalysis
+from ppl_gen.estimators.vae import VAE
 
 __all__ = [
-    "GaussianNB",
+    "PPCA",
+    "VAE",
+    "BayesianLinearRegression",
     "BernoulliNB",
     "CategoricalNB",
-    "MultinomialNB",
+    "GaussianMixture",
+    "GaussianNB",
     "KernelNB",
-    "MixedNB",
     "LinearDiscriminantAnalysis",
+    "LogisticRegression",
+    "MixedNB",
+    "MultinomialNB",
     "QuadraticDiscriminantAnalysis",
 ]

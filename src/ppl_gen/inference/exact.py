@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ppl_gen import ranks
-from ppl_gen.arrays import as_tensor, refuse_nonfinite
+from ppl_gen.arrays import row_weights
 from ppl_gen.checks import whole
 from ppl_gen.core import Conjugate, ProbabilisticModel
 from ppl_gen.distributions import memberships
@@ -30,8 +30,8 @@ class Exact:
 
     Args:
         chunk: rows that are looked at together.
-        weights: how often each row counts (n,), for models whose rows have a class; once by default. The
-            posterior does not keep them.
+        weights: how often each row counts (n,), for models whose rows have a class, and regressions; once by
+            default. The posterior does not keep them.
 
     >>> from ppl_gen import fit
     >>> from ppl_gen.models import GaussianNaiveBayes
@@ -60,8 +60,8 @@ class Exact:
         before: Any = start
         after: Any = start
         with torch.no_grad():
-            for part in chunks(data, self.chunk, self.weights):
-                after = after.updated(**part)
+            for part in chunks(data, self.chunk, self.weights, start):
+                after = (after.weighed if "weights" in part else after.updated)(**part)
             after = together(after, before)
             evidence = float(after.log_normalizer() - before.log_normalizer())
         if not math.isfinite(evidence):
@@ -117,34 +117,31 @@ def knows_expectations(p: Any) -> bool:
     return own or all(hasattr(p.family(name), "expected") for name in p.families)
 
 
-def chunks(data: Data, size: int, weights: Any = None) -> Iterator[dict[str, Tensor]]:
+def chunks(data: Data, size: int, weights: Any = None, p: Any = None) -> Iterator[dict[str, Tensor]]:
     """Aligned slices of at most ``size`` rows, of those that are this process's.
 
     A missing cell comes as NaN, and an update leaves it out. With ``weights`` the class of a row comes as
-    its weight in the column of that class.
+    its weight in the column of that class; rows without one bring them by themselves, if ``p`` takes them.
     """
     own = ranks.own(data.n)
-    label, worth = _weighed(data, weights) if weights is not None else ("", None)
+    label, worth = _weighed(p, data, weights) if weights is not None else ("", None)
     for first in range(own.start, own.stop, size):
         rows = slice(first, min(first + size, own.stop))
         part = data.take(rows).gaps
         if worth is not None:
-            part[label] = worth[rows, None] * memberships(part[label], data.sites[label].levels)
+            belong = memberships(part[label], data.sites[label].levels) if label in part else None
+            part[label] = worth[rows] if belong is None else worth[rows, None] * belong
         yield part
 
 
-def _weighed(data: Data, weights: Any) -> tuple[str, Tensor]:
-    """The variable of the rows that is a class, and what each row is worth."""
+def _weighed(p: Any, data: Data, weights: Any) -> tuple[str, Tensor]:
+    """By which name an update takes them, the class or their own, and what each row is worth."""
     labels = [name for name in data.rows if name in data.sites and data.sites[name].levels]
+    if not labels and hasattr(p, "weighed"):
+        labels = ["weights"]
     if not labels:
         raise DataError(f"weights: expected rows that have a class, got {', '.join(data.rows)} alone")
-    worth = as_tensor("weights", weights, torch.float64).double()
-    if tuple(worth.shape) != (data.n,):
-        raise DataError(f"weights: expected one for each of {data.n} rows, got shape {tuple(worth.shape)}")
-    refuse_nonfinite("weights", worth)
-    if bool((worth < 0).any()) or not bool(worth.any()):
-        raise DataError(f"weights: expected numbers from 0 up, not all 0, got {worth.min():g} among them")
-    return labels[0], worth
+    return labels[0], row_weights(weights, data.n)
 
 
 def together(after: Any, before: Any) -> Any:

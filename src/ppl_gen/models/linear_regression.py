@@ -57,6 +57,10 @@ class LinearRegression(Conjugate):
         """The same model with the posterior's hyperparameters. A missing y (NaN) tells nothing."""
         return self.having(weights=self.family("weights").updated(self.basis(x), y))
 
+    def weighed(self, weights: Tensor, x: Tensor, y: Tensor) -> Self:
+        """The same by rows that count as often as their ``weights`` (n,) say."""
+        return self.having(weights=self.family("weights").updated(self.basis(x), y, weights))
+
     def point(self, smoothing: float = 1e-9) -> dict[str, Tensor]:
         """Ordinary least squares; ``smoothing`` of the variance of y is added to that of the noise."""
         w, tau = self.family("weights").point(smoothing)

@@ -146,7 +146,7 @@ def _stats(
 ) -> "xarray.Dataset":
     """Numbers of every draw: log p and log q; of chains, what the sampler and label-free quantities tell."""
     chains, stats = posterior.guide if isinstance(posterior.guide, Draws) else None, Named()
-    if not posterior.parameters or data.fingerprint() == posterior.fingerprints[-1]:
+    if not posterior.parameters or posterior.fingerprints[-1:] == (data.fingerprint(),):
         stats["log_p"] = torch.stack([draw.log_p for draw in drawn])
     if chains is None:
         stats["log_q"] = torch.stack([draw.log_q for draw in drawn])

@@ -161,7 +161,7 @@ def _label_free(
 
 
 def _data(posterior: Posterior, given: Mapping[str, Any]) -> Data:
-    data = admit(posterior.model, given, missing=True) if given else posterior.fitted_data()
+    data = admit(posterior.model, given, missing=True, like=posterior) if given else posterior.fitted_data()
     if not any(data.sites[name].local for name in data.observed) or data.n == 0:
         raise DataError(f"expected rows of a variable that {posterior.model.joint} generates, got none")
     for child, parents in Factorization(posterior.model.joint).items():

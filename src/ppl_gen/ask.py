@@ -297,4 +297,4 @@ class Answer(Engine):
 
 
 def _dims(value: Any) -> int:
-    return len(value.shape) if hasattr(value, "shape") else int(np.ndim(value))
+    return value.dim() if isinstance(value, Tensor) else len(getattr(value, "shape", None) or np.shape(value))

@@ -6,9 +6,11 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from ppl_gen.checks import did_you_mean
 from ppl_gen.errors import DataError
+from ppl_gen.frames import is_frame
 
 _DATES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
 _PANDAS = ("Interval", "Period")
@@ -22,7 +24,9 @@ def named_cells(value: Any) -> list[Any] | None:
     """
     if _is_name(value):
         return [value]
-    if hasattr(value, "columns") and len(getattr(value, "shape", ())) == 2 and value.shape[1] == 1:
+    if isinstance(value, type | Tensor):
+        return None
+    if is_frame(value) and value.shape[1] == 1:
         value = value[value.columns[0]]
     if isinstance(value, np.ndarray) and value.ndim == 2 and value.shape[1] == 1:
         value = value[:, 0]
@@ -38,7 +42,7 @@ def named_cells(value: Any) -> list[Any] | None:
 
 def declared(value: Any) -> list[Any] | None:
     """The categories that a column's type declares, in its order."""
-    if hasattr(value, "columns") and len(getattr(value, "shape", ())) == 2:
+    if is_frame(value):
         value = value[value.columns[0]]
     categories = getattr(getattr(value, "dtype", None), "categories", None)
     if categories is None or type(getattr(value, "dtype", None)).__name__ == "Categorical":
@@ -103,7 +107,9 @@ def _is_name(cell: Any) -> bool:
 
 
 def _missing(cell: Any) -> bool:
-    return cell is None or type(cell).__name__ in ("NAType", "NaTType") or cell != cell
+    if isinstance(cell, float | np.floating | np.datetime64 | np.timedelta64):
+        return bool(cell != cell)
+    return cell is None or type(cell).__name__ in ("NAType", "NaTType")
 
 
 def _text(name: str, cell: Any) -> str:

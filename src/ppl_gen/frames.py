@@ -17,7 +17,7 @@ def is_frame(value: Any) -> bool:
     >>> is_frame(pandas.DataFrame({"a": [1]})), is_frame(pandas.Series([1]))
     (True, False)
     """
-    return hasattr(value, "columns") and hasattr(value, "to_numpy") and len(value.shape) == 2
+    return hasattr(value, "to_numpy") and hasattr(value, "columns") and not isinstance(value, type)
 
 
 def names_in(name: str, frame: Any) -> tuple[Any, ...]:

@@ -158,7 +158,8 @@ class Answer(Engine):
         if bool(torch.isnan(value.sum())):  # probabilities: their sum cannot overflow
             row = torch.nonzero(torch.isnan(value).any(1))[0].item()
             raise DataError(
-                f"{self.question}: row {row} has probability zero, or is too far away, under every {name}"
+                f"{', '.join(self._values)}: row {row} has probability zero, or is too far away, "
+                f"under every {name}"
             )
         self._finish(error, k, exact=self._above.exact)
         if self._has_rows and not self._joint:

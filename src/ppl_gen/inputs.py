@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ppl_gen import class_names
-from ppl_gen.arrays import all_finite, as_tensor, refuse_codes, refuse_nonfinite
+from ppl_gen.arrays import all_finite, as_tensor, refuse_codes, refuse_nonfinite, refuse_too_large
 from ppl_gen.checks import did_you_mean
 from ppl_gen.core import ProbabilisticModel, Site, dtype_of, sites
 from ppl_gen.errors import DataError, NotGenerated, UnknownVariable
@@ -175,7 +175,12 @@ def admit(
             return as_tensor(name, values[name], floats)  # which refuses it
         known = classes.get(name, None if like else ())
         codes, classes[name] = class_names.encoded(
-            name, named[name], class_names.declared(values[name]), levels, known, learn and known is not None
+            name,
+            named[name],
+            class_names.declared(values[name]),
+            levels,
+            known,
+            known is not None and (learn or not like),
         )
         value = as_tensor(name, codes if np.isnan(codes).any() else codes.astype(np.int64), floats)
         return value if np.ndim(values[name]) else value[0]
@@ -190,6 +195,10 @@ def admit(
         refuse_nonfinite(name, value, " (an input of a discriminative model: fill missing cells first)")
         if levels := p.given_levels(name):
             refuse_codes(name, value, levels)
+        elif not value.is_floating_point():
+            inputs[name] = value.to(floats)
+        else:
+            refuse_too_large(name, value)
     absent = sorted(line.given - inputs.keys())
     if absent and found is None:
         raise NotGenerated(
@@ -289,6 +298,7 @@ def _fit_to_site(
     elif not value.is_floating_point():
         value = value.to(floats)
     filled = value if mask is None else torch.where(mask, value, _legal(site, value))
+    refuse_too_large(name, filled)
     if mask is not None and site.values is not None:  # codes index, also where some are missing
         filled = filled.to(site.values.dtype)
     checked = site.support is not None and filled.numel()  # no rows: torch cannot check nothing

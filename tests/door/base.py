@@ -45,9 +45,7 @@ def same(name: str, act: Callable[[], Any], plain: Callable[[], Any], tolerance:
     CASES.append(Case(name, act, plain, tolerance=tolerance))
 
 
-def refused(
-    name: str, act: Callable[[], Any], words: str, error: type[Exception] = PplGenError
-) -> None:
+def refused(name: str, act: Callable[[], Any], words: str, error: type[Exception] = PplGenError) -> None:
     """It has none, and the message starts with ``words``, which name the argument."""
     CASES.append(Case(name, act, refused=(error, words)))
 

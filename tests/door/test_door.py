@@ -1,7 +1,6 @@
 """What is welcome means the same in every form; what is not is refused by name; nothing is silent nonsense."""
 
 import re
-import warnings
 
 import numpy as np
 import pytest

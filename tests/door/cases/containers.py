@@ -104,14 +104,34 @@ for form in ("Fortran order", "negative strides", "read-only", "pandas nullable"
              "SciPy sparse matrix", "tensor of inference mode", "memory map"):  # fmt: skip
     same(f"fitted to {form}", lambda made=FORMS[form]: after(made()), after, 1e-9)
 
-for dtype in ("int8", "int16", ">i4", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", ">f4"):
+for dtype in (
+    "int8",
+    "int16",
+    ">i4",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "float16",
+    "float32",
+    ">f4",
+):
     small = WHOLE - WHOLE.min() if dtype.startswith("u") else WHOLE
     same(
         f"fitted to {dtype}",
         lambda dtype=dtype, small=small: after(small.astype(dtype)),
         lambda small=small: after(small.astype(float)),
     )
-for dtype in (torch.int8, torch.uint8, torch.uint16, torch.int32, torch.float16, torch.bfloat16, torch.float32):
+for dtype in (
+    torch.int8,
+    torch.uint8,
+    torch.uint16,
+    torch.int32,
+    torch.float16,
+    torch.bfloat16,
+    torch.float32,
+):
     small = WHOLE - WHOLE.min()
     same(
         f"fitted to {dtype}",
@@ -194,7 +214,11 @@ NO_ARRAYS = {
     "a pandas index": (lambda: pd.Index(["a", "b"]), "expected numbers"),
 }  # fmt: skip
 for form, (made, words) in NO_ARRAYS.items():
-    start = "" if words.startswith(("expected", r"rows of")) else "expected an array, a tensor, a frame or a list, "
+    start = (
+        ""
+        if words.startswith(("expected", r"rows of"))
+        else "expected an array, a tensor, a frame or a list, "
+    )
     lead = ".*" if words.startswith(("rows of", "got a tensor")) else start
     refused(f"asked of {form}", lambda made=made: probs(made()), f"x: {lead}{words}")
     if form not in ("nothing",):

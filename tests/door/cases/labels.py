@@ -11,7 +11,11 @@ import torch
 
 from ppl_gen import EM, SVI, ask, fit, load, merge, save
 from ppl_gen.models import (
-    BernoulliNaiveBayes, CategoricalNaiveBayes, ConditionalVAE, GaussianMixture, KernelNaiveBayes,
+    BernoulliNaiveBayes,
+    CategoricalNaiveBayes,
+    ConditionalVAE,
+    GaussianMixture,
+    KernelNaiveBayes,
     LogisticRegression,
 )
 from tests.door.base import NAMES, WHOLE, X, Y, after, fitted, model, refused, same  # fmt: skip
@@ -99,7 +103,11 @@ def plainly(made):
     if hasattr(cells, "columns"):
         cells = cells[cells.columns[0]]
     cells = np.asarray(cells).ravel() if not isinstance(cells, list) else cells
-    cells = pd.Index(cells) if isinstance(cells, np.ndarray) and cells.dtype.kind == "M" and len(str(cells[0])) > 10 else cells
+    cells = (
+        pd.Index(cells)
+        if isinstance(cells, np.ndarray) and cells.dtype.kind == "M" and len(str(cells[0])) > 10
+        else cells
+    )
     return [cell.decode() if isinstance(cell, bytes) else str(cell) for cell in cells]
 
 
@@ -130,8 +138,16 @@ def on_disk(posterior, tmp="/tmp"):
 
 
 same("names after save and load", lambda: again(on_disk), lambda: ["ill", "well", *TEXTS])
-same("names after more rows of one class", lambda: again(lambda p: fit(p, x=X[:1] + 1, y=["ill"])), lambda: ["ill", "well", *TEXTS])
-same("names after a merge", lambda: again(lambda p: merge(p, fit(model(), x=X[:2] + 1, y=TEXTS[:2]))), lambda: ["ill", "well", *TEXTS])
+same(
+    "names after more rows of one class",
+    lambda: again(lambda p: fit(p, x=X[:1] + 1, y=["ill"])),
+    lambda: ["ill", "well", *TEXTS],
+)
+same(
+    "names after a merge",
+    lambda: again(lambda p: merge(p, fit(model(), x=X[:2] + 1, y=TEXTS[:2]))),
+    lambda: ["ill", "well", *TEXTS],
+)
 same(
     "a class that comes later takes a free code",
     lambda: fit(fit(model(classes=3), x=X, y=TEXTS), x=[[9.0, 9.0]], y=["better"]).classes["y"],
@@ -162,9 +178,13 @@ for form, made in {
     )
 same(
     "names of classes for SVI's batches",
-    lambda: ask(
-        fit(LogisticRegression(classes=2, features=2), SVI(steps=200, batch_size=4), x=X, y=TEXTS), "p(y | x)", x=X
-    ).labels,
+    lambda: (
+        ask(
+            fit(LogisticRegression(classes=2, features=2), SVI(steps=200, batch_size=4), x=X, y=TEXTS),
+            "p(y | x)",
+            x=X,
+        ).labels
+    ),
     lambda: TEXTS,
 )
 same(
@@ -175,10 +195,14 @@ same(
 same(
     "names of given classes",
     lambda: ask(
-        fit(ConditionalVAE(features=2, latent=1, classes=2), SVI(steps=2, seed=1), x=(X > 3), y=TEXTS), "p(x | y)", y="well"
+        fit(ConditionalVAE(features=2, latent=1, classes=2), SVI(steps=2, seed=1), x=(X > 3), y=TEXTS),
+        "p(x | y)",
+        y="well",
     ).log_prob(x=[[1.0, 0.0]]),
     lambda: ask(
-        fit(ConditionalVAE(features=2, latent=1, classes=2), SVI(steps=2, seed=1), x=(X > 3), y=Y), "p(x | y)", y=1
+        fit(ConditionalVAE(features=2, latent=1, classes=2), SVI(steps=2, seed=1), x=(X > 3), y=Y),
+        "p(x | y)",
+        y=1,
     ).log_prob(x=[[1.0, 0.0]]),
 )
 
@@ -219,13 +243,23 @@ refused("a name for a fit to codes", lambda: ask(fitted(), "p(x | y)", y="well")
         "y: expected class codes 0 to 1, got 'well', and no fit has told")  # fmt: skip
 refused("a name for a model that was not fitted", lambda: ask(model(), "p(x | y)", y="well").mean,
         "y: expected class codes 0 to 1, got 'well', and no fit has told")  # fmt: skip
-refused("labels of a fit to codes", lambda: ask(fitted(), "p(y | x)", x=X).labels, "'y' was fitted to class codes")
+refused(
+    "labels of a fit to codes", lambda: ask(fitted(), "p(y | x)", x=X).labels, "'y' was fitted to class codes"
+)
 refused("labels of numbers", lambda: ask(fitted(), "p(x)").labels, "'x' has no finite list of values")
 refused("a merge of fits with other names",
         lambda: merge(fit(model(), x=X, y=TEXTS), fit(model(), x=X + 1, y=np.array(["a", "b"])[Y])),
         "merge: expected posteriors of the same classes")  # fmt: skip
-refused("names for a fit to codes that goes on", lambda: fit(fitted(), x=X + 1, y=TEXTS), "y: expected class codes")
-refused("names for features", lambda: fit(BernoulliNaiveBayes(classes=2, features=1), x=TEXTS[:, None], y=Y), "x: expected numbers")
+refused(
+    "names for a fit to codes that goes on",
+    lambda: fit(fitted(), x=X + 1, y=TEXTS),
+    "y: expected class codes",
+)
+refused(
+    "names for features",
+    lambda: fit(BernoulliNaiveBayes(classes=2, features=1), x=TEXTS[:, None], y=Y),
+    "x: expected numbers",
+)
 refused("categories above the levels",
         lambda: fit(CategoricalNaiveBayes(classes=2, features=2, levels=3), x=np.abs(WHOLE) + 3, y=Y),
         "x: expected whole numbers from 0 to 2")  # fmt: skip

@@ -34,6 +34,7 @@ from ppl_gen.models import (
     PoissonMixture,
 )
 from tests.readme import example
+from tests.thinned import thinned
 
 EXACT = [
     getattr(models, name)
@@ -74,7 +75,7 @@ def rows_of(model, n=12):
     return {**given, **{name: v.reshape(n, -1) if name == "x" else v.flatten() for name, v in shaped.items()}}
 
 
-@pytest.mark.parametrize("cls", EXACT, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("cls", thinned(EXACT, 4), ids=lambda cls: cls.__name__)
 def test_bounds_rise_to_the_evidence_and_never_above(cls):
     """ELBO <= IWAE-K, which never falls with K on nested draws, <= exact within 5 errors."""
     model = example(cls)
@@ -93,7 +94,7 @@ def test_bounds_rise_to_the_evidence_and_never_above(cls):
 
 
 @pytest.mark.parametrize("known", [False, True], ids=["hidden", "partly known"])
-@pytest.mark.parametrize("cls", HIDDEN, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("cls", thinned(HIDDEN, 3), ids=lambda cls: cls.__name__)
 def test_bounds_with_hidden_labels_rise_to_the_sum_over_all_labellings(cls, known):
     model = example(cls)
     data = rows_of(model, n=5)

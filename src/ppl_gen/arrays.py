@@ -47,6 +47,17 @@ def rows_of(name: str, value: Any, columns: int, floats: torch.dtype) -> Tensor:
     return tensor
 
 
+def row_weights(weights: Any, n: int) -> Tensor:
+    """How often each of ``n`` rows counts: numbers from 0 up, not all 0."""
+    found = as_tensor("weights", weights, torch.float64).double()
+    if tuple(found.shape) != (n,):
+        raise DataError(f"weights: expected one for each of {n} rows, got shape {tuple(found.shape)}")
+    refuse_nonfinite("weights", found)
+    if bool((found < 0).any()) or not bool(found.any()):
+        raise DataError(f"weights: expected numbers from 0 up, not all 0, got {found.min():g} among them")
+    return found
+
+
 def all_finite(value: Tensor) -> bool:
     """Whether no number is inf or nan; the least and the largest tell, in one pass without a copy."""
     return math.isfinite(_largest(value))

@@ -167,6 +167,23 @@ class Answer(Engine):
         self._error = None if self._error is None else self._error[0]
         return value[0]
 
+    @cached_property
+    def log_joint(self) -> Tensor:
+        """log p(target, given) in nats for every value of a finite target of the rows, shaped as `probs`.
+
+        What Bayes' rule divides by its sum over the values: ``log_joint.softmax(-1)`` is `probs`, and
+        ``log_joint.log_softmax(-1)`` keeps the digits of probabilities too small to write down.
+        """
+        name = self._finite_target()
+        if self._joint or not self._world.sites[name].local:
+            raise Unanswerable(f"{self.question}: expected a target of the rows; for {name!r} ask .log_prob")
+        self._refuse_undense([name])
+        with isolated(self.method.seed):
+            draws = self._parameters(self._above, self._given.observed)
+            parts = [self._log_joint(part, name, draws) for part in self._parts(self._given, self.method.draws)]
+        found = torch.cat(parts)
+        return found if self._has_rows else found[0]
+
     @property
     def mode(self) -> Tensor:
         """The most probable value of a finite target, for each row: its code; ``.labels`` has its name."""

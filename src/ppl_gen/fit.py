@@ -4,7 +4,7 @@ import copy
 import inspect
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from typing import Any
 
@@ -290,6 +290,12 @@ def _approximate(
     return _posterior(fitted, start, before, method, data, fingerprint, yesterday)
 
 
+def _lasting(method: Any) -> Any:
+    """How the posterior was found, less what belongs to one fit: its files, its start, its rows' weights."""
+    passing = {"checkpoint", "start", "weights"} & {field.name for field in fields(method)}
+    return replace(method, **dict.fromkeys(passing))
+
+
 def _posterior(
     fitted: Fitted,
     start: ProbabilisticModel,
@@ -307,7 +313,7 @@ def _posterior(
         model=fitted.model,
         prior=start,
         guide=fitted.guide,
-        method=replace(method, checkpoint=None) if isinstance(method, SVI) else method,  # how, not where
+        method=_lasting(method),
         elbo=fitted.elbo,
         n=data.n,
         shapes={name: tuple(v.shape) for name, v in values.items()},

@@ -32,6 +32,7 @@ from ppl_gen.errors import (
 from ppl_gen.inference import checkpoints, steps
 from ppl_gen.models import PPCA, VAE, GaussianMixture, LogisticRegression
 from tests.children import child
+from tests.thinned import thinned
 
 resource = pytest.importorskip("resource")  # neither limits nor fork on Windows
 RNG = torch.Generator().manual_seed(0)
@@ -156,7 +157,7 @@ def names(folder):
     return sorted(path.name for path in Path(folder).iterdir())
 
 
-@pytest.mark.parametrize("kind", FITS)
+@pytest.mark.parametrize("kind", [*(k for k in FITS if k not in OPTIMISERS), *thinned(OPTIMISERS, 4)])
 def test_a_killed_fit_resumes_to_the_same_bits(kind, tmp_path):
     expected = FITS[kind]()
     if kind not in OPTIMISERS:

@@ -47,6 +47,7 @@ from ppl_gen.models import (
     SphericalNaiveBayes,
     TiedGaussianMixture,
 )
+from tests.thinned import thinned
 
 needs_a_compiler = pytest.mark.skipif(
     not any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "clang++")),
@@ -181,7 +182,7 @@ def test_every_model_that_svi_trains_is_among_the_cases():
         fit(NB(KernelNaiveBayes), SVI(steps=1), x=X, y=Y)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", thinned(CASES, 3))
 def test_a_replayed_graph_is_the_program_to_the_last_digits(case, graphs, monkeypatch):
     replayed = fits(case, 12, compile=False)
     assert len(graphs) == 1

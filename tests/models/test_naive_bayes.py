@@ -24,6 +24,7 @@ from ppl_gen.models import (
     SharedGaussianNaiveBayes,
 )
 from tests.models.naive_bayes import COLUMNS, MODELS, NAMES, draw, gaps, parameters
+from tests.thinned import thinned
 
 # A vector of counts that misses some is refused at the fit.
 MISSING = [name for name in NAMES if name != "multinomial"]
@@ -261,9 +262,7 @@ def run(model, n):
     return {name: nodes[name]["value"] for name in names}
 
 
-@pytest.mark.parametrize(
-    "name", [n if n != "mixed" else pytest.param(n, marks=pytest.mark.slow) for n in SMALL]
-)
+@pytest.mark.parametrize("name", thinned(SMALL, 4))
 def test_posteriors_are_calibrated(name):
     """Parameters drawn from the prior rank uniformly among draws of their posteriors (Talts et al. 2018)."""
     assert furthest(SMALL[name](), copies=1) < 1

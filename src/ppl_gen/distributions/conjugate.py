@@ -118,17 +118,16 @@ class NormalGamma(NamedTuple):
         """What both say who learned from one ``prior``, each from rows of its own."""
         return self.given(other.moments(prior))
 
-    def point(self, smoothing: float = 1e-9) -> tuple[Tensor, Tensor]:
+    def point(self, smoothing: float = 1e-9, ridge: float = 0.0) -> tuple[Tensor, Tensor]:
         """The mean and the precision of largest likelihood, of a `flat` prior's update.
 
-        The largest variance of a feature over all rows, times ``smoothing``, is added to every variance.
+        The largest variance of a feature over all rows, times ``smoothing``, is added to every variance, and
+        so is ``ridge``.
         """
         rows = Moments(self.strength, self.loc, 2 * self.rate)
-        total = rows.counts.sum(0).clamp(min=torch.finfo(rows.mean.dtype).tiny)
-        centre = (rows.counts * rows.mean).sum(0) / total
-        spread = (rows.squares + rows.counts * (rows.mean - centre).square()).sum(0) / total
-        variance = rows.squares / rows.counts + smoothing * spread.max()
-        variance = torch.where(rows.counts > 0, variance, spread + smoothing * spread.max())
+        centre, spread = rows.pooled()
+        variance = torch.where(rows.counts > 0, rows.squares / rows.counts, spread)
+        variance = variance + smoothing * spread.max() + ridge
         return torch.where(rows.counts > 0, rows.mean, centre), 1 / variance
 
     def mode(self) -> tuple[Tensor, Tensor]:

@@ -86,7 +86,8 @@ class LinearGaussian(NamedTuple):
         _, lengths, axes = torch.linalg.svd(x - loc, full_matrices=False)
         spectrum = torch.zeros_like(loc)
         spectrum[: len(lengths)] = lengths.square() / len(x)
-        rest = spectrum[latent:].sum() / max(1, len(loc) - latent) if variance is None else variance
+        least = min(latent, len(loc) - 1)  # with as many axes as features, the last has no length: all fits
+        rest = spectrum[least:].sum() / (len(loc) - least) if variance is None else variance
         _refuse_noiseless(rest, spectrum.sum(), latent, x)
         length = (spectrum[:latent] - rest).clamp(min=0).sqrt()
         weights = torch.zeros(len(loc), latent, dtype=x.dtype)

@@ -44,6 +44,12 @@ class Moments(NamedTuple):
             mean, squares = mean + total / here, squares - total.square() / here
         return cls(count, mean, squares.clamp(min=0))
 
+    def pooled(self) -> tuple[Tensor, Tensor]:
+        """Mean and variance of each feature over the rows of all classes, two of shape (features,)."""
+        total = self.counts.sum(0).clamp(min=torch.finfo(self.mean.dtype).tiny)
+        centre = (self.counts * self.mean).sum(0) / total
+        return centre, (self.squares + self.counts * (self.mean - centre).square()).sum(0) / total
+
     def __add__(self, other: "Moments") -> "Moments":  # type: ignore[override]  # rows add up, not tuples
         count = self.counts + other.counts
         share = other.counts / count.clamp(min=torch.finfo(count.dtype).tiny)

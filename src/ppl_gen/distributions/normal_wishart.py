@@ -154,11 +154,11 @@ class NormalInverseWishart(NamedTuple):
         twice = torch.cat([prior.factor.mT, between if self.tied else between[:, None]], -2)
         return both._replace(factor=triangle_without(both.factor, twice))
 
-    def point(self, smoothing: float = 1e-12) -> tuple[Tensor, Tensor]:
+    def point(self, smoothing: float = 1e-12, ridge: float = 0.0) -> tuple[Tensor, Tensor]:
         """The means and Cholesky factors of largest likelihood, of a `flat` prior's update.
 
-        ``smoothing`` times its variance over all rows is added to each feature's variance. A class without
-        rows has the mean, and the covariance, of all rows.
+        ``smoothing`` times its variance over all rows is added to each feature's variance, and so is
+        ``ridge``. A class without rows has the mean, and the covariance, of all rows.
 
         Raises:
             DataError: a covariance is singular.
@@ -169,13 +169,13 @@ class NormalInverseWishart(NamedTuple):
         within = self.factor.mT if self.tied else self.factor.mT.flatten(0, 1)
         total = torch.cat([within, rows.sqrt() * (mean - centre)]) / rows.sum().sqrt()
         spread = total.square().sum(0)
-        ridge = (smoothing * spread).sqrt().diag()
+        added = (smoothing * spread + ridge).sqrt().diag()
         if self.tied:
-            sigma = positive_triangle(torch.cat([within / rows.sum().sqrt(), ridge]))
+            sigma = positive_triangle(torch.cat([within / rows.sum().sqrt(), added]))
         else:
             each = zip(self.factor.mT, self.strength, strict=True)
             own = [scatter / n.sqrt() if n > 0 else total for scatter, n in each]
-            sigma = torch.stack([positive_triangle(torch.cat([root, ridge])) for root in own])
+            sigma = torch.stack([positive_triangle(torch.cat([root, added])) for root in own])
         lost = sigma.diagonal(dim1=-2, dim2=-1) <= 1e-14 * spread.sqrt()
         if bool(lost.any()):
             raise DataError(

@@ -35,16 +35,21 @@ class NormalGammaRegression(NamedTuple):
         inverse = torch.linalg.solve_triangular(self.root, eye.expand_as(self.root), upper=False)
         return dist.MultivariateNormal(self.loc, scale_tril=inverse * tau.rsqrt()[..., None, None])
 
-    def updated(self, design: Tensor, targets: Tensor) -> "NormalGammaRegression":
+    def updated(
+        self, design: Tensor, targets: Tensor, weights: Tensor | None = None
+    ) -> "NormalGammaRegression":
         """Bayes' rule on rows of the ``design`` (n, terms) and their ``targets`` (..., n).
 
-        A missing target (NaN) is left out. Targets are taken about what the prior's mean predicts. The
-        lower triangle below the prior's root and the rows holds the residuals' length, and the new root and
-        its product with the step of the mean.
+        A missing target (NaN) is left out; with ``weights`` (n,) a row counts so often. Targets are taken
+        about what the prior's mean predicts. The lower triangle below the prior's root and the rows holds the
+        residuals' length, and the new root and its product with the step of the mean.
         """
         seen = ~targets.isnan()
         residuals = torch.where(seen, targets - self.loc @ design.T, 0.0)[..., None]
         rows = torch.cat([residuals, torch.where(seen[..., None], design, 0.0)], -1)
+        if weights is not None:
+            rows = weights.sqrt()[:, None] * rows
+            seen = seen * weights
         triangle = positive_triangle(torch.cat([self._about(self.loc), rows], -2).flip(-1))
         return self._read(triangle, self.shape + seen.sum(-1) / 2)
 

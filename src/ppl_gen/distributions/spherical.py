@@ -50,11 +50,11 @@ class SphericalNormalGamma(NamedTuple):
         shape, rate = (a + b - c for a, b, c in zip(self[2:], other[2:], prior[2:], strict=True))
         return SphericalNormalGamma(each.loc, each.strength, shape, rate - apart.sum(1))
 
-    def point(self, smoothing: float = 1e-9) -> tuple[Tensor, Tensor]:
+    def point(self, smoothing: float = 1e-9, ridge: float = 0.0) -> tuple[Tensor, Tensor]:
         """The means and the precisions of largest likelihood, of a `flat` prior's update.
 
-        The mean variance of a feature over all rows, times ``smoothing``, is added to every variance; a class
-        without rows has that variance, and the mean of all rows.
+        The mean variance of a feature over all rows, times ``smoothing``, is added to every variance, and so
+        is ``ridge``; a class without rows has that variance, and the mean of all rows.
         """
         total = self.strength.sum(0)
         centre = (self.strength * self.loc).sum(0) / total
@@ -62,7 +62,7 @@ class SphericalNormalGamma(NamedTuple):
         apart = (self.strength * (mean - centre).square()).sum()
         spread = (2 * self.rate.sum() + apart) / total.sum()
         variance = torch.where(self.shape > 0, self.rate / self.shape, spread)
-        return mean, 1 / (variance + smoothing * spread)
+        return mean, 1 / (variance + smoothing * spread + ridge)
 
     def mode(self) -> tuple[Tensor, Tensor]:
         """``tau`` and ``mu`` at the peak of their density."""

@@ -78,6 +78,12 @@ class Scores(Plan):
         error = ((weights - probs * total) / total.mean(0)).square().mean(0).sqrt() / len(weights) ** 0.5
         return probs, error, pareto_k(scores.logsumexp(2))
 
+    def _log_joint(self, data: Data, name: str, draws: Mapping[str, Tensor] | None) -> Tensor:
+        """log of the product of factors for every value of ``name``, averaged over draws: (n, levels)."""
+        above = self._above
+        terms = replace(above, clamped=above.clamped - {name}, summed=(*above.summed, name))
+        return log_mean_exp(self._evaluate(terms, data, draws, keep=name))
+
     def _parameters(self, terms: Terms | None, values: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
         """Draws of the variables that rows share, if the terms need them: name -> (draws, *shape)."""
         if terms is None or not terms.shared:

@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ppl_gen import ranks
-from ppl_gen.checks import whole
+from ppl_gen.checks import called, hyperparameter, whole
 from ppl_gen.core import ProbabilisticModel, is_local, run, variables
 from ppl_gen.errors import DataError, Interrupted, NonFinite, Unanswerable, Unreliable
 from ppl_gen.inference.exact import together
@@ -45,6 +45,8 @@ class EM:
         smoothing: of the maximum of the likelihood, as in `MaximumLikelihood`: the share of a variance over
             all rows that is added to every variance, so that no component shrinks to a point; for counts,
             what is added to each.
+        ridge: added to every variance of real features, in squared units of the data.
+        start: the parameters to start from, by name, in the place of k-means++.
         seed: decides the starts.
         chunk: rows that are looked at together.
 
@@ -61,6 +63,8 @@ class EM:
     restarts: int = 10
     prior: bool = False
     smoothing: float = 1e-9
+    ridge: float = 0.0
+    start: Mapping[str, Any] | None = None
     seed: int = 0
     chunk: int = 131_072
 
@@ -68,7 +72,7 @@ class EM:
         for name in ("steps", "restarts", "chunk"):
             whole(name, getattr(self, name))
         whole("seed", self.seed, least=0)
-        for name in ("tolerance", "smoothing"):
+        for name in ("tolerance", "smoothing", "ridge"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
                 raise DataError(f"{name}: expected a number from 0 up, got {value!r}")
@@ -80,6 +84,8 @@ class EM:
             if isinstance(guide, Point):
                 _, counted, _ = climb.step(guide.values)
                 best, spread = climb.up(counted, self.steps), ""
+            elif self.start is not None:
+                best, spread = climb.on(self._admitted(climb)), ""
             else:
                 best, spread = self._best(climb)
             if ranks.main():
@@ -90,6 +96,20 @@ class EM:
         note = f"{best.reason}{spread}"
         history = torch.tensor(best.history, dtype=torch.float64)
         return Fitted(start, Point(best.counted, best.values), history, None, note)
+
+    def _admitted(self, climb: "_Climb") -> dict[str, Tensor]:
+        """The parameters to start from, as the joint names and shapes them."""
+        sites = {name: site for name, site in climb.labels.data.sites.items() if not site.local}
+        if not isinstance(self.start, Mapping) or self.start.keys() != sites.keys():
+            came = list(self.start) if isinstance(self.start, Mapping) else called(self.start)
+            raise DataError(f"start: expected a value for each of {', '.join(sites)}, got {came}")
+        values = {}
+        for name, site in sites.items():
+            value = hyperparameter(f"start: {name}", self.start[name], site.event_shape, above_zero=False)
+            if not bool(site.support.check(value).all()):
+                raise DataError(f"start: expected {name} in its range, {site.support}, got {value.tolist()}")
+            values[name] = value
+        return values
 
     def _best(self, climb: "_Climb") -> tuple["_Ascent", str]:
         """The best of several starts, taken further; one that shrank to a point only if all did."""
@@ -150,9 +170,17 @@ class _Climb:
     def point(self, counted: Any, smoothing: float | None = None) -> dict[str, Tensor]:
         """The M step: where the density of the counted rows peaks."""
         if not self.method.prior:
-            found: dict[str, Tensor] = counted.point(
-                self.method.smoothing if smoothing is None else smoothing
-            )
+            ridge = self.method.ridge if smoothing is None else 0.0
+            smoothing = self.method.smoothing if smoothing is None else smoothing
+            if not ridge:
+                found: dict[str, Tensor] = counted.point(smoothing)
+                return found
+            try:
+                found = counted.point(smoothing, ridge=ridge)
+            except TypeError:
+                raise DataError(
+                    f"ridge: {type(self.p).__name__} has no variances of its own to add it to; leave it at 0"
+                ) from None
             return found
         found = counted.mode()
         for name, value in found.items():
@@ -183,6 +211,13 @@ class _Climb:
         return float(
             sum(site["fn"].log_prob(site["value"]).sum() for site in found.values() if not is_local(site))
         )
+
+    def on(self, values: dict[str, Tensor]) -> _Ascent:
+        """All steps of the method, from these parameters."""
+        objective, after, rows = self.step(values)
+        first = _Ascent(values, after, after, rows, [objective], "stopped after 1 step, its start", False)
+        left = self.method.steps - 1
+        return self.up(after, left, first) if left else first
 
     def up(self, counted: Any, steps: int, before: _Ascent | None = None) -> _Ascent:
         """At most ``steps`` M and E steps from the counts."""
@@ -216,7 +251,7 @@ class _Climb:
 
     def shrunk(self, ascent: _Ascent) -> list[int]:
         """Components that the smoothing keeps from a point: without it they are half as wide, or less."""
-        if self.method.prior:
+        if self.method.prior or len(ascent.history) < 2:  # a start is what it was chosen to be
             return []
         try:
             bare = self.point(ascent.counted, smoothing=0.0)

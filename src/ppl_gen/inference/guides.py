@@ -173,6 +173,7 @@ class Mode(Point):
     """The point where the posterior density peaks; no rows are counted."""
 
     what = "the mode, a point"
+    steps = 0  # that led there
 
 
 class WithParameters(nn.Module):

@@ -1,6 +1,6 @@
 """Laplace's approximation: a Gaussian about the mode, as wide as the log density is curved there."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -28,6 +28,8 @@ class Laplace:
         steps: of L-BFGS, at most. newton: of Newton, at most.
         draws: that estimate the ELBO.
         seed: decides the start and those draws.
+        weights: how often each row counts (n,); once by default. The posterior does not keep them; its
+            ``elbo`` counts every row once.
 
     >>> from ppl_gen import ask, fit
     >>> from ppl_gen.models import LogisticRegression
@@ -41,6 +43,7 @@ class Laplace:
     newton: int = 20
     draws: int = 100
     seed: int = 0
+    weights: Any = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("steps", "newton", "draws"):
@@ -53,11 +56,12 @@ class Laplace:
         Raises:
             Unanswerable: no mode was found, or the log density is flat there.
         """
-        target = Unconstrained(start, guide, data, prior, "Laplace")
+        target = Unconstrained(start, guide, data, prior, "Laplace", self.weights)
         signals = Signals("Laplace")
+        looked = Watched(target, signals)
         try:
             with signals:
-                at, value, precision = mode(target, self.steps, self.newton, Watched(target, signals))
+                at, value, precision = mode(target, self.steps, self.newton, looked)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
                 "Laplace was stopped before it reached the mode, and elsewhere curvature tells no spread: "
@@ -65,6 +69,7 @@ class Laplace:
             ) from None
         gaussian = torch.distributions.MultivariateNormal(at, precision_matrix=precision)
         scale = gaussian.scale_tril.diagonal()
+        target.guide.steps = looked.steps
         auto = target.guide.auto
         auto.loc = torch.nn.Parameter(at)
         auto.scale, auto.scale_tril = scale, gaussian.scale_tril / scale[:, None]

@@ -2,12 +2,12 @@
 
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
-from ppl_gen.checks import whole
+from ppl_gen.checks import positive, whole
 from ppl_gen.core import ProbabilisticModel, Program
 from ppl_gen.errors import Interrupted
 from ppl_gen.inference.guides import Mode
@@ -31,7 +31,9 @@ class MAP:
         steps: of L-BFGS, at most.
         newton: of Newton, at most; 0 leaves them out, and what they cost on very many rows: L-BFGS then
             ends near the mode, not at its last digits.
+        tolerance: of L-BFGS: the slope, in nats a unit of a parameter, at which it ends.
         seed: decides the start, where the model's guide leaves it open.
+        weights: how often each row counts (n,); once by default. The posterior does not keep them.
 
     >>> from ppl_gen import ask, fit
     >>> from ppl_gen.models import LogisticRegression
@@ -44,11 +46,14 @@ class MAP:
 
     steps: int = 500
     newton: int = 30
+    tolerance: float = 1e-8
     seed: int = 0
+    weights: Any = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         whole("steps", self.steps)
         whole("newton", self.newton, least=0)
+        positive("tolerance", self.tolerance)
         whole("seed", self.seed, least=0)
 
     def fit(self, start: ProbabilisticModel, guide: Any, data: Data, prior: Program | None = None) -> Fitted:
@@ -57,7 +62,7 @@ class MAP:
         Raises:
             Unanswerable: no mode was found, or the log density is flat there.
         """
-        target = Unconstrained(start, guide, data, prior, "MAP")
+        target = Unconstrained(start, guide, data, prior, "MAP", self.weights)
         signals, where = Signals("MAP"), "at the mode"
         looked = Watched(target, signals)
         try:
@@ -65,7 +70,7 @@ class MAP:
                 if self.newton:
                     at = mode(target, self.steps, self.newton, looked)[0]
                 else:
-                    at = climbed(target, self.steps, looked)
+                    at = climbed(target, self.steps, looked, self.tolerance)
         except KeyboardInterrupt:
             if looked.value == -math.inf:  # not even the start was looked at
                 raise
@@ -78,4 +83,6 @@ class MAP:
         found = {name: part.detach() for name, part in target.values(at).items()}
         value = target(at).item()
         note = f"log density of data and parameters {value:,.3f} nats {where}, in unconstrained coordinates"
-        return Fitted(target.p, Mode(target.p, found), torch.zeros(0, dtype=torch.float64), None, note)
+        guide = Mode(target.p, found)
+        guide.steps = looked.steps
+        return Fitted(target.p, guide, torch.zeros(0, dtype=torch.float64), None, note)

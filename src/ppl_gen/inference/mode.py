@@ -22,6 +22,7 @@ class Watched:
     def __init__(self, target: Unconstrained, signals: Signals | None = None):
         self.target, self.signals = target, signals
         self.value, self.best = -math.inf, target.start
+        self.steps = 0  # that the climb took
 
     def __call__(self, u: Tensor) -> Tensor:
         if self.signals:
@@ -58,6 +59,7 @@ def _newton(looked: Watched, u: Tensor, steps: int) -> tuple[Tensor, float, Tens
                 f"ended. Use SVI(), or a stronger prior."
             )
         step = torch.cholesky_solve(slope[:, None], factor)[:, 0]
+        looked.steps += 1
         gain = float(slope @ step) / 2
         if gain < GAIN * max(1.0, abs(value)) ** 0.5:
             return u + step, value + gain, precision
@@ -73,12 +75,19 @@ def _newton(looked: Watched, u: Tensor, steps: int) -> tuple[Tensor, float, Tens
     )
 
 
-def climbed(target: Unconstrained, steps: int, watched: Watched | None = None) -> Tensor:
-    """Where L-BFGS ends, from the start of the guide."""
+def climbed(
+    target: Unconstrained, steps: int, watched: Watched | None = None, tolerance: float = 1e-8
+) -> Tensor:
+    """Where L-BFGS ends, from the start of the guide; no slope there is above the ``tolerance``."""
     looked = watched or Watched(target)
     u = target.start.clone().requires_grad_()
     optimiser = torch.optim.LBFGS(
-        [u], max_iter=steps, tolerance_grad=1e-8, tolerance_change=1e-12, line_search_fn="strong_wolfe"
+        [u],
+        max_iter=steps,
+        max_eval=25 * steps,  # what one step of the line search may take
+        tolerance_grad=tolerance,
+        tolerance_change=1e-12,
+        line_search_fn="strong_wolfe",
     )
 
     def closure() -> Tensor:
@@ -87,6 +96,7 @@ def climbed(target: Unconstrained, steps: int, watched: Watched | None = None) -
         return value
 
     optimiser.step(closure)
+    looked.steps += optimiser.state[u]["n_iter"]
     found = u.detach()
     if not math.isfinite(target(found).item()):
         raise Unanswerable(

@@ -3,12 +3,13 @@
 import copy
 from typing import Any
 
-from pyro.infer.autoguide import AutoMultivariateNormal
+from pyro.infer.autoguide import AutoDiagonalNormal, AutoMultivariateNormal
 from torch import Tensor
 from torch.distributions import biject_to, identity_transform
 
-from ppl_gen.core import ProbabilisticModel, Program, initialize, run, variables
-from ppl_gen.errors import Unanswerable
+from ppl_gen.arrays import row_weights
+from ppl_gen.core import ProbabilisticModel, Program, initialize, is_local, run, variables
+from ppl_gen.errors import DataError, Unanswerable
 from ppl_gen.inference.elbo import elbo, log_prob, terms
 from ppl_gen.inference.guides import Automatic, make_guide, point
 from ppl_gen.inference.observed import enumerates
@@ -24,12 +25,21 @@ class Unconstrained:
         data: all rows.
         prior: yesterday's guide, if it is the prior of these data.
         method: who asks, for errors.
+        weights: how often each row counts (n,); once by default.
 
     Raises:
         Unanswerable: a row has hidden real numbers of its own.
     """
 
-    def __init__(self, start: ProbabilisticModel, guide: Any, data: Data, prior: Program | None, method: str):
+    def __init__(
+        self,
+        start: ProbabilisticModel,
+        guide: Any,
+        data: Data,
+        prior: Program | None,
+        method: str,
+        weights: Any = None,
+    ):
         own = {
             n for n, site in data.sites.items() if site.local and not site.levels and n not in data.observed
         }
@@ -46,7 +56,8 @@ class Unconstrained:
             self.p = copy.deepcopy(start)
             if guide is None:
                 initialize(self.p, data.gaps)
-            self.guide = make_guide("full_rank", self.p, data.values, data.observed)
+            family = AutoDiagonalNormal if method == "MAP" else "full_rank"  # whose square a point needs not
+            self.guide = make_guide(family, self.p, data.values, data.observed)
         self.p.eval()
         self.start: Tensor = self.guide.auto.loc.detach().clone()
         found = variables(run(self.p.model, data.values, data.observed))
@@ -59,6 +70,9 @@ class Unconstrained:
         drawn = terms(self.p.model, self.guide, data.values, data.observed, seen=data.seen)
         self.plates, sites = drawn.plates, drawn.p.values()
         self.plain = prior is None and not any(map(enumerates, sites))  # nothing to sum out: a plain sum
+        self.weights = None if weights is None else row_weights(weights, data.n)
+        if self.weights is not None and not self.plain:
+            raise DataError(f"weights: expected rows of which nothing is hidden, got {type(start).__name__}")
 
     def __call__(self, u: Tensor) -> Tensor:
         """The log density in nats at ``u`` (parameters,), a scalar."""
@@ -71,13 +85,19 @@ class Unconstrained:
         )
         if self.plain:
             sites = variables(run(self.p.model, data.values, {**data.observed, **values}))
-            return sum((log_prob(s, data.seen.get(name)).sum() for name, s in sites.items()), jacobian)
+            return sum((self._score(name, site) for name, site in sites.items()), jacobian)
         # Yesterday's guide, if Pyro made it, draws these and maps them to the parameters.
         drawn = {"_auto_latent": u} | {f"{name}_unconstrained": part for name, part in free.items()}
         here = point(values | (drawn if self.prior else {}))
         return jacobian + elbo(
             self.p.model, here, data.values, data.observed, 1.0, self.plates, self.prior, data.seen
         )
+
+    def _score(self, name: str, site: Any) -> Tensor:
+        scores = log_prob(site, self.data.seen.get(name))
+        if self.weights is None or not is_local(site):
+            return scores.sum()
+        return scores @ self.weights.to(scores.dtype)
 
     def values(self, u: Tensor) -> dict[str, Tensor]:
         """The parameters by name, each in its own support."""

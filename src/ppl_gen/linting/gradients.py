@@ -9,6 +9,7 @@ from torch import Tensor
 from ppl_gen.linting.findings import Finding
 from ppl_gen.linting.pair import Pair
 from ppl_gen.linting.recording import Site
+from ppl_gen.linting.supports import outside
 from ppl_gen.normalisation.integrals import base_of
 
 LATENTS = 12  # that are moved, one by one, to see what follows them
@@ -18,6 +19,8 @@ def idle(pair: Pair) -> Iterator[Finding]:
     """The ELBO depends on every parameter."""
     if not pair.works or any(s.given for _, run in pair.runs for s in run.params.values()):
         return
+    if any(outside(pair)):
+        return  # a density of nothing has no gradient
     parameters = {n: w for n, w in pair.parameters().items() if w.requires_grad}
     if any(not s.grad for _, run in pair.runs for s in run.statements):
         return

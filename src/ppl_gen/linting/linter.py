@@ -8,11 +8,21 @@ import torch
 from torch.distributions import Distribution
 
 from ppl_gen.isolation import isolated
-from ppl_gen.linting import enumeration, gradients, names, parameters, plates, programs, shapes, supports
+from ppl_gen.linting import (
+    enumeration,
+    gradients,
+    names,
+    parameters,
+    plates,
+    priors,
+    programs,
+    shapes,
+    supports,
+)
 from ppl_gen.linting.findings import Finding, Findings
 from ppl_gen.linting.pair import Pair
 
-GROUPS = (programs, names, shapes, plates, supports, enumeration, parameters, gradients)
+GROUPS = (programs, names, shapes, plates, supports, priors, enumeration, parameters, gradients)
 
 
 def lint(model: Any, guide: Any = None, /, *args: Any, **kwargs: Any) -> Findings:

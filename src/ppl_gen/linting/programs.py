@@ -13,6 +13,7 @@ from ppl_gen.linting.enumeration import automatic
 from ppl_gen.linting.findings import Finding
 from ppl_gen.linting.pair import Pair, modules_of, states
 from ppl_gen.linting.parameters import bad_start
+from ppl_gen.linting.priors import reach
 from ppl_gen.linting.recording import Run
 from ppl_gen.linting.supports import guide_outside
 
@@ -50,7 +51,7 @@ def signatures(pair: Pair) -> Iterator[Finding]:
 
 def runs(pair: Pair) -> Iterator[Finding]:
     """Both programs run to their ends."""
-    causes = (signatures, bad_start, automatic, guide_outside)
+    causes = (signatures, bad_start, automatic, guide_outside, reach)
     if any(finding for cause in causes for finding in cause(pair)):
         return  # each stops a program, and is told by itself
     parts = [("guide", pair.q)] if pair.guide is not None else []

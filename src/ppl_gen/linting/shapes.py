@@ -38,10 +38,10 @@ def broadcast(pair: Pair) -> Iterator[Finding]:
 def missing_plate(pair: Pair) -> Iterator[Finding]:
     """Every batch dimension belongs to a plate."""
     for part, site in sites(pair):
-        batch, plates = tuple(site.fn.batch_shape), site.vectorized
+        batch, plates = _densities(site), site.vectorized
         loose = [d for d in range(-len(batch), 0) if batch[d] > 1 and d not in plates]
-        if not loose or site.deterministic:
-            continue
+        if not loose or site.deterministic or (part == "guide" and pair.automatic):
+            continue  # an automatic guide has the plates of its model
         rows = {len(v) for v in pair.tensors.values() if v.ndim} if not pair.declared else set()
         inside = [f.name for f in plates.values()]
         if inside or not ({batch[d] for d in loose} & rows or site.observed):
@@ -58,9 +58,8 @@ def missing_plate(pair: Pair) -> Iterator[Finding]:
         else:
             yield Finding(
                 "missing-plate",
-                f"{site.name!r} in the {part} has {batch[loose[0]]} rows in no plate: Pyro takes them "
-                "for one "
-                f"draw, cannot scale minibatches, and cannot sum anything out for each row",
+                f"{site.name!r} in the {part} has {batch[loose[0]]} rows in no plate: Pyro takes them for "
+                "one draw, cannot scale minibatches, and cannot sum anything out for each row",
                 f'draw it inside `with pyro.plate("data", {batch[loose[0]]}):`, its size taken from the data',
                 site.name,
                 site.place,
@@ -161,6 +160,16 @@ def mask_shape(pair: Pair) -> Iterator[Finding]:
                 site.name,
                 site.place,
             )
+
+
+def _densities(site: Site) -> tuple[int, ...]:
+    """The shape of the site's log densities: one distribution scores every row of what it observes."""
+    batch, value = tuple(site.fn.batch_shape), shape_of(site.value)
+    rows = value[: len(value) - len(site.fn.event_shape)]
+    try:
+        return batch if _crossed(site) else tuple(torch.broadcast_shapes(batch, rows))
+    except RuntimeError:
+        return batch  # another check says that they do not fit
 
 
 def _crossed(site: Site) -> tuple[int, ...] | None:

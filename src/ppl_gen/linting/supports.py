@@ -4,16 +4,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import pyro
 import torch
 from torch import Tensor
 
 from ppl_gen.linting.findings import Finding
 from ppl_gen.linting.pair import Pair
+from ppl_gen.linting.ranges import draws_of, inside, kind_of, on_support, support, wider
 from ppl_gen.linting.recording import Site
 from ppl_gen.normalisation.integrals import base_of
-
-DRAWS = 200
 
 
 def outside(pair: Pair) -> Iterator[Finding]:
@@ -21,14 +19,14 @@ def outside(pair: Pair) -> Iterator[Finding]:
     for name, site in pair.p.samples.items():
         if not site.observed or site.deterministic or not isinstance(site.value, Tensor):
             continue
-        good = _inside(site.fn, site.value)
+        good = inside(site.fn, site.value)
         if good is None or bool(good.all()) or bool(torch.isnan(site.value.float()).any()):
             continue
         kind = type(base_of(site.fn)).__name__
         silent = site.fn._validate_args is False or base_of(site.fn)._validate_args is False
         yield Finding(
             "outside-support",
-            f"{name!r} observes {_example(site, good)}, which is no value of {kind} ({_support(site.fn)})"
+            f"{name!r} observes {_example(site, good)}, which is no value of {kind} ({support(site.fn)})"
             + (": validate_args=False hides it, and the density sums to something else than one" * silent),
             _likelihood(kind),
             name,
@@ -42,13 +40,13 @@ def guide_outside(pair: Pair) -> Iterator[Finding]:
         drawn = pair.q.samples.get(name)
         if drawn is None or drawn.infer.get("_deterministic"):
             continue
-        good = _inside(site.fn, _draws(drawn))
-        if good is not None and not bool(good.all()):
+        good = inside(site.fn, draws_of(drawn))
+        if (good is not None and not bool(good.all())) or (not drawn.delta and wider(drawn.fn, site.fn)):
             yield Finding(
                 "support",
-                f"the guide draws {name!r} from {_kind(drawn)}, which leaves the support of the model's "
-                f"{_kind(site)} ({_support(site.fn)}): there log p is -inf or nan",
-                f"take a guide on the same support: {_on_support(site.fn)}",
+                f"the guide draws {name!r} from {kind_of(drawn)}, which leaves the support of the model's "
+                f"{kind_of(site)} ({support(site.fn)}): there log p is -inf or nan",
+                f"take a guide on the same support: {on_support(site.fn)}",
                 name,
                 drawn.place,
             )
@@ -60,15 +58,15 @@ def guide_narrow(pair: Pair) -> Iterator[Finding]:
         drawn = pair.q.samples.get(name)
         if drawn is None or drawn.delta or drawn.deterministic or pair.automatic:
             continue
-        good = _inside(drawn.fn, _draws(site))
+        good = inside(drawn.fn, draws_of(site))
         share = 0.0 if good is None else float((~good).double().mean())
         if share > 0.05 and not (drawn.discrete or site.discrete):
             yield Finding(
                 "support-narrow",
-                f"the guide draws {name!r} from {_kind(drawn)} on {_support(drawn.fn)}, and "
+                f"the guide draws {name!r} from {kind_of(drawn)} on {support(drawn.fn)}, and "
                 f"{share:.0%} of the "
                 f"prior's draws lie outside: it can never find them",
-                f"take a guide on the whole support: {_on_support(site.fn)}; or a prior on the guide's",
+                f"take a guide on the whole support: {on_support(site.fn)}; or a prior on the guide's",
                 name,
                 drawn.place,
                 "warning",
@@ -82,7 +80,7 @@ def not_finite_data(pair: Pair) -> Iterator[Finding]:
     observed = {
         name: s
         for name, s in pair.p.samples.items()
-        if s.observed and not s.deterministic and "NanMasked" not in _kind(s)
+        if s.observed and not s.deterministic and "NanMasked" not in kind_of(s)
     }
     told = False
     for name, site in observed.items():
@@ -102,7 +100,7 @@ def not_finite_data(pair: Pair) -> Iterator[Finding]:
                 name,
                 site.place,
             )
-    if told or any("NanMasked" in _kind(s) for s in pair.p.samples.values()):
+    if told or any("NanMasked" in kind_of(s) for s in pair.p.samples.values()):
         return
     for argument, value in pair.tensors.items():
         if _numeric(value) and not bool(torch.isfinite(torch.as_tensor(value).double()).all()):
@@ -160,7 +158,7 @@ def not_finite_density(pair: Pair) -> Iterator[Finding]:
             score = site.log_prob
             if score is None or site.deterministic or bool(torch.isfinite(score).all()):
                 continue
-            good = _inside(site.fn, site.value) if isinstance(site.value, Tensor) else None
+            good = inside(site.fn, site.value) if isinstance(site.value, Tensor) else None
             if good is not None and not bool(good.all()):
                 continue  # told by the support
             if isinstance(site.value, Tensor) and not bool(torch.isfinite(site.value.double()).all()):
@@ -176,60 +174,13 @@ def not_finite_density(pair: Pair) -> Iterator[Finding]:
             )
 
 
-def _inside(fn: Any, value: Any) -> Tensor | None:
-    try:
-        return torch.as_tensor(fn.support.check(value))
-    except Exception:
-        return None
-
-
-def _draws(site: Site) -> Any:
-    try:
-        with torch.no_grad(), pyro.validation_enabled(False):
-            return site.fn.sample((DRAWS,))
-    except Exception:
-        return site.value
-
-
 def _example(site: Site, good: Tensor) -> str:
     if good.shape == site.value.shape:
         return f"{site.value[~good].flatten()[0].item():g}"
-    cells = _inside(base_of(site.fn), site.value)
+    cells = inside(base_of(site.fn), site.value)
     if cells is not None and cells.shape == site.value.shape and not bool(cells.all()):
         return f"{site.value[~cells].flatten()[0].item():g}"
     return "a value"
-
-
-def _kind(site: Site) -> str:
-    return type(base_of(site.fn)).__name__
-
-
-def _support(fn: Any) -> str:
-    base = fn.support
-    while hasattr(base, "base_constraint"):
-        base = base.base_constraint
-    if hasattr(base, "lower_bound") and hasattr(base, "upper_bound"):
-        low, high = (float(torch.as_tensor(b).double().mean()) for b in (base.lower_bound, base.upper_bound))
-        return f"{'whole ' * base.is_discrete}numbers from {low:g} to {high:g}"
-    words = {"boolean": "0 and 1", "real": "real numbers", "nonnegativeinteger": "whole numbers from 0 up"}
-    text = str(base).strip("_()").lower().replace("_", "")
-    if text.startswith("greaterthan"):
-        return "positive numbers" if float(torch.as_tensor(base.lower_bound).max()) == 0 else str(base)
-    return words.get(text, str(base).strip("()"))
-
-
-def _on_support(fn: Any) -> str:
-    text = str(fn.support).lower()
-    for word, guide in (
-        ("simplex", "dist.Dirichlet"),
-        ("greaterthan", "dist.LogNormal or dist.Gamma"),
-        ("positive", "dist.LogNormal or dist.Gamma"),
-        ("interval", "dist.Beta, or dist.TransformedDistribution of a Normal"),
-        ("real", "dist.Normal, or StudentT for heavy tails"),
-    ):
-        if word in text:
-            return f"{guide}; AutoNormal(model) does it by itself"
-    return "the model's own family; AutoNormal(model) does it by itself"
 
 
 def _likelihood(kind: str) -> str:

@@ -93,9 +93,9 @@ class GaussianNaiveBayes(Conjugate):
         classes = self.family("classes").updated(class_counts(y, self.classes))
         return self.having(classes=classes, features=self.family("features").updated(y, x))
 
-    def point(self, smoothing: float = 1e-9) -> dict[str, Tensor]:
+    def point(self, smoothing: float = 1e-9, **ridge: float) -> dict[str, Tensor]:
         """The parameters of largest likelihood; the widest variance times ``smoothing`` is added to all."""
-        mu, tau = self.family("features").point(smoothing)
+        mu, tau = self.family("features").point(smoothing, **ridge)
         return {"pi": self.family("classes").point(), "tau": tau, "mu": mu}
 
     def predictive(self, n: int, pi: Tensor | None = None) -> Tensor:

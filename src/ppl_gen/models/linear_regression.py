@@ -53,9 +53,12 @@ class LinearRegression(Conjugate):
         with pyro.plate("data", len(x)):
             return pyro.sample("y", dist.Normal(self.basis(x) @ w, tau.rsqrt()))
 
-    def updated(self, x: Tensor, y: Tensor) -> Self:
-        """The same model with the posterior's hyperparameters. A missing y (NaN) tells nothing."""
-        return self.having(weights=self.family("weights").updated(self.basis(x), y))
+    def updated(self, x: Tensor, y: Tensor, weights: Tensor | None = None) -> Self:
+        """The same model with the posterior's hyperparameters. A missing y (NaN) tells nothing.
+
+        With ``weights`` (n,) a row counts so often.
+        """
+        return self.having(weights=self.family("weights").updated(self.basis(x), y, weights))
 
     def point(self, smoothing: float = 1e-9) -> dict[str, Tensor]:
         """Ordinary least squares; ``smoothing`` of the variance of y is added to that of the noise."""

@@ -1,5 +1,7 @@
 """Softmax (multinomial logistic) regression: the discriminative twin of naive Bayes."""
 
+from typing import Any
+
 import pyro
 import pyro.distributions as dist
 import torch
@@ -7,7 +9,7 @@ from pyro.nn import PyroParam
 from torch import Tensor, nn
 from torch.distributions import constraints
 
-from ppl_gen.checks import positive, whole
+from ppl_gen.checks import hyperparameter, whole
 from ppl_gen.core import ProbabilisticModel
 from ppl_gen.distributions import centre_and_spread
 
@@ -21,7 +23,8 @@ class LogisticRegression(ProbabilisticModel):
 
     Args:
         classes, features: sizes.
-        scale: prior standard deviation of every weight.
+        scale: prior standard deviation of every weight: one number, or (1 + features, classes).
+        intercept: False leaves the intercepts out, and the features where they are.
 
     >>> print(LogisticRegression(classes=3, features=13))
     p(w) p(y | x, w)
@@ -31,13 +34,14 @@ class LogisticRegression(ProbabilisticModel):
     approximation = "q(w)"
     svi = {"steps": 2000, "learning_rate": 0.05}
 
-    def __init__(self, classes: int, features: int, *, scale: float = 1.0):
+    def __init__(self, classes: int, features: int, *, scale: Any = 1.0, intercept: bool = True):
         super().__init__()
         self.classes, self.features = whole("classes", classes, least=2), whole("features", features)
-        zero = torch.zeros(1 + features, classes, dtype=torch.float64)
-        self.register_buffer("scale", torch.full_like(zero, positive("scale", scale)))
-        self.register_buffer("centre", zero[1:, 0].clone())
-        self.register_buffer("spread", torch.ones_like(zero[1:, 0]))
+        self.intercept = bool(intercept)
+        zero = torch.zeros(self.intercept + features, classes, dtype=torch.float64)
+        self.register_buffer("scale", hyperparameter("scale", scale, tuple(zero.shape)))
+        self.register_buffer("centre", torch.zeros(features, dtype=torch.float64))
+        self.register_buffer("spread", torch.ones(features, dtype=torch.float64))
         self.q_loc = nn.Parameter(zero.clone())
         self.q_scale = PyroParam(torch.full_like(zero, 0.1), constraints.positive)
 
@@ -50,9 +54,10 @@ class LogisticRegression(ProbabilisticModel):
         pyro.sample("w", dist.Normal(self.q_loc, self.q_scale).to_event(2))
 
     def initialize(self, x: Tensor, **_: Tensor) -> None:
-        self.centre, self.spread = centre_and_spread(x)
+        centre, self.spread = centre_and_spread(x)
+        self.centre = centre if self.intercept else torch.zeros_like(centre)
 
     def basis(self, x: Tensor) -> Tensor:
         """The rows of the design matrix: a one, then the standardised features."""
         u = (x - self.centre) / self.spread
-        return torch.cat([torch.ones_like(u[:, :1]), u], 1)
+        return torch.cat([torch.ones_like(u[:, :1]), u], 1) if self.intercept else u

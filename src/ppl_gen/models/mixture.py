@@ -66,9 +66,9 @@ class Mixture(Conjugate):
             value: Tensor = super().predictive(n, pi if v is None else stick_lengths(v))
             return value
 
-    def point(self, smoothing: float | None = None) -> dict[str, Tensor]:
+    def point(self, smoothing: float | None = None, **ridge: float) -> dict[str, Tensor]:
         """The parameters of largest likelihood, smoothed as those of the naive Bayes."""
-        found: dict[str, Tensor] = super().point(*() if smoothing is None else (smoothing,))
+        found: dict[str, Tensor] = super().point(*() if smoothing is None else (smoothing,), **ridge)
         return found if self.exchangeable else {"v" if name == "pi" else name: p for name, p in found.items()}
 
     def updated(self, x: Tensor, z: Tensor) -> Self:

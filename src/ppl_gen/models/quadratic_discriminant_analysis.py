@@ -93,9 +93,9 @@ class QuadraticDiscriminantAnalysis(ExpectedCells):
         classes = self.family("classes").updated(weights.sum(0))
         return self.having(classes=classes, features=self.family("features").updated(weights, x))
 
-    def point(self, smoothing: float = 1e-12) -> dict[str, Tensor]:
+    def point(self, smoothing: float = 1e-12, **ridge: float) -> dict[str, Tensor]:
         """The parameters of largest likelihood; ``smoothing`` of each feature's variance is added."""
-        mu, sigma = self.family("features").point(smoothing)
+        mu, sigma = self.family("features").point(smoothing, **ridge)
         return {"pi": self.family("classes").point(), "sigma": sigma, "mu": mu}
 
     def predictive(self, n: int, pi: Tensor | None = None) -> Tensor:

@@ -1,5 +1,7 @@
 """Shapes: forgotten plates and events, and arrays that broadcast by accident."""
 
+from contextlib import nullcontext
+
 import pyro
 import pyro.distributions as dist
 import torch
@@ -50,6 +52,16 @@ def rows_without_a_plate(right):
                 pyro.sample("x", dist.Normal(mu, 1.0), obs=x)
         else:
             pyro.sample("x", dist.Normal(mu * torch.ones(len(x)), 1.0), obs=x)
+
+    return model, about_centre, data()
+
+
+@wrong("missing-plate", "pyro#2787")
+def one_density_of_all_rows(right):
+    def model(x):
+        mu = pyro.sample("mu", dist.Normal(0.0, 5.0))
+        with pyro.plate("rows", len(x)) if right else nullcontext():
+            pyro.sample("x", dist.Normal(mu, 1.0), obs=x)
 
     return model, about_centre, data()
 

@@ -5,6 +5,7 @@ import pyro
 import pyro.distributions as dist
 import torch
 from pyro import poutine
+from pyro.infer.autoguide import AutoNormal
 from torch.distributions import constraints
 
 from tests.linting.cases.base import about_centre, centre, data, normal, wrong
@@ -84,6 +85,38 @@ def guide_beyond_a_uniform_prior(right):
         pyro.sample("p", dist.Beta(a, b) if right else dist.Gamma(a, b))
 
     return model, guide, (data() > 0).float()
+
+
+@wrong("support")
+def guide_hardly_beyond_a_uniform_prior(right):
+    """No draw of the start leaves the prior's support; training takes some there."""
+
+    def model(x):
+        s = pyro.sample("s", dist.Uniform(0.0, 10.0))
+        with pyro.plate("rows", len(x)):
+            pyro.sample("x", dist.Normal(0.0, s), obs=x)
+
+    return model, AutoNormal(model) if right else lambda x: positive("s"), data()
+
+
+@wrong("prior-reach")
+def normal_prior_of_a_scale(right):
+    def model(x):
+        s = pyro.sample("s", dist.Normal(1.0, 1.0))
+        with pyro.plate("rows", len(x)):
+            pyro.sample("x", dist.Normal(0.0, s.exp() if right else s), obs=x)
+
+    return model, AutoNormal(model), data()
+
+
+@wrong("bad-argument")
+def normal_prior_of_a_probability(right):
+    def model(x, y):
+        w = pyro.sample("w", dist.Normal(torch.zeros(2), 1.0).to_event(1))
+        with pyro.plate("rows", len(x)):
+            pyro.sample("y", dist.Bernoulli(torch.sigmoid(x @ w) if right else x @ w), obs=y)
+
+    return model, AutoNormal(model), data(20, 2), (data() > 0).float()
 
 
 @wrong("support-narrow")

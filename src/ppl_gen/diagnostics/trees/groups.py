@@ -24,6 +24,7 @@ GROUPS = (
     "observed_data",
     "constant_data",
 )
+ROWLESS = ("posterior", "prior")  # what needs no rows
 DRAWS = 500  # of a guide, if the user does not say
 LARGEST = 1 << 30  # bytes of a tree
 

@@ -8,7 +8,7 @@ from pyro import poutine
 
 from ppl_gen.clusters import label_free
 from ppl_gen.core import ProbabilisticModel, dtype_of, run
-from ppl_gen.diagnostics.trees.groups import DRAWS, GROUPS, history, refuse_large, reseed, stack, tree_of
+from ppl_gen.diagnostics.trees.groups import DRAWS, GROUPS, ROWLESS, history, refuse_large, reseed, stack, tree_of
 from ppl_gen.diagnostics.trees.labels import Coords, Dims, Labels, Named, labels_of
 from ppl_gen.diagnostics.trees.posterior_draws import Draw, Scorer
 from ppl_gen.errors import DataError, Unanswerable
@@ -40,7 +40,7 @@ def posterior_tree(
     chains = posterior.guide if isinstance(posterior.guide, Draws) else None
     draws = draws or (chains.draws if chains else DRAWS)
     with isolated(seed):
-        values = _data(posterior, data)
+        values = _data(posterior, data, groups)
         _refuse_large(posterior, values, draws, groups)
         labels = labels_of(posterior.model, values, dims, coords, chains.chains if chains else 1)
     with isolated(seed):  # afresh: what the labels drew does not shift the draws
@@ -80,13 +80,19 @@ def posterior_tree(
         "model": type(posterior.model).__name__,
         "joint": posterior.model.joint,
         "method": str(posterior.method),
-        "note": posterior.note,
+        "note": "; ".join(filter(None, [posterior.note, _absent(posterior, data)])),
         "seed": seed,
     }
     tree = tree_of({name: made[name] for name in GROUPS if name in made}, labels, about, how)
     if chains is None and "posterior" in tree:
         tree["posterior"].attrs["independent_draws"] = 1
     return tree
+
+
+def _absent(posterior: Posterior, given: Mapping[str, Any]) -> str:
+    """What a posterior without rows cannot tell."""
+    names = ", ".join(f"{name}=…" for name in posterior.shapes)
+    return "" if given or posterior.data is not None else f"it holds no rows: for the other groups pass {names}"
 
 
 def _origin(posterior: Posterior) -> str:
@@ -129,7 +135,7 @@ def _stats(
 ) -> "xarray.Dataset":
     """Numbers of every draw: log p and log q; of chains, what the sampler and label-free quantities tell."""
     chains, stats = posterior.guide if isinstance(posterior.guide, Draws) else None, Named()
-    if not posterior.parameters or data.fingerprint() == posterior.fingerprints[-1]:
+    if not posterior.parameters or posterior.fingerprints[-1:] == (data.fingerprint(),):
         stats["log_p"] = torch.stack([draw.log_p for draw in drawn])
     if chains is None:
         stats["log_q"] = torch.stack([draw.log_q for draw in drawn])
@@ -160,8 +166,11 @@ def _label_free(
     return found, pairs.tolist()
 
 
-def _data(posterior: Posterior, given: Mapping[str, Any]) -> Data:
-    data = admit(posterior.model, given, missing=True, like=posterior) if given else posterior.fitted_data()
+def _data(posterior: Posterior, given: Mapping[str, Any], groups: Sequence[str]) -> Data:
+    if not given and posterior.data is None and set(groups) <= set(ROWLESS):  # programs still have to run
+        return admit(posterior.model, {k: v for k, v in posterior.zeros(2).items() if k != "n"})
+    known = None if given else posterior.fitted_data()
+    data = known or admit(posterior.model, given, missing=True, like=posterior)
     if not any(data.sites[name].local for name in data.observed) or data.n == 0:
         raise DataError(f"expected rows of a variable that {posterior.model.joint} generates, got none")
     for child, parents in Factorization(posterior.model.joint).items():

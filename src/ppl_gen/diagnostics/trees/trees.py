@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ppl_gen.checks import whole
-from ppl_gen.diagnostics.trees.groups import chosen
+from ppl_gen.diagnostics.trees.groups import ROWLESS, chosen
 from ppl_gen.diagnostics.trees.labels import Coords, Dims
 from ppl_gen.diagnostics.trees.posterior_trees import posterior_tree
 from ppl_gen.diagnostics.trees.pyro_trees import pyro_tree
@@ -79,8 +79,9 @@ def to_arviz(
         coords: dimension -> labels: ``{"feature": data.features, "class": data.classes}``. The columns of a
             pandas DataFrame label themselves.
         elbo: the history of the bound, minus Pyro's losses, which its SVI does not keep.
-        data: of a posterior, the rows, by name; by default those of the last fit. Of a bare model, further
-            arguments.
+        data: of a posterior, the rows, by name; by default those of the last fit. Of a posterior that holds
+            none (after `load`, or an estimator's) the tree has the groups posterior and prior alone without
+            them, and its note says so. Of a bare model, further arguments.
 
     Raises:
         DataError: this is none of those, there are no data, they were changed in place after the fit, the
@@ -98,6 +99,8 @@ def to_arviz(
     """
     how_many = None if draws is None else whole("draws", draws)
     seed, wanted = whole("seed", seed, least=0), chosen(groups)
+    if groups is None and isinstance(fitted, Posterior) and fitted.data is None and not data:
+        wanted = ROWLESS
     if not isinstance(fitted, Posterior):
         return pyro_tree(fitted, model, args, data, how_many, seed, wanted, dims, coords, elbo)
     if model is not None or args:

@@ -1,0 +1,284 @@
+"""What all estimators share: how rows and labels come in, how a posterior is kept, what a classifier answers."""
+
+import tempfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import unique_labels
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from ppl_gen.ask import ask
+from ppl_gen.checks import whole
+from ppl_gen.core import Conjugate, ProbabilisticModel
+from ppl_gen.inference import Exact
+from ppl_gen.inputs import describe
+from ppl_gen.isolation import isolated
+from ppl_gen.posterior import Posterior
+from ppl_gen.storage import load, save
+
+
+class Estimator(BaseEstimator):
+    """A scikit-learn estimator that keeps `Posterior` objects among its attributes.
+
+    They hold no rows, so that grids of estimators do not either, and are pickled as the bytes of the file
+    that `ppl_gen.save` writes: numbers and names.
+    """
+
+    missing: bool = True  # whether NaN stands for "not observed"
+
+    def _rows(self, X: Any, y: Any = "no_validation", *, reset: bool = False, **options: Any) -> Any:
+        """``X``, or ``X`` and ``y``, by scikit-learn's own checks and with its messages."""
+        finite = "allow-nan" if self.missing else True
+        return validate_data(self, X, y, reset=reset, **{"ensure_all_finite": finite, **options})
+
+    def _weights(self, sample_weight: Any, X: Any) -> Any:
+        """One number for each row, or None if all count once."""
+        if sample_weight is None:
+            return None
+        weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
+        if (weights < 0).any():
+            raise ValueError(f"sample_weight: expected numbers from 0 up, got {weights.min():g} among them")
+        return weights
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.missing
+        return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: _written(value) for name, value in super().__getstate__().items()}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        super().__setstate__({name: _read(value) for name, value in state.items()})
+
+
+class Classifier(ClassifierMixin, Estimator):
+    """A classifier that generates: Bayes' rule turns log p(y) + log p(x | y) into every answer.
+
+    A subclass fits ``classes_``, and either ``class_prior_``, ``priors_`` or ``class_log_prior_``; it has
+    ``posterior_``, the joint's posterior, and says by ``_asked`` and ``_point`` what is asked, and at which
+    parameters (none: on average over the posterior).
+    """
+
+    classes_: np.ndarray
+
+    @property
+    def posterior_(self) -> Posterior:
+        """The joint's posterior, for `ppl_gen.ask` and `ppl_gen.to_arviz`."""
+        raise NotImplementedError
+
+    def _asked(self) -> ProbabilisticModel | Posterior:
+        """What answers: the posterior, or the joint where ``_point`` gives all of its parameters."""
+        return self.posterior_
+
+    def predict_joint_log_proba(self, X: Any) -> np.ndarray:
+        """log p(x, y) of every row and class, shape (n_samples, n_classes)."""
+        check_is_fitted(self)
+        return self._joint_log_proba(self._rows(X))
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """log p(y | x) of every row and class, shape (n_samples, n_classes)."""
+        scores = self.predict_joint_log_proba(X)
+        scores -= scores.max(1, keepdims=True)
+        return scores - np.log(np.exp(scores).sum(1, keepdims=True))
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """p(y | x) of every row and class, shape (n_samples, n_classes)."""
+        return np.exp(self.predict_log_proba(X))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The most probable class of every row, shape (n_samples,)."""
+        best = self.predict_joint_log_proba(X).argmax(1)
+        return self.classes_[best]
+
+    def sample(self, n_samples: int = 1, y: Any = None, random_state: Any = None) -> tuple[Any, np.ndarray]:
+        """Draw rows from p(x, y), or from p(x | y) if ``y`` is given.
+
+        Args:
+            n_samples: how many.
+            y: a class, or one for each row.
+            random_state: None draws anew at every call.
+
+        Returns:
+            The rows (n_samples, n_features) and their classes (n_samples,).
+        """
+        check_is_fitted(self)
+        n, random = whole("n_samples", n_samples), check_random_state(random_state)
+        if y is None:
+            codes = random.choice(len(self.classes_), n, p=np.exp(self._log_prior()))
+        else:
+            codes = np.broadcast_to(encode(np.atleast_1d(y), self.classes_), n)
+        seed = int(random.randint(2**31))
+        given = {name: value for name, value in self._point().items() if name != "pi"}
+        asked = ask(self._asked(), f"p(x | {', '.join(['y', *given])})", y=codes, **given)
+        return asked.sample(seed=seed).numpy(), self.classes_[codes]
+
+    def _log_prior(self) -> np.ndarray:
+        """log p(y), shape (n_classes,); minus infinity for a class that cannot be."""
+        if hasattr(self, "class_log_prior_"):
+            return self.class_log_prior_
+        with np.errstate(divide="ignore"):
+            return np.log(self.class_prior_ if hasattr(self, "class_prior_") else self.priors_)
+
+    def _point(self) -> dict[str, Any]:
+        """The parameters that the twin plugs in, by their names in the joint."""
+        return {}
+
+    def _joint_log_proba(self, X: Any) -> np.ndarray:
+        """log p(y) + log p(x | y): the joint is asked with equal pi, then the class prior is added."""
+        classes = len(self.classes_)
+        given = {**self._point(), "pi": np.full(classes, 1 / classes)}
+        asked = ask(self._asked(), f"p(y | x, {', '.join(given)})", x=X, **given)
+        scores: np.ndarray = asked.log_joint.numpy() + np.log(classes)
+        scores += self._log_prior()
+        return scores
+
+
+class Incremental(Classifier):
+    """A `Classifier` that learns by Bayes' rule, so that it can go on: ``fit``, and ``partial_fit``.
+
+    A subclass writes ``_learn(X, codes, weights, first)``: what the rows add to what was known before.
+    """
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Learn from rows (n_samples, n_features) and their classes (n_samples,).
+
+        Args:
+            X: the rows. y: their classes, of any kind.
+            sample_weight: how often each row counts (n_samples,); once by default.
+        """
+        self._validate_params()
+        return self._take(X, y, sample_weight, None, first=True)
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        """Learn from more rows: yesterday's posterior is today's prior.
+
+        Args:
+            X, y, sample_weight: as for ``fit``.
+            classes: all classes there are; needed at the first call.
+        """
+        self._validate_params()
+        first = not hasattr(self, "classes_")
+        if first and classes is None:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        known = None if classes is None else unique_labels(classes)
+        if not first and known is not None and not np.array_equal(known, self.classes_):
+            raise ValueError(
+                f"`classes={classes}` is not the same as on last call to partial_fit, was: {self.classes_}"
+            )
+        return self._take(X, y, sample_weight, known, first)
+
+    def _take(self, X: Any, y: Any, sample_weight: Any, classes: Any, first: bool) -> Self:
+        X, y = self._rows(X, y, reset=first)
+        weights = self._weights(sample_weight, X)
+        if first:
+            self.classes_ = labels(y) if classes is None else classes
+        self._learn(X, encode(y, self.classes_), weights, first)
+        return self
+
+    def _learn(self, X: Any, codes: np.ndarray, weights: Any, first: bool) -> None:
+        raise NotImplementedError
+
+
+def lean(posterior: Posterior) -> Posterior:
+    """The posterior without its rows, which may come again: to an estimator they are others."""
+    return replace(posterior, data=None, fingerprints=())
+
+
+def known(prior: Conjugate, n: int, counts: np.ndarray, features: Any) -> Posterior:
+    """The posterior of a naive Bayes whose features have these hyperparameters, as of ``n`` rows.
+
+    Args:
+        prior: the joint.
+        n: rows. counts: of each class, by weight (classes,).
+        features: the posterior's family.
+    """
+    classes = prior.family("classes").updated(torch.as_tensor(counts))
+    with torch.no_grad():
+        after = prior.having(classes=classes, features=features)
+        evidence = float(after.log_normalizer() - prior.log_normalizer())
+    with isolated(0):
+        sites = describe(prior, {})
+    elbo = torch.tensor([evidence], dtype=torch.float64)
+    shapes: dict[str, tuple[int, ...]] = {"x": (n, int(prior.features)), "y": (n,)}
+    dtypes = {"x": torch.float64, "y": torch.int64}
+    return Posterior(after, prior, None, Exact(), elbo, n, shapes, sites, (), evidence, dtypes=dtypes)
+
+
+def chosen_prior(priors: Any, classes: int) -> np.ndarray | None:
+    """Class probabilities that the user chose, by scikit-learn's rules and with its messages."""
+    if priors is None:
+        return None
+    found = np.array(priors, dtype=np.float64)
+    if len(found) != classes:
+        raise ValueError("Number of priors must match number of classes.")
+    if not np.isclose(found.sum(), 1.0):
+        raise ValueError("The sum of the priors should be 1.")
+    if (found < 0).any():
+        raise ValueError("Priors must be non-negative.")
+    return found
+
+
+def labels(y: np.ndarray) -> np.ndarray:
+    """The classes in ``y``, in order; refuses what is no classification, as scikit-learn does."""
+    return unique_labels(_integers(y)[1] if y.dtype.kind in "iu" and len(y) else np.unique(y))
+
+
+def encode(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """The place of each label among the ``classes``: codes (n_samples,)."""
+    if y.dtype.kind in "iu" and classes.dtype.kind in "iu" and len(y):
+        low, there = _integers(y)
+        strangers = there[~np.isin(there, classes)]
+        if not len(strangers) and there[-1] - low < _SPAN:
+            table = np.searchsorted(classes, np.arange(low, there[-1] + 1))
+            return table[y - low]
+    codes = np.searchsorted(classes, y).clip(max=len(classes) - 1)
+    strangers = np.unique(y[classes[codes] != y])
+    if len(strangers):
+        raise ValueError(
+            f"The target label(s) {strangers} in y do not exist in the initial classes {classes}"
+        )
+    return codes
+
+
+_SPAN = 1 << 16  # whole numbers this close together are counted, which is faster than sorting them
+
+
+def _integers(y: np.ndarray) -> tuple[Any, np.ndarray]:
+    """The smallest of some whole numbers, and those that occur, in order."""
+    low, high = y.min(), y.max()
+    if int(high) - int(low) >= _SPAN:
+        return low, np.unique(y)
+    return low, (np.nonzero(np.bincount(y - low))[0] + low).astype(y.dtype)
+
+
+class _File:
+    """The bytes of a saved posterior, compressed."""
+
+    def __init__(self, content: bytes):
+        self.content = content
+
+
+def _written(value: Any) -> Any:
+    if not isinstance(value, Posterior):
+        return value
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "posterior.pplgen"
+        save(value, path)
+        return _File(zlib.compress(path.read_bytes()))
+
+
+def _read(value: Any) -> Any:
+    if not isinstance(value, _File):
+        return value
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "posterior.pplgen"
+        path.write_bytes(zlib.decompress(value.content))
+        return lean(load(path))

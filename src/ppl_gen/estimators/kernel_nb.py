@@ -1,0 +1,81 @@
+"""Kernel naive Bayes as a scikit-learn estimator."""
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.utils._param_validation import StrOptions
+
+from ppl_gen.distributions.bandwidth import SHARING
+from ppl_gen.estimators.base import Classifier, chosen_prior, encode, labels, lean
+from ppl_gen.fit import fit
+from ppl_gen.models import KernelNaiveBayes
+from ppl_gen.posterior import Posterior
+
+
+class KernelNB(Classifier):
+    """Naive Bayes whose p(x | y) are kernel densities (John and Langley 1995), over `KernelNaiveBayes`.
+
+    scikit-learn has no twin; signature and answers are those of `GaussianNB`. The rows themselves are kept,
+    and the bandwidths chosen under which each value is most likely given the others. A class without any
+    value of a feature has the Normal of all classes there; a constant feature tells nothing. NaN is a cell
+    that was not observed, in ``fit`` and in ``predict``. In ``posterior_`` pi has the prior Dirichlet(1).
+
+    Args:
+        bandwidth: "each" class and feature has its own, each "feature" has one, or all have "one"; or
+            numbers that fit (n_classes, n_features).
+        priors: class probabilities (n_classes,), instead of the frequencies in the data.
+
+    Attributes:
+        bandwidth_: (n_classes, n_features). leave_one_out_: the log likelihood, in nats, that chose it.
+        class_count_: rows of each class. class_prior_: probabilities of the classes. classes_: the labels.
+        posterior_: a `ppl_gen.Posterior`, for `ask`.
+        n_features_in_, feature_names_in_: of the rows.
+
+    >>> nb = KernelNB().fit([[0.0], [1.0], [1.2], [8.0], [-7.0]], ["in", "in", "in", "out", "out"])
+    >>> nb.predict([[7.0], [0.5]])
+    array(['out', 'in'], dtype='<U3')
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "bandwidth": [StrOptions(set(SHARING)), "array-like", float, int],
+        "priors": ["array-like", None],
+    }
+
+    def __init__(self, *, bandwidth: Any = "each", priors: Any = None):
+        self.bandwidth = bandwidth
+        self.priors = priors
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Keep the rows (n_samples, n_features) of their classes (n_samples,), and choose bandwidths."""
+        self._validate_params()
+        X, y = self._rows(X, y, reset=True, dtype=np.float64)
+        self.classes_ = labels(y)
+        codes, classes = encode(y, self.classes_), len(self.classes_)
+        chosen = chosen_prior(self.priors, classes)
+        self.class_count_ = np.bincount(codes, minlength=classes)
+        self.class_prior_ = self.class_count_ / len(codes) if chosen is None else chosen
+        self._found = lean(self._fitted(X, codes))
+        self.bandwidth_ = self._found.model.bandwidth.numpy()
+        self.leave_one_out_ = float(self._found.model.leave_one_out)
+        return self
+
+    def _fitted(self, X: np.ndarray, codes: np.ndarray) -> Posterior:
+        seen = ~np.isnan(X)
+        count = np.maximum(seen.sum(0), 1)
+        loc = np.where(seen, X, 0.0).sum(0) / count
+        scale = np.sqrt((np.where(seen, X - loc, 0.0) ** 2).sum(0) / count)
+        varied = np.array([len(np.unique(c[s])) > 1 for c, s in zip(X.T, seen.T, strict=True)])
+        sizes, units = len(self.classes_), {"loc": loc, "scale": np.where(varied, scale, 1.0)}
+        bandwidth = self.bandwidth
+        if isinstance(bandwidth, str) and not varied.all():  # a constant says nothing of a bandwidth
+            h = np.ones((sizes, X.shape[1]))
+            if varied.any():
+                some = KernelNaiveBayes(sizes, int(varied.sum()), bandwidth=bandwidth)
+                h[:, varied] = fit(some, x=X[:, varied], y=codes).model.bandwidth.numpy()
+            bandwidth = h
+        return fit(KernelNaiveBayes(sizes, X.shape[1], bandwidth=bandwidth, **units), x=X, y=codes)
+
+    @property
+    def posterior_(self) -> Posterior:
+        """The joint's posterior; it holds the rows' values, which are the density."""
+        return self._found

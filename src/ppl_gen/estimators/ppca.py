@@ -1,0 +1,186 @@
+"""Probabilistic principal component analysis with the face of `sklearn.decomposition.PCA`."""
+
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from ppl_gen import models
+from ppl_gen.ask import ask
+from ppl_gen.estimators.base import Estimator, lean
+from ppl_gen.estimators.starting import FLOATS, Array, sample_size
+from ppl_gen.fit import fit
+from ppl_gen.inference import MaximumLikelihood
+
+FLAT = 1e-12  # the share of the variance below which a direction has none
+
+
+class PPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
+    """Probabilistic PCA (Tipping and Bishop 1999), a drop-in for `sklearn.decomposition.PCA`.
+
+    The maximum of the likelihood in closed form; with missing cells (NaN) by expectation maximisation. These
+    are summed out of `score_samples`; `transform` takes their mean given the others of the row. All
+    variances are those of largest likelihood, where scikit-learn divides by n - 1: its own are n / (n - 1)
+    times these, and its noise is spread over fewer directions where rows are fewer than features.
+
+    Args:
+        n_components: how many; a number below 1 takes as many as explain this share of the variance; None as
+            many as features, or as leave noise where there are no more rows than features.
+        copy, svd_solver: accepted; X is never overwritten, and the solution is one.
+        whiten: whether `transform` gives components of variance one.
+        random_state: decides samples.
+
+    Attributes:
+        components_ (n_components, n_features): the principal axes, orthonormal, longest first.
+        explained_variance_, explained_variance_ratio_, singular_values_ (n_components,): along them.
+        mean_ (n_features,), noise_variance_: of the density. n_components_, n_samples_: as numbers.
+        posterior_: a `ppl_gen.Posterior`; ``ask(pca.posterior_, "p(z | x)", x=X)`` are the codes.
+
+    >>> pca = PPCA(n_components=1).fit([[0.0, 0.1], [1.0, 0.9], [2.0, 2.1], [3.0, 2.9]])
+    >>> pca.transform([[1.5, 1.5], [3.0, float("nan")]]).round(2)
+    array([[0.  ],
+           [2.09]])
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "n_components": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(Real, 0, 1, closed="neither"),
+            None,
+        ],
+        "copy": ["boolean"],
+        "whiten": ["boolean"],
+        "svd_solver": [StrOptions({"auto", "full", "covariance_eigh", "arpack", "randomized"})],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        n_components: Any = None,
+        *,
+        copy: bool = True,
+        whiten: bool = False,
+        svd_solver: str = "auto",
+        random_state: Any = None,
+    ):
+        self.n_components = n_components
+        self.copy = copy
+        self.whiten = whiten
+        self.svd_solver = svd_solver
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """The axes and the noise that make the rows of X (n, features) most likely; y is ignored."""
+        self._validate_params()
+        X = self._rows(X, reset=True, dtype=FLOATS, ensure_min_samples=2)
+        n, d = X.shape
+        posterior = fit(models.PPCA(d, self._latent(X)), MaximumLikelihood(), x=X)
+        p: Any = posterior.model
+        loc, weights, variance = (part.detach().numpy() for part in p.linear())
+        noise, lengths = float(variance[0]), np.linalg.norm(weights, axis=0)
+        axes = weights / np.where(lengths > 0, lengths, 1)
+        if not lengths.all():  # an axis no longer than the noise is any that is left
+            full = np.linalg.svd(axes[:, lengths > 0])[0]
+            axes[:, lengths == 0] = full[:, (lengths > 0).sum() : len(lengths)]
+        axes = axes * np.sign(axes[np.abs(axes).argmax(0), np.arange(axes.shape[1])])
+        explained = np.square(lengths) + noise
+        self.mean_, self.components_ = loc.astype(X.dtype), axes.T.astype(X.dtype)
+        self.explained_variance_ = explained.astype(X.dtype)
+        total = np.square(lengths).sum() + d * noise
+        self.explained_variance_ratio_ = (explained / total).astype(X.dtype)
+        self.singular_values_ = np.sqrt(n * explained).astype(X.dtype)
+        self.noise_variance_, self.n_components_, self.n_samples_ = noise, axes.shape[1], n
+        self.posterior_ = lean(posterior)
+        return self
+
+    def _latent(self, X: Array) -> int:
+        """How many components."""
+        n, d = X.shape
+        wanted = self.n_components
+        if isinstance(wanted, Integral):
+            if wanted > min(n, d):
+                raise ValueError(
+                    f"n_components={wanted!r} must be between 1 and min(n_samples, n_features)={min(n, d)!r}"
+                )
+            return int(wanted)
+        centred = np.nan_to_num(X - np.nanmean(X, axis=0)).astype(np.float64)
+        spectrum = np.square(np.linalg.svd(centred, compute_uv=False))
+        share = spectrum.cumsum() / max(spectrum.sum(), np.finfo(float).tiny)
+        if wanted is not None:
+            return int(np.searchsorted(share, wanted, side="right")) + 1
+        rank = int((spectrum > FLAT * spectrum.sum()).sum())
+        return d if rank == d else max(1, rank - 1)
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.components_)
+
+    def transform(self, X: Any) -> Array:
+        """The rows along the principal axes (n, n_components)."""
+        check_is_fitted(self)
+        X = self._rows(X, dtype=FLOATS)
+        gone = np.isnan(X)
+        if gone.any():
+            codes = ask(self.posterior_, "p(z | x)", x=X).mean
+            X = np.where(gone, ask(self.posterior_, "p(x | z)", z=codes).mean.numpy().astype(X.dtype), X)
+        found = (X - self.mean_) @ self.components_.T
+        return found / np.sqrt(self.explained_variance_) if self.whiten else found
+
+    def inverse_transform(self, X: Any) -> Array:
+        """The rows (n, features) nearest to the mean among those with these components (n, n_components)."""
+        check_is_fitted(self)
+        Z = np.asarray(X)
+        if Z.ndim != 2 or Z.shape[1] != len(self.components_):
+            raise ValueError(f"X: expected shape (n_samples, {len(self.components_)}), got {Z.shape}")
+        found: Array = (
+            Z * np.sqrt(self.explained_variance_) if self.whiten else Z
+        ) @ self.components_ + self.mean_
+        return found
+
+    def score_samples(self, X: Any) -> Array:
+        """log p(row) in nats of each row (n,)."""
+        check_is_fitted(self)
+        X = self._rows(X, dtype=FLOATS)
+        found: Array = ask(self.posterior_, "p(x)").log_prob(x=X).detach().numpy()
+        return found
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """The mean of log p(row) in nats."""
+        return float(self.score_samples(X).mean())
+
+    def get_covariance(self) -> Array:
+        """The covariance of the density (n_features, n_features)."""
+        check_is_fitted(self)
+        beyond = self.explained_variance_ - self.noise_variance_
+        noise = self.noise_variance_ * np.eye(len(self.mean_))
+        covariance: Array = (self.components_.T * beyond) @ self.components_ + noise
+        return covariance
+
+    def get_precision(self) -> Array:
+        """Its inverse."""
+        check_is_fitted(self)
+        beyond = 1 / self.explained_variance_ - 1 / self.noise_variance_
+        noise = np.eye(len(self.mean_)) / self.noise_variance_
+        precision: Array = (self.components_.T * beyond) @ self.components_ + noise
+        return precision
+
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> Array:
+        """New rows (n_samples, n_features).
+
+        Args:
+            random_state: of this call; by default the estimator's.
+        """
+        check_is_fitted(self)
+        generator = check_random_state(self.random_state if random_state is None else random_state)
+        seed = int(generator.randint(2**31 - 1))
+        drawn: Array = ask(self.posterior_, "p(x)").sample(sample_size(n_samples), seed=seed).detach().numpy()
+        return drawn
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

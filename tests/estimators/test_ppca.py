@@ -1,0 +1,102 @@
+"""`PPCA` against its twin, against the density it stands for, and with cells missing."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.datasets import load_iris
+from sklearn.decomposition import PCA
+
+from ppl_gen import ask, to_arviz
+from ppl_gen.estimators import PPCA
+
+X, _ = load_iris(return_X_y=True)
+BIASED = (len(X) - 1) / len(X)  # largest likelihood divides by n
+
+
+@pytest.mark.parametrize("whiten", [False, True])
+@pytest.mark.parametrize("n_components", [None, 1, 2, 4, 0.5, 0.95, 0.999])
+def test_same_numbers_as_the_twin(n_components, whiten):
+    ours, twin = (kind(n_components, whiten=whiten).fit(X) for kind in (PPCA, PCA))
+    assert ours.n_components_ == twin.n_components_
+    np.testing.assert_allclose(ours.components_, twin.components_, atol=1e-10)
+    np.testing.assert_allclose(ours.mean_, twin.mean_)
+    np.testing.assert_allclose(ours.explained_variance_, BIASED * twin.explained_variance_)
+    np.testing.assert_allclose(ours.explained_variance_ratio_, twin.explained_variance_ratio_)
+    np.testing.assert_allclose(ours.singular_values_, twin.singular_values_)
+    if not whiten:  # where its own counts the lengths of the axes twice
+        np.testing.assert_allclose(ours.get_covariance(), BIASED * twin.get_covariance(), atol=1e-12)
+    np.testing.assert_allclose(ours.get_precision() @ ours.get_covariance(), np.eye(4), atol=1e-9)
+    scale = BIASED**-0.5 if whiten else 1.0
+    np.testing.assert_allclose(ours.transform(X), scale * twin.transform(X), atol=1e-10)
+    np.testing.assert_allclose(
+        ours.inverse_transform(ours.transform(X)), twin.inverse_transform(twin.transform(X))
+    )
+    if ours.n_components_ < 4:  # else its own has no noise, and ours as much as the least axis
+        assert ours.noise_variance_ == pytest.approx(BIASED * twin.noise_variance_)
+    assert list(ours.get_feature_names_out()) == [f"ppca{i}" for i in range(ours.n_components_)]
+
+
+def test_scores_are_of_its_normal_density_missing_cells_summed_out():
+    found = PPCA(2).fit(X)
+    normal = stats.multivariate_normal(found.mean_, found.get_covariance())
+    np.testing.assert_allclose(found.score_samples(X), normal.logpdf(X), rtol=1e-9)
+    assert found.score(X) > PPCA(1).fit(X).score(X) + 1e-2
+    gaps, seen = X.copy(), [0, 1, 3]
+    gaps[:, 2] = np.nan
+    part = stats.multivariate_normal(found.mean_[seen], found.get_covariance()[np.ix_(seen, seen)])
+    np.testing.assert_allclose(found.score_samples(gaps), part.logpdf(X[:, seen]), rtol=1e-9)
+
+
+def test_missing_cells_are_expected_given_the_others():
+    found, gaps = PPCA(2).fit(X), X.copy()
+    gaps[:, 2] = np.nan
+    covariance, seen = found.get_covariance(), [0, 1, 3]
+    slope = covariance[2, seen] @ np.linalg.inv(covariance[np.ix_(seen, seen)])
+    filled = X.copy()
+    filled[:, 2] = found.mean_[2] + (X[:, seen] - found.mean_[seen]) @ slope
+    np.testing.assert_allclose(found.transform(gaps), found.transform(filled), atol=1e-8)
+    holes = np.where(np.random.default_rng(0).random(X.shape) < 0.1, np.nan, X)
+    part = PPCA(2).fit(holes)
+    assert np.abs((part.components_ * found.components_).sum(1)).min() > 0.95  # nearly the same axes
+    assert np.abs((PPCA(2).fit(np.nan_to_num(holes)).components_ * found.components_).sum(1)).min() < 0.95
+
+
+def test_samples_have_its_moments():
+    found = PPCA(2, random_state=0).fit(X)
+    drawn = found.sample(20_000)
+    error = np.sqrt(np.diag(found.get_covariance()) / len(drawn))
+    assert (np.abs(drawn.mean(0) - found.mean_) < 5.1 * error).all()
+    again = PPCA(2).fit(drawn)
+    np.testing.assert_allclose(
+        again.get_covariance(), found.get_covariance(), atol=5.5 * 3 * 2**0.5 / 20_000**0.5
+    )
+    np.testing.assert_array_equal(found.sample(3), found.sample(3))
+    assert (found.sample(3, random_state=1) != found.sample(3, random_state=2)).all()
+
+
+def test_the_posterior_answers_and_goes_to_arviz():
+    found = PPCA(2).fit(X)
+    codes = ask(found.posterior_, "p(z | x)", x=X)
+    assert codes.how == "exact"
+    assert np.abs(np.corrcoef(codes.mean[:, 0].detach(), found.transform(X)[:, 0])[0, 1]) > 1 - 1e-9
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (6, 6), (20, 1), (10, 12)])
+def test_few_rows_and_one_feature(shape):
+    x = np.random.default_rng(0).normal(size=shape)
+    found = PPCA().fit(x)
+    np.testing.assert_allclose(
+        found.components_ @ found.components_.T, np.eye(found.n_components_), atol=1e-9
+    )
+    assert found.noise_variance_ > 0
+    assert np.isfinite(found.score_samples(x)).all()
+
+
+@pytest.mark.parametrize("bad", [0, 5, 1.5, -1, "many"])
+def test_bad_values_are_named(bad):
+    with pytest.raises(ValueError, match="n_components"):
+        PPCA(bad).fit(X)
+    with pytest.raises(ValueError, match="X: expected shape"):
+        PPCA(2).fit(X).inverse_transform(X)
+    with pytest.raises(ValueError, match="n_samples"):
+        PPCA(2).fit(X).sample(0)

@@ -1,0 +1,11 @@
+"""Long lists of like cases: `make test` runs one in so many, `make test-all` every one."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+
+def thinned(cases: Iterable[Any], one_in: int) -> list[Any]:
+    """The cases, of which all but one in so many, from the first on, are marked slow."""
+    return [c if i % one_in == 0 else pytest.param(c, marks=pytest.mark.slow) for i, c in enumerate(cases)]

@@ -24,7 +24,7 @@ def as_tensor(name: str, value: Any, floats: torch.dtype) -> Tensor:
             f"{name}: expected an array, a tensor, a frame or a list, got {type(value).__name__}: pass it in "
             f'the place of named data, fit(model, SVI(), Batches(loader, names=("x", …)))'
         )
-    tensor = _plain(name, value) if isinstance(value, Tensor) else _from_array(name, value)
+    tensor = dense(name, value) if isinstance(value, Tensor) else _from_array(name, value)
     if tensor.dtype == torch.uint64 and bool((tensor.view(torch.int64) < 0).any()):
         raise DataError(f"{name}: expected whole numbers below 2^63, got larger ones: {name}.astype(float)")
     return tensor.to(floats if tensor.is_floating_point() else torch.int64)
@@ -71,15 +71,28 @@ def _largest(value: Tensor) -> float:
     return float(torch.maximum(-low, high))
 
 
-def refuse_too_large(name: str, value: Tensor) -> None:
-    """Name the first number whose square, summed over rows, could leave the range of floating point."""
-    limit = torch.finfo(value.dtype).max ** 0.5 / 1e4 if value.is_floating_point() else math.inf
-    if _largest(value) > limit:
-        place = torch.nonzero(value.abs() > limit)[0].tolist()
+def refuse_extremes(name: str, value: Tensor, small: bool = False) -> None:
+    """Name the first number whose square, summed over rows, could leave the range of floating point.
+
+    Args:
+        name: the argument's.
+        value: anything.
+        small: whether to refuse numbers too of which all squares round to 0, as variances then do.
+    """
+    largest = _largest(value)
+    limits = torch.finfo(value.dtype if value.is_floating_point() else torch.float64)
+    most, least = limits.max**0.5 / 1e4, limits.tiny**0.5 * 1e4
+    if largest > most:
+        place = torch.nonzero(value.abs() > most)[0].tolist()
         came = value[tuple(place)].item()
         raise DataError(
-            f"{name}: expected numbers of at most {limit:.0e} in size, since squares of them add up; got "
-            f"{came:g} at {place}: rescale, {name} / {abs(came):.0e}"
+            f"{name}: expected numbers of at most {most:.0e} in size, since squares of them add up; got {came:g} "
+            f"at {place}: rescale, {name} / {abs(came):.0e}"
+        )
+    if small and 0 < largest < least:
+        raise DataError(
+            f"{name}: expected numbers of at least {least:.0e} in size, since their squares count; the "
+            f"largest is {largest:.0e}: rescale, {name} / {largest:.0e}"
         )
 
 
@@ -103,7 +116,7 @@ def refuse_codes(name: str, value: Tensor, levels: int) -> None:
         )
 
 
-def _plain(name: str, value: Tensor) -> Tensor:
+def dense(name: str, value: Tensor) -> Tensor:
     """Any tensor as a dense one of real numbers on the CPU, without its history; by default not a copy."""
     tensor = value.detach()
     if tensor.is_inference():  # cannot be saved for a gradient

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ppl_gen import class_names
-from ppl_gen.arrays import all_finite, as_tensor, refuse_codes, refuse_nonfinite, refuse_too_large
+from ppl_gen.arrays import all_finite, as_tensor, refuse_codes, refuse_extremes, refuse_nonfinite
 from ppl_gen.checks import did_you_mean
 from ppl_gen.core import ProbabilisticModel, Site, dtype_of, sites
 from ppl_gen.errors import DataError, NotGenerated, UnknownVariable
@@ -198,7 +198,7 @@ def admit(
         elif not value.is_floating_point():
             inputs[name] = value.to(floats)
         else:
-            refuse_too_large(name, value)
+            refuse_extremes(name, value)
     absent = sorted(line.given - inputs.keys())
     if absent and found is None:
         raise NotGenerated(
@@ -298,7 +298,8 @@ def _fit_to_site(
     elif not value.is_floating_point():
         value = value.to(floats)
     filled = value if mask is None else torch.where(mask, value, _legal(site, value))
-    refuse_too_large(name, filled)
+    if site.local:
+        refuse_extremes(name, filled)
     if mask is not None and site.values is not None:  # codes index, also where some are missing
         filled = filled.to(site.values.dtype)
     checked = site.support is not None and filled.numel()  # no rows: torch cannot check nothing

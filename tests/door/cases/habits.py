@@ -214,9 +214,9 @@ def plainly():
 
 def lines(setting):
     """A fit by SVI and an exact one, in some surroundings."""
+    rows, p = torch.tensor(X), model()
     with setting():
-        svi = fit(model(), STEPS, x=torch.tensor(X), y=Y)
-        return torch.cat([probs(X, svi), after()])
+        return torch.cat([probs(X, fit(p, STEPS, x=rows, y=Y)), after(of=p)])
 
 
 def inside(handler):

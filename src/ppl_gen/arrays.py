@@ -86,8 +86,8 @@ def refuse_extremes(name: str, value: Tensor, small: bool = False) -> None:
         place = torch.nonzero(value.abs() > most)[0].tolist()
         came = value[tuple(place)].item()
         raise DataError(
-            f"{name}: expected numbers of at most {most:.0e} in size, since squares of them add up; got {came:g} "
-            f"at {place}: rescale, {name} / {abs(came):.0e}"
+            f"{name}: expected numbers of at most {most:.0e} in size, since squares of them add up; got "
+            f"{came:g} at {place}: rescale, {name} / {abs(came):.0e}"
         )
     if small and 0 < largest < least:
         raise DataError(

@@ -30,7 +30,7 @@ LEVELS = {
     "evidence": 8, "equivalence": 8, "explanation": 8,
     "article": 8, "laboratory": 8,
     "diagnostics": 9,
-    "tour": 10, "comparison": 10,
+    "tour": 10, "comparison": 10, "estimators": 10,
     "fitting": 11, "__init__": 11,
     "__main__": 12,
 }  # fmt: skip

@@ -4,6 +4,7 @@ import pytest
 from sklearn.utils.estimator_checks import check_estimator
 
 from ppl_gen.estimators import PPCA, VAE, BayesianLinearRegression, GaussianMixture, LogisticRegression
+from tests.estimators.catalogue import LATENT
 
 FAST = [
     GaussianMixture(),
@@ -38,3 +39,7 @@ def test_every_check_passes(estimator):
         [],
         ["check_array_api_input"],
     )
+
+
+def test_every_latent_estimator_is_checked():
+    assert {type(estimator).__name__ for estimator in FAST} == LATENT

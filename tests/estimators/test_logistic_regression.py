@@ -71,7 +71,7 @@ def test_many_parameters_take_the_way_of_l_bfgs(monkeypatch):
 
 def test_the_posterior_is_wider_than_its_mode():
     found = LogisticRegression(C=10.0).fit(X[TWO], Y[TWO])
-    between = X[TWO].mean(0, keepdims=True) + [[0.0, 0.0, 0.6, 0.0]]
+    between = X[TWO].mean(0, keepdims=True) + np.array([[0.0, 0.0, 0.6, 0.0]])
     mean = ask(found.posterior_, "p(y | x)", x=between).probs.numpy()
     mode = found.predict_proba(between)
     assert 0.5 < mean.max() < mode.max()  # an average of sigmoids on one side of a half is nearer to it
@@ -97,7 +97,7 @@ def test_bad_values_are_named(bad, message):
 
 
 def test_what_data_cannot_tell_is_refused():
-    with pytest.raises(ValueError, match="y: .*2 classes"):
+    with pytest.raises(ValueError, match=r"y: .*2 classes"):
         LogisticRegression().fit(X, np.zeros(len(X)))
     with pytest.raises(ValueError, match="sample_weight"):
         LogisticRegression().fit(X, Y, -np.ones(len(X)))

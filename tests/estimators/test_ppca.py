@@ -10,7 +10,6 @@ from ppl_gen import ask, to_arviz
 from ppl_gen.estimators import PPCA
 
 X, _ = load_iris(return_X_y=True)
-BIASED = (len(X) - 1) / len(X)  # largest likelihood divides by n
 
 
 @pytest.mark.parametrize("whiten", [False, True])
@@ -20,19 +19,18 @@ def test_same_numbers_as_the_twin(n_components, whiten):
     assert ours.n_components_ == twin.n_components_
     np.testing.assert_allclose(ours.components_, twin.components_, atol=1e-10)
     np.testing.assert_allclose(ours.mean_, twin.mean_)
-    np.testing.assert_allclose(ours.explained_variance_, BIASED * twin.explained_variance_)
+    np.testing.assert_allclose(ours.explained_variance_, twin.explained_variance_)
     np.testing.assert_allclose(ours.explained_variance_ratio_, twin.explained_variance_ratio_)
     np.testing.assert_allclose(ours.singular_values_, twin.singular_values_)
     if not whiten:  # where its own counts the lengths of the axes twice
-        np.testing.assert_allclose(ours.get_covariance(), BIASED * twin.get_covariance(), atol=1e-12)
+        np.testing.assert_allclose(ours.get_covariance(), twin.get_covariance(), atol=1e-12)
     np.testing.assert_allclose(ours.get_precision() @ ours.get_covariance(), np.eye(4), atol=1e-9)
-    scale = BIASED**-0.5 if whiten else 1.0
-    np.testing.assert_allclose(ours.transform(X), scale * twin.transform(X), atol=1e-10)
+    np.testing.assert_allclose(ours.transform(X), twin.transform(X), atol=1e-10)
     np.testing.assert_allclose(
         ours.inverse_transform(ours.transform(X)), twin.inverse_transform(twin.transform(X))
     )
     if ours.n_components_ < 4:  # else its own has no noise, and ours as much as the least axis
-        assert ours.noise_variance_ == pytest.approx(BIASED * twin.noise_variance_)
+        assert ours.noise_variance_ == pytest.approx(twin.noise_variance_)
     assert list(ours.get_feature_names_out()) == [f"ppca{i}" for i in range(ours.n_components_)]
 
 
@@ -40,6 +38,7 @@ def test_scores_are_of_its_normal_density_missing_cells_summed_out():
     found = PPCA(2).fit(X)
     normal = stats.multivariate_normal(found.mean_, found.get_covariance())
     np.testing.assert_allclose(found.score_samples(X), normal.logpdf(X), rtol=1e-9)
+    np.testing.assert_allclose(found.score_samples(X), PCA(2).fit(X).score_samples(X), rtol=1e-9)
     assert found.score(X) > PPCA(1).fit(X).score(X) + 1e-2
     gaps, seen = X.copy(), [0, 1, 3]
     gaps[:, 2] = np.nan
@@ -79,6 +78,8 @@ def test_the_posterior_answers_and_goes_to_arviz():
     codes = ask(found.posterior_, "p(z | x)", x=X)
     assert codes.how == "exact"
     assert np.abs(np.corrcoef(codes.mean[:, 0].detach(), found.transform(X)[:, 0])[0, 1]) > 1 - 1e-9
+    tree = to_arviz(found.posterior_, x=X[:20], draws=5)  # it holds no rows of its own
+    assert {"posterior", "log_likelihood"} <= set(tree.children)
 
 
 @pytest.mark.parametrize("shape", [(3, 5), (6, 6), (20, 1), (10, 12)])
@@ -88,6 +89,7 @@ def test_few_rows_and_one_feature(shape):
     np.testing.assert_allclose(
         found.components_ @ found.components_.T, np.eye(found.n_components_), atol=1e-9
     )
+    assert found.n_components_ == PCA().fit(x).n_components_
     assert found.noise_variance_ > 0
     assert np.isfinite(found.score_samples(x)).all()
 
@@ -100,3 +102,14 @@ def test_bad_values_are_named(bad):
         PPCA(2).fit(X).inverse_transform(X)
     with pytest.raises(ValueError, match="n_samples"):
         PPCA(2).fit(X).sample(0)
+
+
+def test_rows_without_noise_have_a_little():
+    x = np.outer(np.arange(10.0), [1.0, 2.0, -1.0]) + 5
+    found, twin = PPCA(1).fit(x), PCA(1).fit(x)
+    np.testing.assert_allclose(found.transform(x), twin.transform(x), atol=1e-9)
+    np.testing.assert_allclose(found.explained_variance_, twin.explained_variance_, rtol=1e-9)
+    assert 0 < found.noise_variance_ < 1e-8 * twin.explained_variance_[0]
+    assert np.isfinite(found.score_samples(x)).all()
+    with pytest.raises(ValueError, match="constant"):
+        PPCA(1).fit(np.ones((5, 2)))

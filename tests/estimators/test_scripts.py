@@ -11,6 +11,7 @@ import ppl_gen.estimators
 
 SCRIPTS = sorted((Path(__file__).parent / "scripts").glob("*.py"))
 TWINS = re.compile(r"^from sklearn\.\w+ import (?=[\w, ]*$)", re.MULTILINE)
+RENAMED = {"BayesianRidge": "BayesianLinearRegression", "PCA": "PPCA"}  # whose joint has another name
 
 
 def replaced(source: str) -> str:
@@ -18,6 +19,9 @@ def replaced(source: str) -> str:
     names = set(ppl_gen.estimators.__all__)
     lines = source.splitlines()
     for i, line in enumerate(lines):
+        for name, own in RENAMED.items():
+            if TWINS.match(line) and line.endswith(f" import {name}"):
+                lines[i] = f"from ppl_gen.estimators import {own} as {name}"
         if TWINS.match(line) and names.issuperset(re.split(r"[, ]+", line.split(" import ")[1])):
             lines[i] = TWINS.sub("from ppl_gen.estimators import ", line)
     return "\n".join(lines)

@@ -72,9 +72,9 @@ def test_missing_cells_are_taken(trained):
 
 
 def test_other_likelihoods_and_pipelines():
-    binary = (X > X.mean(0)).astype(int)
+    binary = np.greater(X, X.mean(0)).astype(int)
     found = VAE(1, likelihood="bernoulli", hidden_layer_sizes=4, steps=20, random_state=0).fit(binary)
-    assert set(np.unique(found.sample(20))) <= {0.0, 1.0}
+    assert not set(np.unique(found.sample(20))) - {0.0, 1.0}
     levels = np.round(X).astype(int)
     assert VAE(1, likelihood=BetaBinomial(9), hidden_layer_sizes=[4], steps=5).fit(levels).score(levels) < 0
     with pytest.raises(DataError, match="x: expected zeros and ones"):

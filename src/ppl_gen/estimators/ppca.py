@@ -1,9 +1,11 @@
 """Probabilistic principal component analysis with the face of `sklearn.decomposition.PCA`."""
 
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -11,26 +13,31 @@ from sklearn.utils.validation import check_is_fitted
 
 from ppl_gen import models
 from ppl_gen.ask import ask
+from ppl_gen.distributions import LinearGaussian
 from ppl_gen.estimators.base import Estimator, lean
 from ppl_gen.estimators.starting import FLOATS, Array, sample_size
 from ppl_gen.fit import fit
 from ppl_gen.inference import MaximumLikelihood
+from ppl_gen.posterior import Posterior
 
-FLAT = 1e-12  # the share of the variance below which a direction has none
+LEAST = 1e-10  # share of the variance that is noise at least
 
 
 class PPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
     """Probabilistic PCA (Tipping and Bishop 1999), a drop-in for `sklearn.decomposition.PCA`.
 
     The maximum of the likelihood in closed form; with missing cells (NaN) by expectation maximisation. These
-    are summed out of `score_samples`; `transform` takes their mean given the others of the row. All
-    variances are those of largest likelihood, where scikit-learn divides by n - 1: its own are n / (n - 1)
-    times these, and its noise is spread over fewer directions where rows are fewer than features.
+    are summed out of `score_samples`; `transform` takes their mean given the others of the row. As in
+    scikit-learn variances are n / (n - 1) times those of largest likelihood, and so are those of
+    ``posterior_``. Its noise may be zero, that of a density cannot: here it is what the least axis has
+    where there are as many as features, and 1e-10 of the variance at least; and where rows are fewer than
+    features it is spread over all directions that are left.
 
     Args:
-        n_components: how many; a number below 1 takes as many as explain this share of the variance; None as
-            many as features, or as leave noise where there are no more rows than features.
-        copy, svd_solver: accepted; X is never overwritten, and the solution is one.
+        n_components: how many; a number below 1 takes as many as explain more than this share of the
+            variance; None as many as features, or rows if these are fewer.
+        copy, svd_solver, tol, iterated_power, n_oversamples, power_iteration_normalizer: accepted; X is never
+            overwritten, and all ways lead to one solution.
         whiten: whether `transform` gives components of variance one.
         random_state: decides samples.
 
@@ -41,9 +48,9 @@ class PPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         posterior_: a `ppl_gen.Posterior`; ``ask(pca.posterior_, "p(z | x)", x=X)`` are the codes.
 
     >>> pca = PPCA(n_components=1).fit([[0.0, 0.1], [1.0, 0.9], [2.0, 2.1], [3.0, 2.9]])
-    >>> pca.transform([[1.5, 1.5], [3.0, float("nan")]]).round(2)
-    array([[0.  ],
-           [2.09]])
+    >>> pca.transform([[1.5, 1.5], [3.0, float("nan")]]).round(1)
+    array([[0. ],
+           [2.1]])
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -55,6 +62,10 @@ class PPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         "copy": ["boolean"],
         "whiten": ["boolean"],
         "svd_solver": [StrOptions({"auto", "full", "covariance_eigh", "arpack", "randomized"})],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "iterated_power": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
+        "n_oversamples": [Interval(Integral, 1, None, closed="left")],
+        "power_iteration_normalizer": [StrOptions({"auto", "QR", "LU", "none"})],
         "random_state": ["random_state"],
     }
 
@@ -65,12 +76,20 @@ class PPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         copy: bool = True,
         whiten: bool = False,
         svd_solver: str = "auto",
+        tol: float = 0.0,
+        iterated_power: Any = "auto",
+        n_oversamples: int = 10,
+        power_iteration_normalizer: str = "auto",
         random_state: Any = None,
     ):
         self.n_components = n_components
         self.copy = copy
         self.whiten = whiten
         self.svd_solver = svd_solver
+        self.tol = tol
+        self.iterated_power = iterated_power
+        self.n_oversamples = n_oversamples
+        self.power_iteration_normalizer = power_iteration_normalizer
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -78,7 +97,12 @@ class PPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         self._validate_params()
         X = self._rows(X, reset=True, dtype=FLOATS, ensure_min_samples=2)
         n, d = X.shape
-        posterior = fit(models.PPCA(d, self._latent(X)), MaximumLikelihood(), x=X)
+        spectrum = _spectrum(X)
+        latent = self._latent(X, spectrum)
+        least = LEAST * float(spectrum.sum())
+        noiseless = spectrum[min(latent, d - 1) :].sum() <= (d - min(latent, d - 1)) * least
+        model = models.PPCA(d, latent, noise=least**0.5 if noiseless and least else None)
+        posterior = _unbiased(fit(model, MaximumLikelihood(), x=X), X)
         p: Any = posterior.model
         loc, weights, variance = (part.detach().numpy() for part in p.linear())
         noise, lengths = float(variance[0]), np.linalg.norm(weights, axis=0)
@@ -92,28 +116,24 @@ class PPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         self.explained_variance_ = explained.astype(X.dtype)
         total = np.square(lengths).sum() + d * noise
         self.explained_variance_ratio_ = (explained / total).astype(X.dtype)
-        self.singular_values_ = np.sqrt(n * explained).astype(X.dtype)
+        self.singular_values_ = np.sqrt((n - 1) * explained).astype(X.dtype)
         self.noise_variance_, self.n_components_, self.n_samples_ = noise, axes.shape[1], n
         self.posterior_ = lean(posterior)
         return self
 
-    def _latent(self, X: Array) -> int:
+    def _latent(self, X: Array, spectrum: Array) -> int:
         """How many components."""
-        n, d = X.shape
-        wanted = self.n_components
-        if isinstance(wanted, Integral):
-            if wanted > min(n, d):
-                raise ValueError(
-                    f"n_components={wanted!r} must be between 1 and min(n_samples, n_features)={min(n, d)!r}"
-                )
-            return int(wanted)
-        centred = np.nan_to_num(X - np.nanmean(X, axis=0)).astype(np.float64)
-        spectrum = np.square(np.linalg.svd(centred, compute_uv=False))
-        share = spectrum.cumsum() / max(spectrum.sum(), np.finfo(float).tiny)
-        if wanted is not None:
-            return int(np.searchsorted(share, wanted, side="right")) + 1
-        rank = int((spectrum > FLAT * spectrum.sum()).sum())
-        return d if rank == d else max(1, rank - 1)
+        most, wanted = min(X.shape), self.n_components
+        if wanted is None:
+            return most
+        if not isinstance(wanted, Integral):
+            share = spectrum.cumsum() / max(spectrum.sum(), np.finfo(float).tiny)
+            return min(most, int(np.searchsorted(share, wanted, side="right")) + 1)
+        if wanted > most:
+            raise ValueError(
+                f"n_components={wanted!r} must be between 1 and min(n_samples, n_features)={most!r}"
+            )
+        return int(wanted)
 
     @property
     def _n_features_out(self) -> int:
@@ -184,3 +204,23 @@ class PPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _spectrum(X: Array) -> Array:
+    """The variances along the principal axes (n_features,), longest first; missing cells are at the mean."""
+    centred = np.nan_to_num(X - np.nanmean(X, axis=0)).astype(np.float64)
+    lengths = np.linalg.svd(centred, compute_uv=False)
+    found = np.zeros(X.shape[1])
+    found[: len(lengths)] = np.square(lengths) / len(X)
+    return found
+
+
+def _unbiased(posterior: Posterior, X: Array) -> Posterior:
+    """The same density, its variances divided by n - 1 instead of n."""
+    p: Any = posterior.model
+    more, (loc, weights, variance) = len(X) / (len(X) - 1), p.linear()
+    with torch.no_grad():
+        model = p.having(LinearGaussian(loc, more**0.5 * weights, variance if p.known else more * variance))
+        evidence = float(model.linear().log_prob(torch.as_tensor(X, dtype=torch.float64)).sum())
+    elbo = torch.tensor([evidence], dtype=torch.float64)
+    return replace(posterior, model=model, evidence=evidence, elbo=elbo, _drawn={})

@@ -1,4 +1,4 @@
-"""What is welcome means the same in every form; what is not is refused by name; nothing is silent nonsense."""
+"""What is welcome means the same in every form; the rest is refused by name; nothing is silent nonsense."""
 
 import re
 

@@ -100,8 +100,17 @@ FORMS = {
 }
 for form, made in FORMS.items():
     same(f"asked of {form}", lambda made=made: probs(made()), lambda: probs(X))
-for form in ("Fortran order", "negative strides", "read-only", "pandas nullable", "polars frame", "tensor with a gradient",
-             "SciPy sparse matrix", "tensor of inference mode", "memory map"):  # fmt: skip
+for form in (
+    "Fortran order",
+    "negative strides",
+    "read-only",
+    "pandas nullable",
+    "polars frame",
+    "tensor with a gradient",
+    "SciPy sparse matrix",
+    "tensor of inference mode",
+    "memory map",
+):
     same(f"fitted to {form}", lambda made=FORMS[form]: after(made()), after, 1e-9)
 
 for dtype in (
@@ -139,9 +148,11 @@ for dtype in (
         lambda small=small: after(small.astype(float)),
     )
 same("features of booleans", lambda: after(X > 3), lambda: after((X > 3).astype(float)))
-same("pandas frame of ints, floats and booleans",
-     lambda: probs(pd.DataFrame({"a": WHOLE[:, 0], "b": X[:, 1] > 3})),
-     lambda: probs(np.column_stack([WHOLE[:, 0], X[:, 1] > 3]).astype(float)))  # fmt: skip
+same(
+    "pandas frame of ints, floats and booleans",
+    lambda: probs(pd.DataFrame({"a": WHOLE[:, 0], "b": X[:, 1] > 3})),
+    lambda: probs(np.column_stack([WHOLE[:, 0], X[:, 1] > 3]).astype(float)),
+)
 same("one row as a pandas series", lambda: probs(pd.DataFrame(X).iloc[3]), lambda: probs(X[3]))
 same("one row as a list", lambda: probs(X[3].tolist()), lambda: probs(X[3]))
 
@@ -170,10 +181,19 @@ NO_ARRAYS = {
     "an object": (object, "expected numbers, got object such as"),
     "a namespace": (lambda: types.SimpleNamespace(x=1), "expected numbers, got object such as"),
     "nothing": (lambda: None, r"expected rows of shape \(2,\), got one number"),
-    "a polars lazy frame": (lambda: pl.LazyFrame(X), r"got a LazyFrame, which is not read yet: x.collect\(\)"),
+    "a polars lazy frame": (
+        lambda: pl.LazyFrame(X),
+        r"got a LazyFrame, which is not read yet: x.collect\(\)",
+    ),
     "a DataLoader": (lambda: DataLoader(TensorDataset(torch.tensor(X))), "got DataLoader: pass it"),
-    "a tensor of the device meta": (lambda: torch.zeros(3, 2, device="meta"), "got a tensor of the device 'meta'"),
-    "a nested tensor": (lambda: torch.nested.nested_tensor([torch.zeros(2), torch.zeros(1)], layout=torch.jagged), "rows of one length"),
+    "a tensor of the device meta": (
+        lambda: torch.zeros(3, 2, device="meta"),
+        "got a tensor of the device 'meta'",
+    ),
+    "a nested tensor": (
+        lambda: torch.nested.nested_tensor([torch.zeros(2), torch.zeros(1)], layout=torch.jagged),
+        "rows of one length",
+    ),
     "ragged lists": (lambda: [[1.0], [1.0, 2.0]], "expected numbers in rows of one length"),
     "ragged objects": (lambda: np.array([[1.0], [1.0, 2.0]], dtype=object), "expected numbers, got object"),
     "a structured array": (lambda: np.array([(1.0, 2.0)], dtype="f8,f8"), "expected numbers, got"),
@@ -184,15 +204,27 @@ NO_ARRAYS = {
     "texts": (lambda: [["a", "b"]], "expected numbers, got <U1 such as 'a'"),
     "texts of numbers": (lambda: [["1.5", "2.5"]], "expected numbers, got <U3 such as '1.5'"),
     "a text among numbers": (lambda: [[1.5, "2.5"]], "expected numbers, got .* such as "),
-    "a text among objects": (lambda: np.array([[1.5, "2.5"]], object), "expected numbers, got object such as '2.5'"),
+    "a text among objects": (
+        lambda: np.array([[1.5, "2.5"]], object),
+        "expected numbers, got object such as '2.5'",
+    ),
     "a dict among numbers": (lambda: [[1.0, {}]], "expected numbers, got object such as {}"),
-    "whole numbers above 2^63": (lambda: np.full((3, 2), 2**64 - 1, np.uint64), r"expected whole numbers below 2\^63"),
+    "whole numbers above 2^63": (
+        lambda: np.full((3, 2), 2**64 - 1, np.uint64),
+        r"expected whole numbers below 2\^63",
+    ),
     "a tensor above 2^63": (
         lambda: torch.from_numpy(np.full((3, 2), 2**64 - 1, np.uint64)),
         r"expected whole numbers below 2\^63",
     ),
-    "a pandas frame with text": (lambda: pd.DataFrame({"a": [1.0], "b": ["u"]}), "expected numbers, got text in the column 'b'"),
-    "a polars frame with text": (lambda: pl.DataFrame({"a": [1.0], "b": ["u"]}), "expected numbers, got text in the column 'b'"),
+    "a pandas frame with text": (
+        lambda: pd.DataFrame({"a": [1.0], "b": ["u"]}),
+        "expected numbers, got text in the column 'b'",
+    ),
+    "a polars frame with text": (
+        lambda: pl.DataFrame({"a": [1.0], "b": ["u"]}),
+        "expected numbers, got text in the column 'b'",
+    ),
     "a polars frame of categories": (
         lambda: pl.DataFrame({"a": [1.0], "b": ["u"]}, schema={"a": pl.Float64, "b": pl.Categorical}),
         "expected numbers, got text in the column 'b'",
@@ -206,13 +238,15 @@ NO_ARRAYS = {
         "expected numbers, got dates in the column 'b'",
     ),
     "a polars frame of lists": (
-        lambda: pl.DataFrame({"a": [1.0], "b": [[1.0, 2.0]]}), "expected numbers, got no numbers in the column 'b'"
+        lambda: pl.DataFrame({"a": [1.0], "b": [[1.0, 2.0]]}),
+        "expected numbers, got no numbers in the column 'b'",
     ),
     "two columns of one name": (
-        lambda: pd.DataFrame(X, columns=["a", "a"]), "expected columns of different names, got 'a' twice"
+        lambda: pd.DataFrame(X, columns=["a", "a"]),
+        "expected columns of different names, got 'a' twice",
     ),
     "a pandas index": (lambda: pd.Index(["a", "b"]), "expected numbers"),
-}  # fmt: skip
+}
 for form, (made, words) in NO_ARRAYS.items():
     start = (
         ""

@@ -18,7 +18,7 @@ from ppl_gen.models import (
     KernelNaiveBayes,
     LogisticRegression,
 )
-from tests.door.base import NAMES, WHOLE, X, Y, after, fitted, model, refused, same  # fmt: skip
+from tests.door.base import NAMES, WHOLE, X, Y, after, fitted, model, refused, same
 
 TEXTS = NAMES[Y]
 CODES = {
@@ -65,18 +65,22 @@ BY_NAME = {
     "pandas strings": (lambda: pd.Series(TEXTS, dtype="string"), ["ill", "well"]),
     "pandas objects": (lambda: pd.Series(TEXTS, dtype=object), ["ill", "well"]),
     "pandas series with an index of its own": (
-        lambda: pd.Series(TEXTS, index=range(100, 112)), ["ill", "well"]
+        lambda: pd.Series(TEXTS, index=range(100, 112)),
+        ["ill", "well"],
     ),
     "pandas categories": (lambda: pd.Series(TEXTS).astype("category"), ["ill", "well"]),
     "pandas categories in an order of their own": (
-        lambda: pd.Series(pd.Categorical(TEXTS, categories=["well", "ill"], ordered=True)), ["well", "ill"]
+        lambda: pd.Series(pd.Categorical(TEXTS, categories=["well", "ill"], ordered=True)),
+        ["well", "ill"],
     ),
     "pandas categories that no row has": (
-        lambda: pd.Categorical(TEXTS, categories=["a", "ill", "b", "well", "c"]), ["ill", "well"]
+        lambda: pd.Categorical(TEXTS, categories=["a", "ill", "b", "well", "c"]),
+        ["ill", "well"],
     ),
     "pandas intervals": (lambda: pd.cut(pd.Series(Y), [-1, 0, 1]), ["(-1, 0]", "(0, 1]"]),
     "pandas periods": (
-        lambda: pd.Series(pd.PeriodIndex(np.where(Y, "2021", "2020"), freq="Y")), ["2020", "2021"]
+        lambda: pd.Series(pd.PeriodIndex(np.where(Y, "2021", "2020"), freq="Y")),
+        ["2020", "2021"],
     ),
     "pandas times": (lambda: pd.Series(np.array(DAYS, "M8[ns]")[Y]), None),
     "pandas index": (lambda: pd.Index(TEXTS), ["ill", "well"]),
@@ -89,7 +93,7 @@ BY_NAME = {
     "dates": (lambda: [DAYS[code] for code in Y], ["2020-01-01", "2021-01-01"]),
     "NumPy's dates": (lambda: np.array(DAYS, "M8[D]")[Y], ["2020-01-01", "2021-01-01"]),
     "a column of texts": (lambda: TEXTS[:, None], ["ill", "well"]),
-}  # fmt: skip
+}
 
 
 def labelled(y, x=X, of=None):
@@ -153,15 +157,27 @@ same(
     lambda: fit(fit(model(classes=3), x=X, y=TEXTS), x=[[9.0, 9.0]], y=["better"]).classes["y"],
     lambda: ["ill", "well", "better"],
 )
-same("given by name", lambda: ask(fit(model(), x=X, y=TEXTS), "p(x | y)", y="well").mean,
-     lambda: ask(fitted(), "p(x | y)", y=1).mean)  # fmt: skip
-same("given by names", lambda: ask(fit(model(), x=X, y=TEXTS), "p(x | y)", y=["well", "ill"]).mean,
-     lambda: ask(fitted(), "p(x | y)", y=[1, 0]).mean)  # fmt: skip
-same("scored by names", lambda: ask(fit(model(), x=X, y=TEXTS), "p(x, y)").log_prob(x=X, y=TEXTS),
-     lambda: ask(fitted(), "p(x, y)").log_prob(x=X, y=Y))  # fmt: skip
+same(
+    "given by name",
+    lambda: ask(fit(model(), x=X, y=TEXTS), "p(x | y)", y="well").mean,
+    lambda: ask(fitted(), "p(x | y)", y=1).mean,
+)
+same(
+    "given by names",
+    lambda: ask(fit(model(), x=X, y=TEXTS), "p(x | y)", y=["well", "ill"]).mean,
+    lambda: ask(fitted(), "p(x | y)", y=[1, 0]).mean,
+)
+same(
+    "scored by names",
+    lambda: ask(fit(model(), x=X, y=TEXTS), "p(x, y)").log_prob(x=X, y=TEXTS),
+    lambda: ask(fitted(), "p(x, y)").log_prob(x=X, y=Y),
+)
 same("one row's name", lambda: [ask(fit(model(), x=X, y=TEXTS), "p(y | x)", x=X[1]).labels], lambda: ["well"])
-same("codes given to a fit by name", lambda: ask(fit(model(), x=X, y=TEXTS), "p(x | y)", y=1).mean,
-     lambda: ask(fitted(), "p(x | y)", y=1).mean)  # fmt: skip
+same(
+    "codes given to a fit by name",
+    lambda: ask(fit(model(), x=X, y=TEXTS), "p(x | y)", y=1).mean,
+    lambda: ask(fitted(), "p(x | y)", y=1).mean,
+)
 SOME = np.where(np.arange(12) < 9, TEXTS, None)
 MIXTURE = GaussianMixture(components=2, features=2)
 for form, made in {
@@ -237,19 +253,30 @@ BAD = {
 }
 for form, (made, words) in BAD.items():
     refused(f"classes as {form}", lambda made=made: after(y=made()), words)
-refused("a name that the fit did not have", lambda: ask(fit(model(), x=X, y=TEXTS), "p(x | y)", y="Well").mean,
-        "y: expected one of the classes 'ill', 'well', got 'Well'. Did you mean 'well'")  # fmt: skip
-refused("a name for a fit to codes", lambda: ask(fitted(), "p(x | y)", y="well").mean,
-        "y: expected class codes 0 to 1, got 'well', and no fit has told")  # fmt: skip
-refused("a name for a model that was not fitted", lambda: ask(model(), "p(x | y)", y="well").mean,
-        "y: expected class codes 0 to 1, got 'well', and no fit has told")  # fmt: skip
+refused(
+    "a name that the fit did not have",
+    lambda: ask(fit(model(), x=X, y=TEXTS), "p(x | y)", y="Well").mean,
+    "y: expected one of the classes 'ill', 'well', got 'Well'. Did you mean 'well'",
+)
+refused(
+    "a name for a fit to codes",
+    lambda: ask(fitted(), "p(x | y)", y="well").mean,
+    "y: expected class codes 0 to 1, got 'well', and no fit has told",
+)
+refused(
+    "a name for a model that was not fitted",
+    lambda: ask(model(), "p(x | y)", y="well").mean,
+    "y: expected class codes 0 to 1, got 'well', and no fit has told",
+)
 refused(
     "labels of a fit to codes", lambda: ask(fitted(), "p(y | x)", x=X).labels, "'y' was fitted to class codes"
 )
 refused("labels of numbers", lambda: ask(fitted(), "p(x)").labels, "'x' has no finite list of values")
-refused("a merge of fits with other names",
-        lambda: merge(fit(model(), x=X, y=TEXTS), fit(model(), x=X + 1, y=np.array(["a", "b"])[Y])),
-        "merge: expected posteriors of the same classes")  # fmt: skip
+refused(
+    "a merge of fits with other names",
+    lambda: merge(fit(model(), x=X, y=TEXTS), fit(model(), x=X + 1, y=np.array(["a", "b"])[Y])),
+    "merge: expected posteriors of the same classes",
+)
 refused(
     "names for a fit to codes that goes on",
     lambda: fit(fitted(), x=X + 1, y=TEXTS),
@@ -260,6 +287,8 @@ refused(
     lambda: fit(BernoulliNaiveBayes(classes=2, features=1), x=TEXTS[:, None], y=Y),
     "x: expected numbers",
 )
-refused("categories above the levels",
-        lambda: fit(CategoricalNaiveBayes(classes=2, features=2, levels=3), x=np.abs(WHOLE) + 3, y=Y),
-        "x: expected whole numbers from 0 to 2")  # fmt: skip
+refused(
+    "categories above the levels",
+    lambda: fit(CategoricalNaiveBayes(classes=2, features=2, levels=3), x=np.abs(WHOLE) + 3, y=Y),
+    "x: expected whole numbers from 0 to 2",
+)

@@ -18,7 +18,7 @@ from ppl_gen.models import (
     PoissonNaiveBayes,
     QuadraticDiscriminantAnalysis,
 )
-from tests.door.base import HOLED, WHOLE, X, Y, after, fitted, model, probs, refused, same  # fmt: skip
+from tests.door.base import HOLED, WHOLE, X, Y, after, fitted, model, probs, refused, same
 
 ML = MaximumLikelihood()
 LEARNERS = {
@@ -36,9 +36,13 @@ MIXED = {
     "offset 1e12": X + 1e12,
     "columns of 1e-100 and 1e100": X * np.array([1e-100, 1e100]),
     "int64's largest": np.where(Y[:, None] == 1, 2**63 - 1 - 2**40 * WHOLE, -(2**63) - 2**40 * (WHOLE - 9)),
-}  # fmt: skip
-HUGE = {"1e200": X * 1e200, "1e300": X * 1e300, "one of 1e200": np.vstack([X[:11], [[1e200, 1]]]),
-        "the largest floats": np.where(Y[:, None] == 1, 1.7e308, -1.7e308) * np.ones((12, 2))}  # fmt: skip
+}
+HUGE = {
+    "1e200": X * 1e200,
+    "1e300": X * 1e300,
+    "one of 1e200": np.vstack([X[:11], [[1e200, 1]]]),
+    "the largest floats": np.where(Y[:, None] == 1, 1.7e308, -1.7e308) * np.ones((12, 2)),
+}
 
 
 def told(x, made):
@@ -59,11 +63,17 @@ for learner, made in LEARNERS.items():
         refused(f"{learner}: {size}", lambda x=x, made=made: told(x, made), "x: expected numbers of at most")
 for learner, made in {
     "mixture, EM": lambda: (GaussianMixture(components=2, features=2), EM(restarts=3)),
-    "mixture, full covariances, EM": lambda: (GaussianMixture(components=2, features=2, covariance="full"), EM(restarts=3)),
-}.items():  # fmt: skip
+    "mixture, full covariances, EM": lambda: (
+        GaussianMixture(components=2, features=2, covariance="full"),
+        EM(restarts=3),
+    ),
+}.items():
     for size in ("1e-150", "1e30", "1e140", "offset 1e12"):
-        same(f"{learner}: rows of {size}", lambda x=MIXED[size], made=made: clustered(x, made),
-             lambda: torch.tensor(Y[0] == Y).int())  # fmt: skip
+        same(
+            f"{learner}: rows of {size}",
+            lambda x=MIXED[size], made=made: clustered(x, made),
+            lambda: torch.tensor(Y[0] == Y).int(),
+        )
     refused(
         f"{learner}: 1e200",
         lambda made=made: clustered(HUGE["1e200"], made),
@@ -73,7 +83,7 @@ for learner, made in {
         same(
             f"{learner}: 1e-250",
             lambda made=made: clustered(X * 1e-250, made),
-            lambda: torch.tensor(Y == Y[0]).int(),
+            lambda: torch.tensor(Y[0] == Y).int(),
         )
     else:
         refused(f"{learner}: 1e-250", lambda made=made: clustered(X * 1e-250, made), "x: expected rows")
@@ -107,8 +117,15 @@ same(
     lambda: told(X * 1e-250, LEARNERS["logistic regression"]),
     lambda: torch.tensor(Y),
 )
-same("linear regression: whole numbers", lambda: ask(fit(LinearRegression(features=2), x=WHOLE, y=Y), "p(y | x)", x=WHOLE).mean,
-     lambda: ask(fit(LinearRegression(features=2), x=WHOLE.astype(float), y=Y), "p(y | x)", x=WHOLE.astype(float)).mean)  # fmt: skip
+same(
+    "linear regression: whole numbers",
+    lambda: ask(fit(LinearRegression(features=2), x=WHOLE, y=Y), "p(y | x)", x=WHOLE).mean,
+    lambda: (
+        ask(
+            fit(LinearRegression(features=2), x=WHOLE.astype(float), y=Y), "p(y | x)", x=WHOLE.astype(float)
+        ).mean
+    ),
+)
 refused(
     "linear regression: 1e200",
     lambda: fit(LinearRegression(features=2), x=X * 1e200, y=Y),
@@ -125,8 +142,12 @@ refused(
     lambda: fit(PPCA(features=2, latent=1), x=np.ones((12, 2))),
     "x: expected more noise than 0",
 )
-same("PPCA: rows of 1e140", lambda: log_evidence(fit(PPCA(features=2, latent=1), x=X * 1e140)).rows,
-     lambda: log_evidence(fit(PPCA(features=2, latent=1), x=X)).rows - 2 * 140 * np.log(10), 1e-6)  # fmt: skip
+same(
+    "PPCA: rows of 1e140",
+    lambda: log_evidence(fit(PPCA(features=2, latent=1), x=X * 1e140)).rows,
+    lambda: log_evidence(fit(PPCA(features=2, latent=1), x=X)).rows - 2 * 140 * np.log(10),
+    1e-6,
+)
 refused("VAE in float32: 1e30", lambda: fit(VAE(2, 1), SVI(steps=2), x=X * 1e30), "x: expected")
 refused(
     "kernels: constant column",
@@ -159,17 +180,26 @@ for where, x in FAR.items():
     for learner, made in LEARNERS.items():
         if "kernels" in learner and where != "1e+06 away":
             continue
-        same(f"{learner} asked of rows {where}", lambda x=x, made=made: probs(x, fit(*made(), x=X, y=Y)).sum(1),
-             lambda: torch.ones(3).double(), 1e-12)  # fmt: skip
+        same(
+            f"{learner} asked of rows {where}",
+            lambda x=x, made=made: probs(x, fit(*made(), x=X, y=Y)).sum(1),
+            lambda: torch.ones(3).double(),
+            1e-12,
+        )
     same(
         f"naive Bayes asked of rows {where}",
         lambda x=x: probs(x).sum(1),
         lambda: torch.ones(3).double(),
         1e-12,
     )
-    same(f"mixture asked of rows {where}",
-         lambda x=x: ask(fit(GaussianMixture(components=2, features=2), VariationalBayes(restarts=2), x=X), "p(z | x)", x=x).probs.sum(1),
-         lambda: torch.ones(3).double(), 1e-12)  # fmt: skip
+    same(
+        f"mixture asked of rows {where}",
+        lambda x=x: ask(
+            fit(GaussianMixture(components=2, features=2), VariationalBayes(restarts=2), x=X), "p(z | x)", x=x
+        ).probs.sum(1),
+        lambda: torch.ones(3).double(),
+        1e-12,
+    )
 same(
     "rows between subnormal numbers", lambda: probs(np.full((1, 2), 5e-324)), lambda: probs(np.zeros((1, 2)))
 )
@@ -179,24 +209,55 @@ SIZES = {
     "one row": (lambda: after(X[:1], Y[:1]), None),
     "one class": (lambda: after(X[:4], [1, 1, 1, 1]), None),
     "a row of each class": (lambda: after(X[:2], Y[:2]).round(), lambda: torch.eye(2).double()[Y]),
-    "contradictory copies": (lambda: probs(X[:6], fit(model(), x=np.repeat(X[:6], 2, 0), y=Y)), lambda: torch.full((6, 2), 0.5).double()),
+    "contradictory copies": (
+        lambda: probs(X[:6], fit(model(), x=np.repeat(X[:6], 2, 0), y=Y)),
+        lambda: torch.full((6, 2), 0.5).double(),
+    ),
     "every cell missing": (lambda: probs(HOLED * np.nan), lambda: torch.full((12, 2), 0.5).double()),
-    "fitted with every cell missing": (lambda: after(X * np.nan, Y), lambda: torch.full((12, 2), 0.5).double()),
+    "fitted with every cell missing": (
+        lambda: after(X * np.nan, Y),
+        lambda: torch.full((12, 2), 0.5).double(),
+    ),
     "a column missing": (lambda: after(np.column_stack([X[:, 0], X[:, 1] * np.nan])), None),
-    "300 classes": (lambda: ask(fit(model(classes=300), x=X, y=Y), "p(y | x)", x=X).mode.double(), lambda: torch.tensor(Y).double()),
-    "3000 features": (lambda: ask(fit(model(features=3000), x=np.tile(X, 1500), y=Y), "p(y | x)", x=np.tile(X, 1500)).mode.double(), lambda: torch.tensor(Y).double()),
-    "one feature": (lambda: ask(fit(model(features=1), x=X[:, :1], y=Y), "p(y | x)", x=X[:, :1]).mode.double(), lambda: torch.tensor(Y).double()),
-}  # fmt: skip
+    "300 classes": (
+        lambda: ask(fit(model(classes=300), x=X, y=Y), "p(y | x)", x=X).mode.double(),
+        lambda: torch.tensor(Y).double(),
+    ),
+    "3000 features": (
+        lambda: ask(
+            fit(model(features=3000), x=np.tile(X, 1500), y=Y), "p(y | x)", x=np.tile(X, 1500)
+        ).mode.double(),
+        lambda: torch.tensor(Y).double(),
+    ),
+    "one feature": (
+        lambda: ask(fit(model(features=1), x=X[:, :1], y=Y), "p(y | x)", x=X[:, :1]).mode.double(),
+        lambda: torch.tensor(Y).double(),
+    ),
+}
 for size, (act, plain) in SIZES.items():
     same(size, act, plain or (lambda act=act: act()), 1e-9 if "missing" in size else 1e-4)
 same("perfect separation", lambda: told(X, LEARNERS["logistic regression"]), lambda: torch.tensor(Y))
-same("more components than rows", lambda: ask(fit(GaussianMixture(components=20, features=2), VariationalBayes(restarts=1), x=X[:3]), "p(z | x)", x=X).probs.sum(1),
-     lambda: torch.ones(12).double(), 1e-12)  # fmt: skip
+same(
+    "more components than rows",
+    lambda: ask(
+        fit(GaussianMixture(components=20, features=2), VariationalBayes(restarts=1), x=X[:3]),
+        "p(z | x)",
+        x=X,
+    ).probs.sum(1),
+    lambda: torch.ones(12).double(),
+    1e-12,
+)
 ROWS = {
     "no rows": (lambda: after(X[:0], Y[:0]), "x, y: expected at least one row, got none"),
-    "no rows of a frame": (lambda: after(pd.DataFrame(X[:0]), Y[:0]), "x, y: expected at least one row, got none"),
+    "no rows of a frame": (
+        lambda: after(pd.DataFrame(X[:0]), Y[:0]),
+        "x, y: expected at least one row, got none",
+    ),
     "no features": (lambda: after(X[:, :0]), r"x: expected shape \(12, 2\)"),
-    "no features of a model": (lambda: model(features=0), "features: expected a whole number from 1 up, got 0"),
+    "no features of a model": (
+        lambda: model(features=0),
+        "features: expected a whole number from 1 up, got 0",
+    ),
     "no classes of a model": (lambda: model(classes=0), "classes: expected a whole number from 1 up, got 0"),
     "classes -1": (lambda: model(classes=-1), "classes: expected a whole number from 1 up, got -1"),
     "classes 2.0": (lambda: model(classes=2.0), "classes: expected a whole number from 1 up, got 2.0"),
@@ -210,15 +271,42 @@ ROWS = {
     "one dimension": (lambda: after(X[:, 0]), r"x: expected shape \(12, 2\)"),
     "one number": (lambda: after(3.0), "x: expected rows of shape"),
     "transposed": (lambda: after(X.T), r"x: expected shape"),
-    "inf": (lambda: after(np.where(np.arange(24).reshape(12, 2) == 7, np.inf, X)), r"x: expected finite real numbers, got inf at \[3, 1\]"),
-    "-inf at ask": (lambda: probs(np.where(np.arange(24).reshape(12, 2) == 7, -np.inf, X)), r"x: expected finite real numbers, got -inf at \[3, 1\]"),
-    "float16 inf": (lambda: after(np.full((12, 2), np.inf, np.float16)), "x: expected finite real numbers, got inf"),
-    "NaN for a discriminative model": (lambda: fit(LogisticRegression(classes=2, features=2), x=HOLED, y=Y), r"x: expected finite real numbers, got nan at \[3, 0\]"),
-    "fractions for counts": (lambda: fit(PoissonNaiveBayes(classes=2, features=2), x=np.abs(X), y=Y), "x: expected whole numbers from 0 up"),
-    "negative counts": (lambda: fit(PoissonNaiveBayes(classes=2, features=2), x=-np.abs(WHOLE) - 1, y=Y), "x: expected whole numbers from 0 up"),
-    "negative words": (lambda: fit(MultinomialNaiveBayes(classes=2, features=2), x=-np.abs(WHOLE) - 1, y=Y), "x: expected"),
-    "2 for a bit": (lambda: fit(BernoulliNaiveBayes(classes=2, features=2), x=np.full((12, 2), 2), y=Y), r"x: expected zeros and ones, got \[2.0, 2.0\] at \[0\]"),
-    "probability 0 under every class": (lambda: ask(fitted(), "p(y | x)", x=[[np.nan, np.inf]]).probs, "x: expected finite real numbers, got inf"),
-}  # fmt: skip
+    "inf": (
+        lambda: after(np.where(np.arange(24).reshape(12, 2) == 7, np.inf, X)),
+        r"x: expected finite real numbers, got inf at \[3, 1\]",
+    ),
+    "-inf at ask": (
+        lambda: probs(np.where(np.arange(24).reshape(12, 2) == 7, -np.inf, X)),
+        r"x: expected finite real numbers, got -inf at \[3, 1\]",
+    ),
+    "float16 inf": (
+        lambda: after(np.full((12, 2), np.inf, np.float16)),
+        "x: expected finite real numbers, got inf",
+    ),
+    "NaN for a discriminative model": (
+        lambda: fit(LogisticRegression(classes=2, features=2), x=HOLED, y=Y),
+        r"x: expected finite real numbers, got nan at \[3, 0\]",
+    ),
+    "fractions for counts": (
+        lambda: fit(PoissonNaiveBayes(classes=2, features=2), x=np.abs(X), y=Y),
+        "x: expected whole numbers from 0 up",
+    ),
+    "negative counts": (
+        lambda: fit(PoissonNaiveBayes(classes=2, features=2), x=-np.abs(WHOLE) - 1, y=Y),
+        "x: expected whole numbers from 0 up",
+    ),
+    "negative words": (
+        lambda: fit(MultinomialNaiveBayes(classes=2, features=2), x=-np.abs(WHOLE) - 1, y=Y),
+        "x: expected",
+    ),
+    "2 for a bit": (
+        lambda: fit(BernoulliNaiveBayes(classes=2, features=2), x=np.full((12, 2), 2), y=Y),
+        r"x: expected zeros and ones, got \[2.0, 2.0\] at \[0\]",
+    ),
+    "probability 0 under every class": (
+        lambda: ask(fitted(), "p(y | x)", x=[[np.nan, np.inf]]).probs,
+        "x: expected finite real numbers, got inf",
+    ),
+}
 for size, (act, words) in ROWS.items():
     refused(size, act, words)

@@ -1,7 +1,7 @@
 """Data frames of pandas and polars: what their columns are called, and which hold no numbers."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ppl_gen.checks import did_you_mean
@@ -54,7 +54,7 @@ def in_order(name: str, frame: Any, known: Sequence[str]) -> Any:
     return frame[list(known)]
 
 
-def refuse_other_rows(values: dict[str, Any]) -> None:
+def refuse_other_rows(values: Mapping[str, Any]) -> None:
     """Of pandas objects: that none has the rows of another in another order, by its index."""
     named = [(name, v.index) for name, v in values.items() if hasattr(v, "index") and hasattr(v, "iloc")]
     for name, index in named[1:]:

@@ -177,8 +177,8 @@ def as_pandas(frame: Any) -> Any:
     from pandas import DataFrame
 
     def column(cells: Any) -> Any:
-        declared = getattr(cells.dtype, "categories", None)
-        return Cells(cells, list(declared)) if type(cells.dtype).__name__ == "Enum" else cells.to_list()
+        enumerated = type(cells.dtype).__name__ == "Enum"
+        return Cells(cells, list(cells.dtype.categories)) if enumerated else cells.to_list()
 
     return DataFrame({name: column(frame[name]) for name in frame.columns})
 

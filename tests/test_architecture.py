@@ -17,8 +17,8 @@ import ppl_gen.models
 SOURCE = Path(ppl_gen.__file__).parent
 # Each part may import parts of a lower level, and itself.
 LEVELS = {
-    "errors": -2, "ranks": -1,
-    "notation": 0, "graph": 0, "checks": 0, "files": 0, "progress": 0, "isolation": 0,
+    "errors": -4, "ranks": -3, "checks": -2, "frames": -1,
+    "notation": 0, "graph": 0, "class_names": 0, "files": 0, "progress": 0, "isolation": 0,
     "missing": 0, "sealed": 0, "arrays": 0, "places": 0,
     "networks": 1, "distributions": 1, "core": 1, "data": 1, "plot": 2,
     "calibration": 1, "pareto": 1, "unscored": 1,

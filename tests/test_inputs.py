@@ -114,7 +114,7 @@ BAD = {
     "infinite": ([[0.0, 1.0], [np.inf, 0.0]], r"expected finite real numbers, got inf at \[1, 0\]"),
     "dates": (np.array([["2020-01-01"] * 2], "M8[D]"), "expected numbers, got datetime64"),
     "ragged": ([[1.0], [1.0, 2.0]], "expected numbers in rows of one length"),
-    "a dict": ({"a": 1}, "expected numbers, got object such as {'a': 1}"),
+    "a dict": ({"a": 1}, "expected an array, a tensor, a frame or a list, got a dict"),
     "nothing": (None, r"expected rows of shape \(2,\), got one number"),
     "no rows": (np.zeros((0, 2)), "expected at least one row, got none"),
     "too wide": (np.zeros((3, 3)), r"expected shape \(3, 2\) \(rows first\), got \(3, 3\)"),
@@ -135,12 +135,12 @@ def test_refuses_bad_rows(case):
         (-1, "expected class codes 0 to 1, got -1"),
         (2, "expected class codes 0 to 1, got 2"),
         (1.5, "expected class codes 0 to 1, got 1.5"),
-        ("a", "expected numbers, got <U1"),
+        ("a", "expected class codes 0 to 1, got 'a', and no fit has told which code that is"),
         (np.inf, "expected finite real numbers, got inf"),
         (None, "its missing cells"),
         (np.nan, "its missing cells"),
         (np.eye(2), r"expected shape \(2,\) \(rows first\), got \(2, 2\)"),
-        (pd.Categorical(["a", "b"]), "expected numbers, got"),
+        (pd.Categorical(["a", "b"]), "expected class codes 0 to 1, got 'a'"),
     ],
 )
 def test_refuses_bad_codes(y, words):

@@ -123,3 +123,17 @@ def test_codes_have_no_mean():
     numbers = MixedNaiveBayes(2, {"a": "gaussian", "b": "bernoulli"})
     rows = fit(numbers, x=[[1.0, 0], [2.0, 1]], y=[0, 1])
     assert ask(rows, "p(x | y)", y=0).mean.shape == (2,)
+
+
+def test_a_polars_frame_is_read_as_one_of_pandas():
+    polars = pytest.importorskip("polars")
+    columns = {"age": [34.5, 51.0, None], "town": ["Ulm", "Kiel", "Kiel"], "smoker": [True, None, False]}
+    mine, plain = polars.DataFrame(columns), pd.DataFrame(columns)
+    assert repr(columns_of(mine)) == repr(columns_of(plain))
+    expected = columns_of(plain).encode(plain)
+    assert torch.equal(columns_of(plain).encode(mine).nan_to_num(-1), expected.nan_to_num(-1))
+    sizes = polars.DataFrame({"size": ["L", "S"]}, schema={"size": polars.Enum(["S", "M", "L"])})
+    assert columns_of(sizes).categories["size"] == ("S", "M", "L")
+    for table in ([[1.0]], {"a": [1]}, polars.LazyFrame(columns)):
+        with pytest.raises(DataError, match="frame: expected a data frame of pandas or polars, got"):
+            columns_of(table)

@@ -14,7 +14,7 @@ from ppl_gen.checks import called, whole
 from ppl_gen.core import ProbabilisticModel
 from ppl_gen.engine import Engine, Importance
 from ppl_gen.errors import DataError, NoDensity, Unanswerable
-from ppl_gen.inputs import Data, admit
+from ppl_gen.inputs import NAMELESS, Data, admit
 from ppl_gen.isolation import isolated
 from ppl_gen.notation import read_question
 from ppl_gen.posterior import Posterior
@@ -55,7 +55,7 @@ def ask(
         raise DataError(f"method: expected Importance(…) or LowerBound(…), got {method!r}")
     asked = read_question(question)
     with isolated(0):
-        return Answer(world_of(of, asked, values), question, method, values)
+        return Answer(world_of(of, asked, values), question, method, values, of)
 
 
 class Answer(Engine):
@@ -65,7 +65,15 @@ class Answer(Engine):
     numerical one. ``.how`` and ``.standard_error`` tell of the numbers that it gave last.
     """
 
-    def __init__(self, world: World, question: str, method: Importance | None, values: Mapping[str, Any]):
+    def __init__(
+        self,
+        world: World,
+        question: str,
+        method: Importance | None,
+        values: Mapping[str, Any],
+        of: ProbabilisticModel | Posterior,
+    ):
+        self._known = of if isinstance(of, Posterior) else NAMELESS
         self.question, self.method, self.chosen = question, method or Importance(), method is not None
         self._world = world
         self._targets, given = read_question(question)
@@ -150,7 +158,8 @@ class Answer(Engine):
         if bool(torch.isnan(value.sum())):  # probabilities: their sum cannot overflow
             row = torch.nonzero(torch.isnan(value).any(1))[0].item()
             raise DataError(
-                f"{self.question}: row {row} has probability zero, or is too far away, under every {name}"
+                f"{', '.join(self._values)}: row {row} has probability zero, or is too far away, "
+                f"under every {name}"
             )
         self._finish(error, k, exact=self._above.exact)
         if self._has_rows and not self._joint:
@@ -179,8 +188,25 @@ class Answer(Engine):
 
     @property
     def mode(self) -> Tensor:
-        """The most probable value of a finite target, for each row."""
+        """The most probable value of a finite target, for each row: its code; ``.labels`` has its name."""
         return self.probs.argmax(-1)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What the values of a finite target, and so the columns of ``.probs``, stand for; () for codes."""
+        return tuple(self._known.classes.get(self._finite_target(), ()))
+
+    @property
+    def labels(self) -> Any:
+        """The most probable value of a finite target for each row, by the name that it came with.
+
+        A NumPy array of texts (None for a code that no name came with), or one text for one row.
+        """
+        name = self._finite_target()
+        if not self.classes:
+            raise Unanswerable(f"{name!r} was fitted to class codes, which have no names: use .mode")
+        names = np.array([*self.classes, *[None] * self._world.sites[name].levels], dtype=object)
+        return names[self.mode.numpy()]
 
     @cached_property
     def mean(self) -> Tensor:
@@ -235,7 +261,12 @@ class Answer(Engine):
         """What is given and the targets' ``values`` side by side; one row goes with all of the others."""
         world = self._world
         data = admit(
-            world.p, {**self._values, **values}, missing=True, found=world.sites, example=world.example
+            world.p,
+            {**self._values, **values},
+            missing=True,
+            found=world.sites,
+            example=world.example,
+            like=self._known,
         )
         for name in () if world.gaps else data.seen:
             if any(name in parents for parents in world.line.values()):
@@ -286,4 +317,4 @@ class Answer(Engine):
 
 
 def _dims(value: Any) -> int:
-    return int(value.dim()) if isinstance(value, Tensor) else int(np.ndim(value))
+    return value.dim() if isinstance(value, Tensor) else len(getattr(value, "shape", None) or np.shape(value))

@@ -91,7 +91,7 @@ def together(posterior: Posterior, /, draws: int = 500, seed: int = 0, **data: A
     >>> together(posterior)[0].round(decimals=3).tolist()
     [1.0, 1.0, 0.0, 0.0]
     """
-    admitted = admit(posterior.model, data, missing=True) if data else posterior.fitted_data()
+    admitted = admit(posterior.model, data, missing=True, like=posterior) if data else posterior.fitted_data()
     components = Components("together", posterior.joint, admitted)
     drawn = posterior.draw(1 if posterior.point else whole("draws", draws), seed)
     total = torch.zeros(admitted.n, admitted.n, dtype=torch.float64)

@@ -95,7 +95,8 @@ def log_evidence(
     if not data and posterior is None:
         raise DataError(f"log_evidence of a model needs data named like the variables of {p.joint}")
     with isolated(0):
-        values = admit(p, data, missing=True) if data or posterior is None else posterior.fitted_data()
+        known = posterior.fitted_data() if posterior is not None and not data else None
+        values = known or admit(p, data, missing=True, like=posterior)
     shared = [name for name, site in values.sites.items() if not site.local and name not in values.observed]
     if posterior is not None and isinstance(method, LowerBound):
         return _weighted(posterior, method, data)
@@ -144,7 +145,8 @@ def _weighted(posterior: Posterior, method: Importance, data: Mapping[str, Any])
     else:
         value, error, k_hat = log_mean_exp(weights), log_mean_exp_error(weights), pareto_k(weights)
         how = f"importance sampled ({method.draws:,} draws, k-hat {k_hat.median():.2f})"
-        values = admit(posterior.joint, data, missing=True) if data else posterior.fitted_data()
+        like = posterior
+        values = admit(like.joint, data, missing=True, like=like) if data else like.fitted_data()
         ways = namings(posterior.joint, values, {name: v[0] for name, v in drawn.items()})
         if ways > 1:
             how += (

@@ -21,7 +21,7 @@ from ppl_gen.inference.method import Fitted
 from ppl_gen.inference.nuts import Draws
 from ppl_gen.inference.sources import Arrays, Stream, in_a_file, opened
 from ppl_gen.inference.stored import Stored, stored
-from ppl_gen.inputs import Data, admit, may_repeat
+from ppl_gen.inputs import NAMELESS, Data, admit, may_repeat
 from ppl_gen.isolation import isolated
 from ppl_gen.notation import Factorization
 from ppl_gen.posterior import Posterior
@@ -53,9 +53,10 @@ def fit(
             by `Batches`.
         data: by name, rows first, such as x (n, features) and y (n,): NumPy arrays (memory maps too: methods
             that count read them in chunks, SVI with a batch_size by batches), tensors, data frames or lists;
-            classes as codes 0, 1, …. A missing cell (NaN, None, NA) of a variable that no other depends on is
-            summed out, and so is a missing class: labels that only some rows have make the fit
-            semi-supervised.
+            classes as codes 0, 1, …, or by name, as texts, dates or categories: ``posterior.classes`` tells
+            which code each name got, and answers have ``.labels``. A missing cell (NaN, None, NA) of a
+            variable that no other depends on is summed out, and so is a missing class: labels that only some
+            rows have make the fit semi-supervised.
 
     Ctrl-C during `SVI`, `EM`, `VariationalBayes`, `MAP` or `NUTS` (whole chains) returns what there is so
     far, with the warning `Interrupted`, and the program goes on. To stop it instead, turn that warning into
@@ -111,7 +112,9 @@ def fit(
         if batches is not None and counts:
             return _streamed(start, before, method, batches)
         admitted = (
-            _admitted(start, method, data) if batches is None else _stored(start, method, batches, chosen)
+            _admitted(start, method, data, like=before, learn=True)
+            if batches is None
+            else _stored(start, method, batches, chosen, before)
         )
         if counts or isinstance(method, CrossValidation):
             return _counted(start, before, method, admitted)
@@ -145,11 +148,13 @@ def _default(start: ProbabilisticModel, data: Mapping[str, Any]) -> Any:
     return next((method() for name, method in closed if hasattr(start, name)), SVI())
 
 
-def _stored(start: ProbabilisticModel, method: Any, batches: Any, chosen: bool) -> Stored:
+def _stored(
+    start: ProbabilisticModel, method: Any, batches: Any, chosen: bool, before: Posterior | None
+) -> Stored:
     source = opened(batches)
     if isinstance(source, Stream) and chosen and method.batch_size is not None:
         raise DataError("batch_size: these batches have a size of their own; leave it open")
-    return stored(source, partial(_admitted, start, method))
+    return stored(source, partial(_admitted, start, method, like=before or NAMELESS))
 
 
 def _reads_parts(start: ProbabilisticModel, method: Any) -> bool:
@@ -159,11 +164,16 @@ def _reads_parts(start: ProbabilisticModel, method: Any) -> bool:
 
 
 def _admitted(
-    start: ProbabilisticModel, method: Any, data: Mapping[str, Any], found: Mapping[str, Site] | None = None
+    start: ProbabilisticModel,
+    method: Any,
+    data: Mapping[str, Any],
+    found: Mapping[str, Site] | None = None,
+    like: Any = None,
+    learn: bool = False,
 ) -> Data:
     if found is None and _reads_parts(start, method) and in_a_file(data):
-        return stored(Arrays(data), partial(_admitted, start, method))
-    admitted = admit(start, data, missing=True, found=found)
+        return stored(Arrays(data), partial(_admitted, start, method, like=like or NAMELESS))
+    admitted = admit(start, data, missing=True, found=found, like=like, learn=learn)
     if admitted.n == 0:
         raise DataError(f"{', '.join(data)}: expected at least one row, got none")
     if not admitted.observed:
@@ -228,7 +238,7 @@ def _streamed(
         if not isinstance(batch, Mapping):
             raise DataError(f'batches: expected mappings such as {{"x": rows}}, got {called(batch)}')
         here = after.model if after else start
-        after = _counted(here, after, method, _admitted(here, method, batch))
+        after = _counted(here, after, method, _admitted(here, method, batch, like=after, learn=True))
         after = replace(after, data=None)
         n, elbo = n + after.n, elbo + after.elbo
     if after is None or not n:
@@ -320,4 +330,6 @@ def _posterior(
         data=None if isinstance(data, Stored) else data,
         note=fitted.note,
         vocabulary=before.vocabulary if before else None,
+        columns=data.columns,
+        classes=data.classes,
     )

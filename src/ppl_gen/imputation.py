@@ -52,7 +52,7 @@ def imputed(posterior: Posterior, /, draws: int | None = None, seed: int = 0, **
     if not rows or isinstance(draws, list | tuple) or hasattr(draws, "shape"):
         raise DataError("imputed: pass the rows with missing cells by name, as x=…")
     name = next(iter(rows))
-    data = admit(p, rows, missing=True)
+    data = admit(p, rows, missing=True, like=posterior)
     label = [parent for parent in Factorization(p.joint).get(name, ()) if data.sites[parent].levels]
     if len(rows) != 1 or len(label) != 1:
         raise Unanswerable(

@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,16 @@ import pyro
 import torch
 from torch import Tensor
 
-from ppl_gen.arrays import all_finite, as_tensor, refuse_codes, refuse_nonfinite
+from ppl_gen import class_names
+from ppl_gen.arrays import all_finite, as_tensor, refuse_codes, refuse_extremes, refuse_nonfinite
 from ppl_gen.checks import did_you_mean
 from ppl_gen.core import ProbabilisticModel, Site, dtype_of, sites
 from ppl_gen.errors import DataError, NotGenerated, UnknownVariable
+from ppl_gen.frames import in_order, is_frame, names_in, refuse_other_rows
 from ppl_gen.notation import Factorization
 from ppl_gen.unscored import up_to_a_constant
 
+NAMELESS = SimpleNamespace(columns={}, classes={})  # for ``like``: no fit has told of any name
 _HASHED_WHOLE = 1 << 22  # bytes; larger tensors are fingerprinted by the sums of their blocks
 _BLOCK = (257, 509)  # whole numbers of 64 bits, 1 MB; primes, with which no table's rows are aligned
 
@@ -34,6 +38,7 @@ class Data:
         sites: every generated variable as one run of the model shows it.
         open: whether the guide is told which cells are missing.
         columns: what a data frame calls its columns.
+        classes: where classes came by name, what the codes 0, 1, … of a variable stand for.
     """
 
     inputs: Mapping[str, Tensor]
@@ -43,6 +48,7 @@ class Data:
     seen: Mapping[str, Tensor] = field(default_factory=dict)
     open: bool = False
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def values(self) -> dict[str, Any]:
@@ -85,6 +91,7 @@ class Data:
             {name: v[index] for name, v in self.seen.items()},
             self.open,
             self.columns,
+            self.classes,
         )
 
     def with_value(self, name: str, value: Tensor) -> "Data":
@@ -121,11 +128,15 @@ def admit(
     missing: bool = False,
     found: Mapping[str, Site] | None = None,
     example: Mapping[str, Tensor] | None = None,
+    like: Any = None,
+    learn: bool = False,
 ) -> Data:
     """Turn users' values into `Data` for the model ``p``.
 
-    NumPy arrays of any order and byte order, pandas frames and series, torch tensors and lists are
-    welcome. Floats become the model's floating-point type.
+    NumPy arrays of any order and byte order, frames and series of pandas and polars, torch tensors of any
+    device, SciPy's sparse matrices and lists are welcome. Floats become the model's floating-point type.
+    Classes may come by name (texts, dates, categories); numbers are codes. The columns of a frame are
+    matched with those of the fit by name, where both have names.
 
     Args:
         p: the model.
@@ -133,6 +144,8 @@ def admit(
         missing: whether NaN stands for "not observed"; otherwise it is refused.
         found: the model's sites if known; inputs may then be left out.
         example: rows of the inputs. With it one row, by itself or not, goes with every row of the others.
+        like: what knows the ``columns`` and ``classes`` of the fit, such as a posterior.
+        learn: whether classes that are new to it get the codes that are free; without ``like`` they do.
 
     Raises:
         UnknownVariable, DataError: name the argument, what was expected and what came.
@@ -147,13 +160,46 @@ def admit(
                 f"{did_you_mean(name, [*line, *line.given])}"
             )
     floats = dtype_of(p)
-    tensors = {name: as_tensor(name, value, floats) for name, value in values.items()}
+    columns = {name: names_in(name, value) for name, value in values.items() if is_frame(value)}
+    classes: dict[str, tuple[str, ...]] = dict(like.classes) if like else {}
+    if like:
+        values = {
+            name: in_order(name, v, like.columns[name]) if name in columns and name in like.columns else v
+            for name, v in values.items()
+        }
+        columns |= like.columns
+    refuse_other_rows(values)
+    named = {name: cells for name, v in values.items() if (cells := class_names.named_cells(v)) is not None}
+
+    def decoded(name: str, levels: int) -> Tensor:
+        if not levels:
+            return as_tensor(name, values[name], floats)  # which refuses it
+        known = classes.get(name, None if like else ())
+        codes, classes[name] = class_names.encoded(
+            name,
+            named[name],
+            class_names.declared(values[name]),
+            levels,
+            known,
+            known is not None and (learn or not like),
+        )
+        value = as_tensor(name, codes if np.isnan(codes).any() else codes.astype(np.int64), floats)
+        return value if np.ndim(values[name]) else value[0]
+
+    tensors = {
+        name: decoded(name, p.given_levels(name)) if name in named else as_tensor(name, value, floats)
+        for name, value in values.items()
+        if name not in named or name in line.given
+    }
     inputs = {name: v for name, v in tensors.items() if name in line.given}
-    observed = {name: v for name, v in tensors.items() if name not in line.given}
     for name, value in inputs.items():
         refuse_nonfinite(name, value, " (an input of a discriminative model: fill missing cells first)")
         if levels := p.given_levels(name):
             refuse_codes(name, value, levels)
+        elif not value.is_floating_point():
+            inputs[name] = value.to(floats)
+        else:
+            refuse_extremes(name, value)
     absent = sorted(line.given - inputs.keys())
     if absent and found is None:
         raise NotGenerated(
@@ -170,6 +216,8 @@ def admit(
     n = max((len(v) for v in inputs.values() if v.dim()), default=0)
     if found is None:
         found = describe(p, {name: v[:2] if v.dim() and len(v) == n else v for name, v in inputs.items()})
+    tensors |= {name: decoded(name, found[name].levels) for name in named if name not in inputs}
+    observed = {name: tensors[name] for name in values if name not in line.given}
     for name, value in observed.items():
         site = found[name]
         if site.local and value.dim() == site.event_dim:
@@ -192,8 +240,8 @@ def admit(
         if value.dim() == 0 or len(value) != n:
             others = ", ".join(v for v in (*inputs, *observed) if v != name)
             raise DataError(f"{name}: expected {n} rows, as in {others}, got shape {tuple(value.shape)}")
-    columns = {name: tuple(map(str, v.columns)) for name, v in values.items() if hasattr(v, "columns")}
-    return Data(inputs, observed, n, found, seen, p.reads_gaps, columns)
+    columns = {k: names for k, names in columns.items() if k not in values or tensors[k].dim() > 1}
+    return Data(inputs, observed, n, found, seen, p.reads_gaps, columns, classes)
 
 
 def may_repeat(found: Mapping[str, Site], observed: Iterable[str]) -> bool:
@@ -255,6 +303,8 @@ def _fit_to_site(
     elif not value.is_floating_point():
         value = value.to(floats)
     filled = value if mask is None else torch.where(mask, value, _legal(site, value))
+    if site.local:
+        refuse_extremes(name, filled)
     if mask is not None and site.values is not None:  # codes index, also where some are missing
         filled = filled.to(site.values.dtype)
     checked = site.support is not None and filled.numel()  # no rows: torch cannot check nothing

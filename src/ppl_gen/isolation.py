@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 import numpy as np
 import pyro
 import torch
+from pyro.poutine import runtime
 from torch.distributions import Distribution
 
 _ONE_AT_A_TIME = threading.RLock()  # Pyro's handler stack and parameter store belong to the process
@@ -21,7 +22,8 @@ def isolated(seed: int | None = None, *, grad: bool = False, validate: bool = Fa
     Random states (torch on all devices in use, NumPy, random), Pyro's settings, validation flags and
     parameter store, the default dtype, autograd's mode and the filters of warnings are as before
     afterwards, also after an error. Inside, the parameters of a module stay in the module, and ``seed``
-    (fresh entropy if None) decides every draw. Threads take turns.
+    (fresh entropy if None) decides every draw. Handlers and plates of the caller do not reach in. Threads
+    take turns.
     """
     with _ONE_AT_A_TIME, ExitStack() as stack:
         devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
@@ -34,11 +36,28 @@ def isolated(seed: int | None = None, *, grad: bool = False, validate: bool = Fa
         stack.enter_context(pyro.settings.context(module_local_params=True))
         stack.enter_context(pyro.validation_enabled(validate))
         stack.enter_context(pyro.get_param_store().scope())
+        stack.enter_context(_outside_handlers())
+        if torch.get_default_device().type == "meta":  # which would leave every number out
+            stack.enter_context(torch.device("cpu"))
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.set_grad_enabled(grad))
         seed = int.from_bytes(random.SystemRandom().randbytes(4), "little") if seed is None else seed
         pyro.set_rng_seed(seed % 2**32)
         yield
+
+
+@contextmanager
+def _outside_handlers() -> Iterator[None]:
+    """A verb called by a Pyro program is no part of it: its variables are not the program's."""
+    dims, enumerated = runtime._DIM_ALLOCATOR, runtime._ENUM_ALLOCATOR
+    kept = runtime._PYRO_STACK[:], dims._stack[:], dict(vars(enumerated))
+    runtime._PYRO_STACK.clear()
+    dims._stack.clear()
+    try:
+        yield
+    finally:
+        runtime._PYRO_STACK[:], dims._stack[:] = kept[:2]
+        vars(enumerated).update(kept[2])
 
 
 @contextmanager

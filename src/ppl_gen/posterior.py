@@ -44,6 +44,8 @@ class Posterior:
             draw's estimate, which scatters about the bound. `estimate_elbo` averages.
         n: the number of rows of the last fit.
         shapes, dtypes: of the data of the last fit, by name.
+        columns: what a data frame called the columns of a variable; frames are matched with them by name.
+        classes: where classes came by name, what the codes 0, 1, … of a variable stand for.
         sites: the latent variables and the rows' variables, as one run of the model shows them.
         fingerprints: one hash for each data set that went in, in order.
         data: the data of the last fit (held in memory, never saved), or None after `load`.
@@ -66,6 +68,8 @@ class Posterior:
     note: str = ""
     dtypes: Mapping[str, torch.dtype] = field(default_factory=dict)
     vocabulary: Vocabulary | None = None
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     _drawn: dict[tuple[int, int | None], dict[str, Tensor]] = field(default_factory=dict)
 
     @property
@@ -219,7 +223,7 @@ class Posterior:
                 "there is no ELBO, since there is no evidence to bound: see posterior.model.leave_one_out"
             )
         with isolated(seed):
-            values = admit(self.model, data, missing=True) if data else self.fitted_data()
+            values = admit(self.model, data, missing=True, like=self) if data else self.fitted_data()
             latents = self.latents_of(values)
             found = values.values, values.observed, draws, self.yesterday, values.seen
             return log_weights(self.joint.model, latents, *found)
@@ -315,6 +319,12 @@ class Posterior:
                 "merge: these posteriors have different priors, so what they share would count twice. Fit "
                 "each shard from the same model, in one go: fit(model, method, batches)"
             )
+        for what in ("classes", "columns"):
+            if getattr(self, what) != getattr(other, what):
+                raise DataError(
+                    f"merge: expected posteriors of the same {what} in the same order, got "
+                    f"{dict(getattr(self, what))} and {dict(getattr(other, what))}"
+                )
         unique = not may_repeat(self.sites, self.shapes)
         if unique and set(self.fingerprints) & set(other.fingerprints):
             raise DataError("merge: both posteriors were given the same rows; they would be counted twice")

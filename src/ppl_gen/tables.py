@@ -8,8 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ppl_gen.checks import called
 from ppl_gen.distributions import Categorical
 from ppl_gen.errors import DataError
+from ppl_gen.frames import is_frame, names_in
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -34,11 +36,12 @@ class Encoder:
         """The frame as float64 (rows, columns): codes for categories, NaN for missing cells.
 
         Args:
-            frame: a data frame with these columns, in any order; others are left aside.
+            frame: a data frame of pandas or polars with these columns, in any order; others are left aside.
 
         Raises:
             DataError: a column is lacking, a category is unknown, or a cell is no number.
         """
+        frame = as_pandas(frame)
         lacking = [name for name in self.columns if name not in frame]
         if lacking:
             raise DataError(
@@ -101,7 +104,7 @@ class Encoder:
 
 
 def columns_of(frame: Any, /, **families: Any) -> Encoder:
-    """Read a family for each column off a pandas data frame's dtypes.
+    """Read a family for each column off the dtypes of a data frame of pandas or polars.
 
     Booleans and numbers that are all 0 or 1 are Bernoulli; text and categories are categorical; whole numbers
     from 0 up whose mean is below 30, and whose variance is 1/4 to 4 times their mean, are Poisson counts
@@ -130,6 +133,7 @@ def columns_of(frame: Any, /, **families: Any) -> Encoder:
         age smoker colour
     0  35.2  False    red
     """
+    frame = as_pandas(frame)
     for name, family in families.items():
         if name not in frame:
             raise DataError(f"{name}: not a column; the columns are {', '.join(map(str, frame.columns))}")
@@ -156,6 +160,27 @@ def columns_of(frame: Any, /, **families: Any) -> Encoder:
             family = Categorical(len(values)) if family == "categorical" else family
         columns[name] = family
     return Encoder(columns, categories)
+
+
+def as_pandas(frame: Any) -> Any:
+    """The table as a data frame of pandas, with the categories that an enumeration of polars declares.
+
+    Raises:
+        DataError: no data frame, or two columns of one name.
+    """
+    if not is_frame(frame):
+        raise DataError(f"frame: expected a data frame of pandas or polars, got {called(frame)}")
+    names_in("frame", frame)
+    if hasattr(frame, "iloc"):
+        return frame
+    from pandas import Categorical as Cells
+    from pandas import DataFrame
+
+    def column(cells: Any) -> Any:
+        enumerated = type(cells.dtype).__name__ == "Enum"
+        return Cells(cells, list(cells.dtype.categories)) if enumerated else cells.to_list()
+
+    return DataFrame({name: column(frame[name]) for name in frame.columns})
 
 
 def _numeric(seen: Any) -> bool:

@@ -13,7 +13,11 @@ def centre_and_spread(x: Tensor) -> tuple[Tensor, Tensor]:
     seen = ~torch.isnan(x)
     count = seen.sum(0).clamp(min=1)
     mean = torch.where(seen, x, 0.0).sum(0) / count
-    sd = (torch.where(seen, x - mean, 0.0).square().sum(0) / count).sqrt()
+    apart = torch.where(seen, x - mean, 0.0)
+    sd = (apart.square().sum(0) / count).sqrt()
+    if bool((sd == 0).any()) and len(x):  # constant, or so small that squares vanish
+        largest = apart.abs().amax(0)
+        sd = largest * ((apart / torch.where(largest > 0, largest, 1.0)).square().sum(0) / count).sqrt()
     return mean, torch.where(sd > torch.finfo(x.dtype).eps * mean.abs(), sd, 1.0)
 
 

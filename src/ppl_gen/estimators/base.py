@@ -1,8 +1,10 @@
 """What all estimators share: how rows and labels come in, how a posterior is kept, what is answered."""
 
+import re
 import tempfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -10,13 +12,16 @@ from typing import Any, Self
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from ppl_gen.arrays import as_tensor, dense, refuse_extremes
 from ppl_gen.ask import ask
 from ppl_gen.checks import whole
 from ppl_gen.core import Conjugate, ProbabilisticModel
+from ppl_gen.errors import DataError
 from ppl_gen.inference import Exact
 from ppl_gen.inputs import describe
 from ppl_gen.isolation import isolated
@@ -36,13 +41,23 @@ class Estimator(BaseEstimator):
     def _rows(self, X: Any, y: Any = "no_validation", *, reset: bool = False, **options: Any) -> Any:
         """``X``, or ``X`` and ``y``, by scikit-learn's own checks and with its messages."""
         finite = "allow-nan" if self.missing else True
-        return validate_data(self, X, y, reset=reset, **{"ensure_all_finite": finite, **options})
+        X = _numpy(dense("X", X)) if isinstance(X, torch.Tensor) else X
+        y = _numpy(dense("y", y)) if isinstance(y, torch.Tensor) else y
+        alone = y is None or isinstance(y, str)
+        with naming("X" if alone else "X, y"):
+            found = validate_data(self, X, y, reset=reset, **{"ensure_all_finite": finite, **options})
+        rows = found if alone else found[0]
+        kind = getattr(getattr(rows, "dtype", None), "kind", "")
+        if kind in ("M", "m", "f", "u") and isinstance(rows, np.ndarray) and rows.dtype.itemsize >= 8:
+            refuse_extremes("X", as_tensor("X", rows, torch.float64), small=reset)
+        return found
 
     def _weights(self, sample_weight: Any, X: Any) -> Any:
         """One number for each row, or None if all count once."""
         if sample_weight is None:
             return None
-        weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
+        with naming("sample_weight"):
+            weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
         if (weights < 0).any():
             raise ValueError(f"sample_weight: expected numbers from 0 up, got {weights.min():g} among them")
         return weights
@@ -191,6 +206,25 @@ def normalised(scores: np.ndarray) -> np.ndarray:
     return found
 
 
+@contextmanager
+def naming(argument: str) -> Iterator[None]:
+    """scikit-learn's messages that tell no argument begin with it."""
+    try:
+        yield
+    except Exception as error:  # polars and NumPy have kinds of their own
+        if isinstance(error, NotFittedError) or any(
+            re.search(rf"\b{name}\b", str(error)) for name in argument.split(", ")
+        ):
+            raise
+        kind = TypeError if isinstance(error, TypeError) else DataError
+        raise kind(f"{argument}: {error}") from error
+
+
+def _numpy(tensor: torch.Tensor) -> np.ndarray:
+    """NumPy knows no bfloat16."""
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+
+
 def lean(posterior: Posterior) -> Posterior:
     """The posterior without its rows, which may come again: to an estimator they are others."""
     return replace(posterior, data=None, fingerprints=())
@@ -232,7 +266,10 @@ def chosen_prior(priors: Any, classes: int) -> np.ndarray | None:
 
 def labels(y: np.ndarray) -> np.ndarray:
     """The classes in ``y``, in order; refuses what is no classification, as scikit-learn does."""
-    return unique_labels(_integers(y)[1] if y.dtype.kind in "iu" and len(y) else np.unique(y))
+    try:
+        return unique_labels(_integers(y)[1] if y.dtype.kind in "iu" and len(y) else np.unique(y))
+    except TypeError as error:
+        raise TypeError(f"y: expected classes of one kind, all there: {error}") from error
 
 
 def encode(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
@@ -240,8 +277,8 @@ def encode(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
     if y.dtype.kind in "iu" and classes.dtype.kind in "iu" and len(y):
         low, there = _integers(y)
         strangers = there[~np.isin(there, classes)]
-        if not len(strangers) and there[-1] - low < _SPAN:
-            table = np.searchsorted(classes, np.arange(low, there[-1] + 1))
+        if not len(strangers) and int(there[-1]) - int(low) < _SPAN:
+            table = np.searchsorted(classes, np.arange(int(there[-1]) - int(low) + 1).astype(y.dtype) + low)
             return table[y - low]
     codes = np.searchsorted(classes, y).clip(max=len(classes) - 1)
     strangers = np.unique(y[classes[codes] != y])
@@ -260,7 +297,7 @@ def _integers(y: np.ndarray) -> tuple[Any, np.ndarray]:
     low, high = y.min(), y.max()
     if int(high) - int(low) >= _SPAN:
         return low, np.unique(y)
-    return low, (np.nonzero(np.bincount(y - low))[0] + low).astype(y.dtype)
+    return low, np.nonzero(np.bincount((y - low).astype(np.int64)))[0].astype(y.dtype) + low
 
 
 class _File:

@@ -228,8 +228,9 @@ class _Climb:
             objective, after, rows = self.step(values)
             if not math.isfinite(objective):
                 raise NonFinite(
-                    f"EM met a log likelihood of {objective} at step {len(history)}: rescale the data, or "
-                    f"raise smoothing",
+                    f"{', '.join(self.labels.data.rows)}: expected rows of which the variances can be told "
+                    f"from 0; EM met a log likelihood of {objective} at step {len(history)}: drop constant "
+                    f"columns, rescale, or use EM(prior=True)",
                     step=len(history),
                     site=self.labels.name,
                 )

@@ -66,8 +66,8 @@ class Exact:
             evidence = float(after.log_normalizer() - before.log_normalizer())
         if not math.isfinite(evidence):
             raise NonFinite(
-                "the exact update left the range of floating point: rescale the data "
-                "(for instance data.standardized())",
+                f"{', '.join(data.rows)}: expected numbers whose squares floating point holds; the exact "
+                f"update left its range: rescale the data (for instance data.standardized())",
                 step=0,
                 site=next(iter(data.rows)),
             )

@@ -52,10 +52,11 @@ class MaximumLikelihood:
             for part in chunks(data, self.chunk):
                 counted = counted.updated(**part)
             counted = together(counted, before)
-            return Fitted(model=start, guide=self.point(counted), elbo=torch.zeros(0, dtype=torch.float64))
+            point = self.point(counted, ", ".join(data.rows))
+            return Fitted(model=start, guide=point, elbo=torch.zeros(0, dtype=torch.float64))
 
-    def point(self, counted: Any) -> Point:
-        """Where the likelihood of the ``counted`` rows peaks."""
+    def point(self, counted: Any, rows: str = "merge") -> Point:
+        """Where the likelihood of the ``counted`` rows peaks; ``rows`` are their names."""
         options = {} if self.smoothing is None else {"smoothing": self.smoothing}
         found = counted.point(**options)
         for name, value in found.items():
@@ -63,7 +64,10 @@ class MaximumLikelihood:
                 open_ = f"a class without rows, or a constant column, leaves {name} undetermined"
                 if self.smoothing == 0:
                     raise DataError(f"smoothing: expected more than 0 here, since {open_}")
-                raise DataError(f"{open_}: leave it out, or use Exact(), whose prior decides it")
+                raise DataError(
+                    f"{rows}: expected rows that determine every parameter; {open_}: leave it out, or use "
+                    f"Exact(), whose prior decides it"
+                )
         return Point(counted, found)
 
 

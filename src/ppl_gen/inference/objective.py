@@ -109,7 +109,7 @@ class Objective:
         site, where = self._blame_gradient(gradients) if finite else self._blame(batch, index)
         return NonFinite(
             f"SVI stopped at step {step}: {where} is not finite (ELBO {value:g}). The error's .posterior "
-            f"holds the last good state. Try a smaller learning_rate, or rescale the data.",
+            f"holds the last good state. Try a smaller learning_rate, or rescale {', '.join(batch.rows)}.",
             step=step,
             site=site,
         )

@@ -197,8 +197,9 @@ def opened(batches: Any) -> Indexed | Stream:
 def in_a_file(values: Values) -> bool:
     """Whether some are memory maps, and all are arrays of as many rows."""
     arrays = [v for v in values.values() if not hasattr(v, "to_numpy")]
-    same = len(arrays) == len(values) and len({np.shape(v)[:1] for v in arrays}) == 1
-    return any(map(_mapped, arrays)) and same
+    if len(arrays) < len(values) or not any(map(_mapped, arrays)):
+        return False
+    return len({np.shape(v)[:1] for v in arrays}) == 1
 
 
 def _mapped(value: Any) -> bool:

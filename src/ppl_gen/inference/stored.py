@@ -126,6 +126,8 @@ def stored(source: Indexed | Stream, door: Door) -> Stored:
         observed=observed,
         n=source.n,
         sites=first.sites,
+        columns=first.columns,
+        classes=first.classes,
         source=source,
         door=door,
         first=first,

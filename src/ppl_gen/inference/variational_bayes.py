@@ -111,6 +111,7 @@ class VariationalBayes:
             elbo = float(model.log_normalizer()) - zero + ranks.total(elbo)
             if not math.isfinite(elbo):
                 raise NonFinite(
+                    f"{', '.join(labels.data.rows)}: expected numbers whose squares floating point holds; "
                     f"VariationalBayes met an ELBO of {elbo}: rescale the data",
                     step=len(history),
                     site=labels.name,

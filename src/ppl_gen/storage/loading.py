@@ -79,6 +79,8 @@ def _posterior(
         note="; ".join(filter(None, [document["note"], note])),
         dtypes={name: getattr(torch, dtype) for name, dtype in document["dtypes"].items()},
         vocabulary=None if words is None else Vocabulary.of(words),
+        columns={name: tuple(names) for name, names in document.get("columns", {}).items()},
+        classes={name: tuple(names) for name, names in document.get("classes", {}).items()},
     )
     given = Factorization(posterior.model.joint).given
     inputs = {name: v for name, v in posterior.zeros(2).items() if name in given}

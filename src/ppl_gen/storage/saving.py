@@ -99,6 +99,12 @@ def _content(posterior: Posterior) -> bytes:
         "n": posterior.n,
         "shapes": {name: list(shape) for name, shape in posterior.shapes.items()},
         "dtypes": {name: str(dtype).removeprefix("torch.") for name, dtype in posterior.dtypes.items()},
+        "columns": {
+            k: list(names)
+            for k, names in posterior.columns.items()
+            if all(isinstance(name, str) for name in names)
+        },
+        "classes": {name: list(names) for name, names in posterior.classes.items()},
         "fingerprints": list(posterior.fingerprints),
         "evidence": posterior.evidence,
         "note": posterior.note,

@@ -248,7 +248,8 @@ def _rows(posterior: Posterior, data: dict[str, Any]) -> tuple[Data, str]:
     if not isinstance(posterior, Posterior):
         raise DataError(f"posterior: expected what fit returned, got {called(posterior)}")
     with isolated(0):
-        values = admit(posterior.model, data, missing=True) if data else posterior.fitted_data()
+        known = posterior.fitted_data() if not data else None
+        values = known or admit(posterior.model, data, missing=True, like=posterior)
     open_ = {name for name in values.seen if values.sites[name].levels}  # classes that some rows lack
     hidden = [name for name in values.sites if name not in values.observed or name in open_]
     if len(hidden) != 1 or not values.sites[hidden[0]].local or values.sites[hidden[0]].event_dim != 1:

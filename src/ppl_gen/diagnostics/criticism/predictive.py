@@ -117,7 +117,8 @@ def predictive_check(
 
 def _rows(of: Any, data: Mapping[str, Any]) -> Data:
     if data:
-        return admit(of.model if isinstance(of, Posterior) else of, data, missing=True)
+        fitted = isinstance(of, Posterior)
+        return admit(of.model if fitted else of, data, missing=True, like=of if fitted else None)
     if not isinstance(of, Posterior):
         raise DataError(f"predictive_check of a model needs data to compare with: pass rows of {of.joint}")
     return of.fitted_data()

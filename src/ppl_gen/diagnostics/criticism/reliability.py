@@ -123,7 +123,7 @@ def reliability(
     if site is None or not site.local or not site.levels:
         raise Unanswerable(f"{target!r} is no class of a row of {posterior.model.joint}")
     with isolated(whole("seed", seed, least=0)):
-        rows = admit(posterior.model, data, missing=True) if data else posterior.fitted_data()
+        rows = admit(posterior.model, data, missing=True, like=posterior) if data else posterior.fitted_data()
         order = torch.randperm(rows.n)
     if target not in rows.observed or target in rows.seen:
         raise DataError(f"{target}: expected a class for every row, to compare with")

@@ -103,7 +103,13 @@ def labels_of(
     own = own_dims(found, _event_dims(p, found))
     own |= {name: ("row", *_sized(p, name, v.shape[1:])) for name, v in data.inputs.items() if v.dim()}
     labels = Labels(own, dims, coords, chains)
-    labels.columns = {labels.own[k][-1]: names for k, names in data.columns.items() if len(own[k]) == 2}
+    labels.columns = {
+        labels.own[k][-1]: list(map(str, names))
+        for k, names in data.columns.items()
+        if len(own.get(k, ())) == 2
+    }
+    for names in data.classes.values():
+        labels.columns["class"] = names
     return labels
 
 

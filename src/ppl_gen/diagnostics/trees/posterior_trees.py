@@ -180,7 +180,8 @@ def _label_free(
 def _data(posterior: Posterior, given: Mapping[str, Any], groups: Sequence[str]) -> Data:
     if not given and posterior.data is None and set(groups) <= set(ROWLESS):  # programs still have to run
         return admit(posterior.model, {k: v for k, v in posterior.zeros(2).items() if k != "n"})
-    data = admit(posterior.model, given, missing=True) if given else posterior.fitted_data()
+    known = None if given else posterior.fitted_data()
+    data = known or admit(posterior.model, given, missing=True, like=posterior)
     if not any(data.sites[name].local for name in data.observed) or data.n == 0:
         raise DataError(f"expected rows of a variable that {posterior.model.joint} generates, got none")
     for child, parents in Factorization(posterior.model.joint).items():

@@ -57,7 +57,7 @@ class Drawn:
 
 def rows_of(posterior: Posterior, data: Mapping[str, Any]) -> Data:
     """The rows given, or those of the last fit."""
-    return admit(posterior.model, data, missing=True) if data else posterior.fitted_data()
+    return admit(posterior.model, data, missing=True, like=posterior) if data else posterior.fitted_data()
 
 
 def drawn(posterior: Posterior, draws: int, seed: int, data: Mapping[str, Any]) -> Drawn:

@@ -11,6 +11,7 @@ import pytest
 import ppl_gen
 import ppl_gen.data
 import ppl_gen.distributions
+import ppl_gen.estimators
 import ppl_gen.models
 
 SOURCE = Path(ppl_gen.__file__).parent
@@ -27,7 +28,7 @@ LEVELS = {
     "world": 5,
     "clusters": 6, "imputation": 6, "engine": 6, "fit": 7, "ask": 7, "storage": 7, "testing": 7,
     "normalisation": 6, "linting": 7,
-    "evidence": 8, "equivalence": 8, "explanation": 8,
+    "evidence": 8, "equivalence": 8, "explanation": 8, "estimators": 8,
     "article": 8, "laboratory": 8,
     "diagnostics": 9,
     "tour": 10, "comparison": 10, "estimators": 10,
@@ -94,7 +95,14 @@ def test_heavy_libraries_are_lazy():
 
 
 def test_public_names_exist_and_are_documented():
-    for module in (ppl_gen, ppl_gen.models, ppl_gen.data, ppl_gen.distributions, ppl_gen.inference):
+    for module in (
+        ppl_gen,
+        ppl_gen.models,
+        ppl_gen.data,
+        ppl_gen.distributions,
+        ppl_gen.inference,
+        ppl_gen.estimators,
+    ):
         for name in module.__all__:
             assert (getattr(module, name).__doc__ or "").strip(), f"{module.__name__}.{name}"
 

@@ -203,6 +203,8 @@ def test_naive_bayes_is_bayes_rule_by_hand():
     answer = ask(post, "p(y | x)", x=NEW)
     close(answer.probs, np.exp(joint - evidence[:, None]))
     close(answer.probs.sum(1), 1)
+    close(answer.log_joint, joint)
+    close(ask(post, "p(y | x)", x=NEW[0]).log_joint, joint[0])
     for level in range(3):
         close(answer.log_prob(y=level).exp(), answer.probs[:, level])
     assert answer.how == "enumerated"

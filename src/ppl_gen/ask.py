@@ -180,7 +180,9 @@ class Answer(Engine):
         self._refuse_undense([name])
         with isolated(self.method.seed):
             draws = self._parameters(self._above, self._given.observed)
-            parts = [self._log_joint(part, name, draws) for part in self._parts(self._given, self.method.draws)]
+            parts = [
+                self._log_joint(part, name, draws) for part in self._parts(self._given, self.method.draws)
+            ]
         found = torch.cat(parts)
         return found if self._has_rows else found[0]
 

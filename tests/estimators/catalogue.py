@@ -72,7 +72,9 @@ CASES = {
     "MultinomialNB": Case(ours.MultinomialNB, counts, naive_bayes.MultinomialNB),
     "CategoricalNB": Case(lambda: ours.CategoricalNB(min_categories=[3, 2, 5]), codes),
     "KernelNB": Case(ours.KernelNB, reals, affine=True, digits=1e-5),  # bandwidths end at 1e-8 in log h
-    "MixedNB": Case(lambda: ours.MixedNB(columns=dict.fromkeys(["x0", "x1", "x2"], "gaussian")), reals, affine=True),
+    "MixedNB": Case(
+        lambda: ours.MixedNB(columns=dict.fromkeys(["x0", "x1", "x2"], "gaussian")), reals, affine=True
+    ),
     "LinearDiscriminantAnalysis": Case(
         ours.LinearDiscriminantAnalysis, reals, discriminant_analysis.LinearDiscriminantAnalysis, affine=True
     ),

@@ -29,7 +29,7 @@ def test_checks_of_the_others(estimator, check):
     "estimator",
     [
         estimators.LinearDiscriminantAnalysis(solver="eigen", shrinkage="auto"),
-        estimators.LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.1),
+        estimators.LinearDiscriminantAnalysis(solver="eigen", shrinkage=0.1),
         estimators.QuadraticDiscriminantAnalysis(solver="eigen", shrinkage=0.1),
         estimators.QuadraticDiscriminantAnalysis(reg_param=0.1),
         estimators.GaussianNB(var_smoothing=0.1),

@@ -3,6 +3,7 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
 import torch
@@ -152,7 +153,8 @@ def test_samples_have_the_means_of_the_rows(name):
     assert (np.abs(drawn.mean(0) - mean) < limit + slack).all()
     _, labels = fitted.sample(4000, random_state=1)
     shares = np.bincount(labels, minlength=len(fitted.classes_)) / 4000
-    p = np.exp(fitted._log_prior())
+    chosen = getattr(fitted, "priors", None)
+    p = np.bincount(y) / len(y) if chosen is None else np.array(chosen)
     assert (np.abs(shares - p) < stats.norm.isf(1e-6 / 6) * np.sqrt(p * (1 - p) / 4000) + 1e-9).all()
 
 
@@ -200,3 +202,26 @@ def test_constant_and_lonely_rows_give_probabilities():
         one = case.make().fit([[0.0, 1.0, 0.0][:3]] * 3, [0, 0, 1])
         np.testing.assert_allclose(one.predict_proba([[0.0, 1.0, 0.0]]).sum(), 1.0)
         assert np.isfinite(one.predict_log_proba([[0.0, 1.0, 0.0]])).all(), name
+
+
+def test_a_table_is_sampled_in_its_own_words():
+    table = pd.DataFrame({"age": [31.5, 52.0, 47.1, 60.3], "town": ["Ulm", "Kiel", None, "Kiel"]})
+    nb = estimators.MixedNB().fit(table, ["well", "ill", "well", "ill"])
+    rows, labels = nb.sample(20, random_state=0)
+    assert list(rows) == ["age", "town"]
+    assert set(rows["town"]) == {"Ulm", "Kiel"}
+    assert nb.predict(rows).shape == labels.shape
+    assert nb.score(table, ["well", "ill"] * 2) == 1.0
+    with pytest.raises(ValueError, match="town: expected one of"):
+        nb.predict(table.assign(town="Bonn"))
+
+
+def test_polars_frames_are_rows():
+    pl = pytest.importorskip("polars")
+    X, y = reals(np.random.default_rng(3), 40)
+    frame = pl.DataFrame(X, schema=["a", "b", "c"])
+    for name, case in CASES.items():
+        if case.rows is reals and name != "MixedNB":
+            fitted = case.make().fit(frame, y)
+            np.testing.assert_array_equal(fitted.predict_proba(frame), case.make().fit(X, y).predict_proba(X))
+            assert list(fitted.feature_names_in_) == ["a", "b", "c"]

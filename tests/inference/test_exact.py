@@ -7,7 +7,7 @@ import torch
 from ppl_gen import Exact, ask, fit
 from ppl_gen.data import gaussian_classes, iris, wine
 from ppl_gen.errors import DataError, Unanswerable
-from ppl_gen.models import GaussianNaiveBayes, LogisticRegression
+from ppl_gen.models import GaussianNaiveBayes, LinearRegression, LogisticRegression
 
 
 def by_hand(nb, x, y):
@@ -108,3 +108,30 @@ def test_what_has_no_closed_form_is_refused():
         fit(LogisticRegression(classes=2, features=1), Exact(), x=[[0.0], [1.0]], y=[0, 1])
     with pytest.raises(Unanswerable, match="needs every row's y"):
         fit(GaussianNaiveBayes(classes=2, features=1), Exact(), x=[[0.0], [1.0]])
+
+
+@pytest.mark.parametrize("chunk", [7, 1000])
+def test_weights_count_rows(chunk):
+    """A row of weight 2 is two rows, of weight 0 none; fractions raise the likelihood to a power."""
+    data, weights = iris(), torch.arange(150) % 3
+    nb = GaussianNaiveBayes(classes=3, features=4)
+    copies = torch.arange(150).repeat_interleave(weights)
+    found = fit(nb, Exact(chunk=chunk, weights=weights), x=data.x, y=data.y)
+    whole = fit(nb, x=data.x[copies], y=data.y[copies])
+    assert found.log_evidence == pytest.approx(whole.log_evidence, rel=1e-10)
+    for name, tensor in whole.model.named_buffers():
+        torch.testing.assert_close(getattr(found.model, name), tensor, rtol=1e-10, atol=1e-10)
+    assert found.method == Exact(chunk=chunk)
+    assert found.method.weights is None
+    halves = fit(nb, Exact(weights=[0.5] * 300), x=data.x.repeat(2, 1), y=data.y.repeat(2))
+    assert halves.log_evidence == pytest.approx(fit(nb, x=data.x, y=data.y).log_evidence, rel=1e-10)
+
+
+@pytest.mark.parametrize("weights", [[1.0], [[1.0, 1.0]], [1.0, -1.0], [0.0, 0.0], [1.0, float("nan")], "ab"])
+def test_weights_that_do_not_fit_are_refused(weights):
+    nb = GaussianNaiveBayes(classes=2, features=1)
+    with pytest.raises(DataError, match="weights: expected"):
+        fit(nb, Exact(weights=weights), x=[[0.0], [1.0]], y=[0, 1])
+    line = LinearRegression(features=1)
+    with pytest.raises(DataError, match="weights: expected rows that have a class"):
+        fit(line, Exact(weights=[1.0, 1.0]), x=[[0.0], [1.0]], y=[0.0, 1.0])

@@ -82,7 +82,8 @@ class Scores(Plan):
         """log of the product of factors for every value of ``name``, averaged over draws: (n, levels)."""
         above = self._above
         terms = replace(above, clamped=above.clamped - {name}, summed=(*above.summed, name))
-        return log_mean_exp(self._evaluate(terms, data, draws, keep=name))
+        found = self._evaluate(terms, data, draws, keep=name)
+        return found[0] if len(found) == 1 else log_mean_exp(found)
 
     def _parameters(self, terms: Terms | None, values: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
         """Draws of the variables that rows share, if the terms need them: name -> (draws, *shape)."""

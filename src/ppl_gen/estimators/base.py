@@ -1,4 +1,4 @@
-"""What estimators share: how rows and labels come in, how a posterior is kept, what a classifier answers."""
+"""What all estimators share: how rows and labels come in, how a posterior is kept, what is answered."""
 
 import re
 import tempfile
@@ -100,9 +100,7 @@ class Classifier(ClassifierMixin, Estimator):
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """log p(y | x) of every row and class, shape (n_samples, n_classes)."""
-        scores = self.predict_joint_log_proba(X)
-        scores -= scores.max(1, keepdims=True)
-        return scores - np.log(np.exp(scores).sum(1, keepdims=True))
+        return normalised(self.predict_joint_log_proba(X))
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """p(y | x) of every row and class, shape (n_samples, n_classes)."""
@@ -219,6 +217,12 @@ def naming(argument: str) -> Iterator[None]:
 def _numpy(tensor: torch.Tensor) -> np.ndarray:
     """NumPy knows no bfloat16."""
     return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+
+
+def normalised(scores: np.ndarray) -> np.ndarray:
+    """log p(y | x) from log p(x, y), or from that less what a row's classes share (n_samples, n_classes)."""
+    found: np.ndarray = torch.from_numpy(scores.T).log_softmax(0).T.numpy()
+    return found
 
 
 def lean(posterior: Posterior) -> Posterior:

@@ -48,6 +48,9 @@ class BernoulliNB(Discrete):
         "binarize": [None, Interval(Real, 0, None, closed="left")],
     }
 
+    feature_count_: np.ndarray
+    _zeros: np.ndarray  # of each class, as feature_count_ counts ones
+
     def __init__(
         self,
         *,
@@ -82,7 +85,7 @@ class BernoulliNB(Discrete):
         elif self.binarize is None:
             bits = X.astype(np.float64)
         else:
-            bits = np.where(np.isnan(X), np.nan, X > self.binarize)
+            bits = np.where(np.isnan(X), np.nan, self.binarize < X)
         cells = bits.data if issparse(bits) else bits
         legal = np.isnan(cells) | (cells == 0) | (cells == 1)
         if not legal.all():
@@ -117,7 +120,9 @@ class BernoulliNB(Discrete):
     def posterior_(self) -> Posterior:
         """The joint's posterior: the counts of the data added to those of the prior."""
         prior = self._asked()
-        features = Beta(prior.ones + torch.tensor(self.feature_count_), prior.zeros + torch.tensor(self._zeros))
+        features = Beta(
+            prior.ones + torch.tensor(self.feature_count_), prior.zeros + torch.tensor(self._zeros)
+        )
         return known(prior, self._n_rows, self.class_count_, features)
 
     def _joint_log_proba(self, X: Any) -> np.ndarray:

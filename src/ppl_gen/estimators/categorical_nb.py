@@ -17,7 +17,7 @@ from ppl_gen.posterior import Posterior
 
 
 class CategoricalNB(Discrete):
-    """Categorical naive Bayes, a drop-in for `sklearn.naive_bayes.CategoricalNB`, over `CategoricalNaiveBayes`.
+    """Categorical naive Bayes, a drop-in for `sklearn.naive_bayes.CategoricalNB`: `CategoricalNaiveBayes`.
 
     ``alpha`` is the prior Dirichlet(alpha) of the categories of each feature and class, and
     ``predict_proba`` the posterior predictive: theta is integrated out, which here is the same as its
@@ -49,6 +49,8 @@ class CategoricalNB(Discrete):
         "alpha": [Interval(Real, 0, None, closed="left")],
     }
 
+    category_count_: list[np.ndarray]
+
     def __init__(
         self,
         *,
@@ -78,7 +80,7 @@ class CategoricalNB(Discrete):
         broken = codes[codes > whole]
         if len(broken):
             warnings.warn(
-                f"X: expected categories as whole numbers, got {broken[0]:g}, and took the whole numbers below",
+                f"X: expected categories as whole numbers, got {broken[0]:g}; took the whole number below",
                 stacklevel=4,
             )
         return whole if isinstance(y, str) else (whole, found[1])
@@ -131,7 +133,7 @@ class CategoricalNB(Discrete):
         )
 
     def _joint_log_proba(self, X: Any) -> np.ndarray:
-        strange = np.argwhere(X >= self.n_categories_)
+        strange = np.argwhere(self.n_categories_ <= X)
         if len(strange):
             row, column = strange[0]
             raise ValueError(

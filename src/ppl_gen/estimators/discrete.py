@@ -56,7 +56,9 @@ class Discrete(Incremental):
 
     def _check_alpha(self) -> Any:
         """``alpha``, by scikit-learn's rules and with its messages."""
-        alpha = self.alpha if isinstance(self.alpha, Real) else np.asarray(self.alpha, dtype=np.float64)
+        alpha: Any = self.alpha
+        if not isinstance(alpha, Real):
+            alpha = np.asarray(alpha, dtype=np.float64)
         if isinstance(alpha, np.ndarray):
             if alpha.shape[0] != self.n_features_in_:
                 raise ValueError(

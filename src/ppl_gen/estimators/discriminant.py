@@ -14,7 +14,7 @@ from ppl_gen.models import QuadraticDiscriminantAnalysis
 from ppl_gen.posterior import Posterior
 
 # A prior worth no rows. The degrees of freedom, which no estimate reads, leave its density finite.
-NOTHING = {"concentration": 1e-300, "strength": 1e-300, "scatter": 1e-300, "freedom": 1.0}
+NOTHING: dict[str, Any] = {"concentration": 1e-300, "strength": 1e-300, "scatter": 1e-300, "freedom": 1.0}
 
 
 class Discriminant(Classifier):
@@ -30,6 +30,11 @@ class Discriminant(Classifier):
     shrinkage: Any
     covariance_estimator: Any
     _found: Posterior | None
+
+    @property
+    def missing(self) -> bool:  # type: ignore[override]
+        """Whether NaN may stand for "not observed": Ledoit and Wolf, and others, need whole rows."""
+        return self.covariance_estimator is None and not isinstance(self.shrinkage, str)
 
     def _learn(self, X: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Counts, means and covariances of the classes by the joint; returns the rows' codes."""
@@ -51,8 +56,6 @@ class Discriminant(Classifier):
         """The covariance of ``rows`` that the settings ask for; ``plain`` is that of largest likelihood."""
         if self.covariance_estimator is None and not isinstance(self.shrinkage, str):
             return shrunk_covariance(plain, self.shrinkage) if self.shrinkage else plain
-        if np.isnan(rows).any():
-            raise ValueError("X: expected no NaN with shrinkage='auto' or a covariance_estimator, got some")
         if self.covariance_estimator is None:
             scaler = StandardScaler()
             found = ledoit_wolf(scaler.fit_transform(rows))[0]
@@ -96,5 +99,6 @@ class Discriminant(Classifier):
 
 def triangle(rows: np.ndarray) -> np.ndarray:
     """The lower triangle L, of positive diagonal, for which L Lᵀ = rowsᵀ rows."""
-    upper = np.linalg.qr(rows, mode="r")
-    return (upper * np.where(np.diag(upper) < 0, -1.0, 1.0)[:, None]).T
+    upper: Any = np.linalg.qr(rows, mode="r")
+    lower: np.ndarray = (upper * np.where(np.diag(upper) < 0, -1.0, 1.0)[:, None]).T
+    return lower

@@ -33,7 +33,7 @@ class GaussianNB(Incremental):
         var_smoothing: the share of the widest feature's variance that is added to all variances.
 
     Attributes:
-        class_count_: rows, or weights, of each class (n_classes,). class_prior_: probabilities of the classes.
+        class_count_: rows, or weights, of each class (n_classes,). class_prior_: their probabilities.
         classes_: the labels. epsilon_: what is added to variances.
         theta_, var_: means and variances of each class (n_classes, n_features).
         posterior_: a `ppl_gen.Posterior`, for `ask` and `to_arviz`.
@@ -52,6 +52,8 @@ class GaussianNB(Incremental):
         "var_smoothing": [Interval(Real, 0, None, closed="left")],
     }
 
+    _counted: Posterior  # under a prior worth no rows
+
     def __init__(self, *, priors: Any = None, var_smoothing: float = 1e-9):
         self.priors = priors
         self.var_smoothing = var_smoothing
@@ -59,7 +61,9 @@ class GaussianNB(Incremental):
     def _learn(self, X: Any, codes: np.ndarray, weights: Any, first: bool) -> None:
         if first:
             self._chosen = chosen_prior(self.priors, len(self.classes_))
-        prior = GaussianNaiveBayes(len(self.classes_), X.shape[1], **NOTHING) if first else self._counted.prior
+        prior = (
+            GaussianNaiveBayes(len(self.classes_), X.shape[1], **NOTHING) if first else self._counted.prior
+        )
         found = fit(prior if first else self._counted, Exact(weights=weights), x=X, y=codes)
         n = len(codes) if first else self._counted.n + len(codes)
         self._counted = replace(lean(found), prior=prior, n=n, shapes=found.shapes_of(n))
@@ -70,7 +74,9 @@ class GaussianNB(Incremental):
         centre, spread = rows.pooled()
         rounding = max(1e-15 * float(centre.abs().max()), 1e-140) ** 2
         widest = float(spread.max())
-        self.epsilon_ = self.var_smoothing * (widest if widest > rounding else 1.0)  # 1: the rows are constant
+        self.epsilon_ = self.var_smoothing * (
+            widest if widest > rounding else 1.0
+        )  # 1: the rows are constant
         mean, precision = NormalGamma(rows.mean, rows.counts, rows.counts / 2, rows.squares / 2).point(0.0)
         self.theta_, self.var_ = mean.numpy(), 1 / precision.numpy() + self.epsilon_
 

@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ppl_gen import models
-from ppl_gen.estimators.base import labels
+from ppl_gen.estimators.base import labels, normalised
 from ppl_gen.estimators.discriminant import Discriminant, triangle
 from ppl_gen.imputation import imputed
 from ppl_gen.inference.guides import Point
@@ -56,6 +56,8 @@ class LinearDiscriminantAnalysis(ClassNamePrefixFeaturesOutMixin, TransformerMix
     """
 
     model = models.LinearDiscriminantAnalysis
+    coef_: np.ndarray
+    intercept_: np.ndarray
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "solver": [StrOptions({"svd", "lsqr", "eigen"})],
         "shrinkage": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="both"), None],
@@ -96,9 +98,7 @@ class LinearDiscriminantAnalysis(ClassNamePrefixFeaturesOutMixin, TransformerMix
         if self.n_components is not None and self.n_components > most:
             raise ValueError("n_components cannot be larger than min(n_features, n_classes - 1).")
         if self.solver == "svd":
-            self._refuse_for_svd(
-                "covariance estimator is not supported with svd solver. Try another solver"
-            )
+            self._refuse_for_svd("covariance estimator is not supported with svd solver. Try another solver")
         codes = self._learn(X, y)
         self.priors_ = self._class_priors()
         self._n_features_out = most if self.n_components is None else self.n_components
@@ -168,7 +168,7 @@ class LinearDiscriminantAnalysis(ClassNamePrefixFeaturesOutMixin, TransformerMix
         away = self.means_ - share @ self.means_
         plain = np.tensordot(share, self._roots @ self._roots.mT, 1) + (away.T * share) @ away
         values, axes = scipy.linalg.eigh(self._covariance(X, plain) - within, within)
-        self.explained_variance_ratio_ = np.sort(values / values.sum())[::-1][: self._n_features_out]
+        self.explained_variance_ratio_ = np.sort(values / (values.sum() or 1.0))[::-1][: self._n_features_out]
         self.scalings_ = axes[:, ::-1]
         self.coef_ = self.means_ @ self.scalings_ @ self.scalings_.T
         self._constant()
@@ -203,9 +203,7 @@ class LinearDiscriminantAnalysis(ClassNamePrefixFeaturesOutMixin, TransformerMix
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """log p(y | x) of every row and class, shape (n_samples, n_classes)."""
         check_is_fitted(self)
-        scores = self._scores(self._rows(X, dtype=np.float64))
-        scores -= scores.max(1, keepdims=True)
-        return scores - np.log(np.exp(scores).sum(1, keepdims=True))
+        return normalised(self._scores(self._rows(X, dtype=np.float64)))
 
     def predict(self, X: Any) -> np.ndarray:
         """The most probable class of every row, shape (n_samples,)."""
@@ -213,7 +211,7 @@ class LinearDiscriminantAnalysis(ClassNamePrefixFeaturesOutMixin, TransformerMix
         return self.classes_[self._scores(self._rows(X, dtype=np.float64)).argmax(1)]
 
     def _scores(self, X: np.ndarray) -> np.ndarray:
-        """The joint's log p(x, y) less what all classes share: linear in x; where cells are missing, asked."""
+        """The joint's log p(x, y) less what all classes share: linear in x; with missing cells, asked."""
         coef, intercept = self._linear
         gone = np.isnan(X).any(1)
         scores: np.ndarray = np.where(gone[:, None], 0.0, X) @ coef.T + intercept
@@ -224,14 +222,15 @@ class LinearDiscriminantAnalysis(ClassNamePrefixFeaturesOutMixin, TransformerMix
     def _point(self) -> dict[str, Any]:
         """Means and the Cholesky factor of the shared covariance."""
         if self.solver == "svd":
-            sigma = triangle(self._root)
+            root = self._root
         else:
-            sigma = np.linalg.cholesky(self.covariance_)
-        scale = np.sqrt((self._root**2).sum(0) if self.solver == "svd" else np.diag(self.covariance_))
-        if (np.diag(sigma) <= 1e-10 * scale).any():
+            values, axes = np.linalg.eigh(self.covariance_)
+            root = (axes * np.sqrt(values.clip(min=0.0))).T
+        sigma = triangle(root)
+        if (np.diag(sigma) <= 1e-10 * np.sqrt((root**2).sum(0))).any():
             raise ValueError(
-                "X: expected rows that determine the covariance; it is singular, so this question, which needs "
-                "a density of the rows, has no answer. Leave out features that are constant or follow from "
-                "others, or set shrinkage, with solver='eigen' or 'lsqr'"
+                "X: expected rows that determine the covariance; it is singular, so this question, which "
+                "needs a density of the rows, has no answer. Leave out features that are constant or follow "
+                "from others, or set shrinkage, with solver='eigen' or 'lsqr'"
             )
         return {"mu": self.means_, "sigma": sigma}

@@ -81,6 +81,11 @@ class MixedNB(Classifier):
         self.class_prior_ = frequencies if chosen is None else chosen
         return self
 
+    def sample(self, n_samples: int = 1, y: Any = None, random_state: Any = None) -> tuple[Any, np.ndarray]:
+        """As of every classifier; the rows are a data frame with the table's own words if ``fit`` had one."""
+        rows, classes = super().sample(n_samples, y, random_state)
+        return (self.encoder_.decode(rows) if self._table else rows), classes
+
     def _units(self, X: np.ndarray, weights: Any) -> dict[str, dict[str, Any]]:
         """The priors, in units of the columns."""
         worth = np.ones(len(X)) if weights is None else weights
@@ -91,7 +96,7 @@ class MixedNB(Classifier):
             found = values[[k == kind for k in kinds]]
             return torch.where(found > 0, found, 1.0)
 
-        settings = {
+        settings: dict[str, dict[str, Any]] = {
             "gaussian": {
                 "loc": loc[[k == "gaussian" for k in kinds]],
                 "rate": 0.01 * of(spread, "gaussian"),
@@ -118,6 +123,7 @@ class MixedNB(Classifier):
             X, y = found if labelled else (found, y)
             frame = pd.DataFrame(X, columns=[f"x{j}" for j in range(X.shape[1])])
         if reset:
+            self._table = table
             own = {} if isinstance(self.columns, str) else self.columns
             self.encoder_ = columns_of(frame, **own)
         rows = self.encoder_.encode(frame).numpy()

@@ -16,7 +16,7 @@ from ppl_gen.posterior import Posterior
 
 
 class MultinomialNB(Discrete):
-    """Multinomial naive Bayes, a drop-in for `sklearn.naive_bayes.MultinomialNB`, over `MultinomialNaiveBayes`.
+    """Multinomial naive Bayes, a drop-in for `sklearn.naive_bayes.MultinomialNB`: `MultinomialNaiveBayes`.
 
     ``alpha`` is the prior Dirichlet(alpha) of the features' shares theta of each class; ``predict_proba``
     plugs their posterior mean in. The class prior is that of the data, worth no prior rows; in
@@ -43,6 +43,8 @@ class MultinomialNB(Discrete):
     """
 
     missing = False
+    feature_count_: np.ndarray
+    _log_base: float  # of the counts seen, log 1/x!
 
     def __init__(
         self, *, alpha: Any = 1.0, force_alpha: bool = True, fit_prior: bool = True, class_prior: Any = None
@@ -99,6 +101,6 @@ class MultinomialNB(Discrete):
         return known(prior, self._n_rows, self.class_count_, features)
 
     def _joint_log_proba(self, X: Any) -> np.ndarray:
-        """The joint's log p(x, y) less what all classes share, by a product that leaves sparse rows sparse."""
+        """The joint's log p(x, y) less what all classes share, by a product that keeps sparse rows sparse."""
         scores: np.ndarray = X @ self.feature_log_prob_.T + self.class_log_prior_
         return scores

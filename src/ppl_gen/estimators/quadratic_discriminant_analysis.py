@@ -33,7 +33,7 @@ class QuadraticDiscriminantAnalysis(Discriminant):
 
     Attributes:
         classes_: the labels. priors_: their probabilities. means_: (n_classes, n_features).
-        covariance_: of each class; with store_covariance. rotations_, scalings_: their axes, and variances along them.
+        covariance_: of each class; with store_covariance. rotations_: their axes, scalings_: variances.
         posterior_: a `ppl_gen.Posterior`, for `ask` and `to_arviz`.
         n_features_in_, feature_names_in_: of the rows.
 
@@ -108,16 +108,16 @@ class QuadraticDiscriminantAnalysis(Discriminant):
             scaling, axes = np.linalg.eigh(self._covariance(rows, root @ root.T))
             scaling, axes = scaling[::-1], axes[:, ::-1]
         if (scaling > self.tol).sum() < rows.shape[1]:
-            self._refuse_singular(*rows.shape, self.classes_[k])
+            self._refuse_singular(len(rows), rows.shape[1], self.classes_[k])
         return scaling, axes
 
     def _refuse_singular(self, n: int, features: int, label: Any) -> None:
         first = f"The covariance matrix of class {label} is not full rank. "
         if self.solver == "svd" and n <= features:
             raise np.linalg.LinAlgError(
-                f"{first}When using `solver='svd'` the number of samples in each class should be more than the "
-                f"number of features, but class {label} has {n} samples and {features} features. Try using "
-                f"`solver='eigen'` and setting the parameter `shrinkage` for regularization."
+                f"{first}When using `solver='svd'` the number of samples in each class should be more "
+                f"than the number of features, but class {label} has {n} samples and {features} features. "
+                f"Try using `solver='eigen'` and setting the parameter `shrinkage` for regularization."
             )
         setting = "shrinkage" if self.solver == "eigen" else "reg_param"
         raise np.linalg.LinAlgError(f"{first}Increase the value of `{setting}` to reduce the collinearity.")

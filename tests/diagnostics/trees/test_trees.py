@@ -299,8 +299,13 @@ def test_changed_and_absent_data_are_refused() -> None:
 
     x = WINE.x[:20].numpy().copy()
     posterior = fit(GaussianNaiveBayes(classes=3, features=13), x=x, y=WINE.y[:20])
+    absent = replace(posterior, data=None)
     with pytest.raises(DataError, match="pass them by name, x=…, y=…"):
-        to_arviz(replace(posterior, data=None))
+        to_arviz(absent, groups=["posterior", "log_likelihood"])
+    rowless = to_arviz(absent, draws=3, seed=1)
+    assert list(rowless.children) == ["posterior", "prior"]
+    assert "for the other groups pass x=…, y=…" in rowless.attrs["note"]
+    assert rowless.posterior.equals(to_arviz(posterior, draws=3, seed=1).posterior)
     assert posterior.data is not None
     posterior.data.observed["x"][0, 0] += 1
     with pytest.raises(DataError, match="changed in place"):

@@ -3,10 +3,9 @@
 from sklearn.datasets import load_iris
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis, QuadraticDiscriminantAnalysis
 from sklearn.model_selection import StratifiedKFold, cross_val_score, cross_validate
-from sklearn.naive_bayes import GaussianNB
+from sklearn.naive_bayes import CategoricalNB, GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import KBinsDiscretizer, StandardScaler
-from sklearn.naive_bayes import CategoricalNB
 
 X, y = load_iris(return_X_y=True)
 folds = StratifiedKFold(5, shuffle=True, random_state=0)

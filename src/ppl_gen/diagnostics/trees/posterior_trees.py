@@ -8,7 +8,16 @@ from pyro import poutine
 
 from ppl_gen.clusters import label_free
 from ppl_gen.core import ProbabilisticModel, dtype_of, run
-from ppl_gen.diagnostics.trees.groups import DRAWS, GROUPS, ROWLESS, history, refuse_large, reseed, stack, tree_of
+from ppl_gen.diagnostics.trees.groups import (
+    DRAWS,
+    GROUPS,
+    ROWLESS,
+    history,
+    refuse_large,
+    reseed,
+    stack,
+    tree_of,
+)
 from ppl_gen.diagnostics.trees.labels import Coords, Dims, Labels, Named, labels_of
 from ppl_gen.diagnostics.trees.posterior_draws import Draw, Scorer
 from ppl_gen.errors import DataError, Unanswerable
@@ -92,7 +101,9 @@ def posterior_tree(
 def _absent(posterior: Posterior, given: Mapping[str, Any]) -> str:
     """What a posterior without rows cannot tell."""
     names = ", ".join(f"{name}=…" for name in posterior.shapes)
-    return "" if given or posterior.data is not None else f"it holds no rows: for the other groups pass {names}"
+    return (
+        "" if given or posterior.data is not None else f"it holds no rows: for the other groups pass {names}"
+    )
 
 
 def _origin(posterior: Posterior) -> str:

@@ -15,7 +15,16 @@ def test_the_table_is_long_and_each_case_has_a_name_of_its_own():
     assert len(set(names)) == len(names) >= 150
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+LONG = "logistic regression: rows", "within "  # a second each, since they take steps of SVI
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, id=case.name, marks=[pytest.mark.slow] * case.name.startswith(LONG))
+        for case in CASES
+    ],
+)
 def test_odd_input(case):
     if case.refused:
         error, words = case.refused

@@ -27,7 +27,7 @@ LEVELS = {
     "posterior": 4,
     "world": 5,
     "clusters": 6, "imputation": 6, "engine": 6, "fit": 7, "ask": 7, "storage": 7, "testing": 7,
-    "normalisation": 6, "linting": 7,
+    "normalisation": 6, "linting": 7, "estimators": 8,
     "evidence": 8, "equivalence": 8, "explanation": 8,
     "article": 8, "laboratory": 8,
     "diagnostics": 9,

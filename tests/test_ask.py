@@ -528,3 +528,28 @@ def test_repr_says_question_model_and_method():
         answer = ask(linear_vae()[0], "p(x)")
         answer.log_prob(x=np.zeros(3))
     assert repr(answer).startswith("p(x) of VAE, importance sampled (1,000 draws, s.e. ")
+
+
+class Groups(ProbabilisticModel):
+    """Rows of some groups: g is an index."""
+
+    joint = "p(e) p(y | x, g, e)"
+
+    def model(self, x, g):
+        with pyro.plate("groups", 3):
+            e = pyro.sample("e", dist.Normal(torch.tensor(0.0), 1.0))
+        with pyro.plate("data", len(x)):
+            return pyro.sample("y", dist.Normal(e[g] + x, 0.1))
+
+
+def test_whole_numbers_that_are_given_may_be_an_index():
+    x, g = [0.5, -1.0, 2.0, 0.0], [0, 1, 2, 1]
+    fitted = fit(Groups(), SVI(steps=5, progress=False), x=x, g=g, y=x)
+    for asked in (fitted, Groups()):
+        drawn = ask(asked, "p(y | x, g)", x=x, g=g).sample(3)
+        assert drawn.shape == (3, 4)
+    assert ask(fitted, "p(e)").sample(2).shape == (2, 3)
+    assert torch.equal(
+        ask(fitted, "p(y | x, g)", x=x, g=torch.tensor(g, dtype=torch.uint8)).mean,
+        ask(fitted, "p(y | x, g)", x=x, g=g).mean,
+    )

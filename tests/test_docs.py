@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from ppl_gen.diagnostics.trust import checks, climb_checks, data_checks, guide_checks, joint_checks
+from ppl_gen.diagnostics.trust import (
+    chain_checks,
+    checks,
+    climb_checks,
+    data_checks,
+    guide_checks,
+    joint_checks,
+)
 
 DOCS = Path(__file__).parent.parent / "docs"
 VERDICTS = (DOCS / "verdicts.md").read_text()
@@ -40,9 +47,9 @@ def test_limits_are_those_of_the_code():
         "dropped Jacobian": joint_checks.MASS,
         "unnormalised density": joint_checks.MASS,
         "singular component": climb_checks.SPIKE,
-        "chains disagree": climb_checks.AGREE,
-        "too few draws": climb_checks.WORTH,
-        "divergences": 100 * climb_checks.DIVERGENT,
+        "chains disagree": chain_checks.AGREE,
+        "too few draws": chain_checks.WORTH,
+        "divergences": 100 * chain_checks.DIVERGENT,
         "correlations ignored": guide_checks.APART,
         "means off": guide_checks.APART,
         "sds too small": guide_checks.NARROW,

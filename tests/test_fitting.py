@@ -187,9 +187,16 @@ def test_bad_arguments(wrong, capsys):
 
 
 def test_a_fit_that_goes_wrong_is_no_users_mistake(folder, capsys):
+    np.save("rows.npy", np.random.default_rng(0).normal(size=(20, 3)))
+    far = ["--steps", "50", "--learning-rate", "1e30"]
+    assert main(["fit", "rows.npy", "--model", "PPCA", "--set", "latent=1", "--method", "svi", *far]) == 1
+    assert "Try a smaller learning_rate" in capsys.readouterr().err
+
+
+def test_numbers_that_overflow_are_refused(folder, capsys):
     np.save("huge.npy", np.array([[1e200, 0.0], [-1e200, 1.0], [0.0, 0.0]]))
-    assert main(["fit", "huge.npy", "--model", "GaussianNaiveBayes", "--class", "1"]) == 1
-    assert "rescale the data" in capsys.readouterr().err
+    assert main(["fit", "huge.npy", "--model", "GaussianNaiveBayes", "--class", "1"]) == 2
+    assert "rescale" in capsys.readouterr().err
 
 
 def test_help(capsys):

@@ -150,4 +150,4 @@ def test_pytest_may_start_after_the_package_was_imported():
 def test_the_package_announces_the_plugin():
     project = tomllib.loads(Path(__file__).parents[1].joinpath("pyproject.toml").read_text())
     assert project["project"]["entry-points"]["pytest11"] == {"ppl-gen": "_ppl_gen_pytest"}
-    assert "src/_ppl_gen_pytest.py" in project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    assert "src/_ppl_gen_pytest.py" in project["tool"]["hatch"]["build"]["targets"]["wheel"]["include"]

@@ -67,7 +67,7 @@ def _largest(value: Tensor) -> float:
     """The largest size of a number; nan if one is nan."""
     if not value.is_floating_point() or not value.numel():
         return 0.0
-    low, high = value.aminmax()
+    low, high = value.detach().aminmax()
     return float(torch.maximum(-low, high))
 
 

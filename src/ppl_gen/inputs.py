@@ -197,7 +197,8 @@ def admit(
         if levels := p.given_levels(name):
             refuse_codes(name, value, levels)
         elif not value.is_floating_point():
-            inputs[name] = value.to(floats)
+            if p.given_shape(name) is not None:  # else it may be an index, as of the group of a row
+                inputs[name] = value.to(floats)
         else:
             refuse_extremes(name, value)
     absent = sorted(line.given - inputs.keys())

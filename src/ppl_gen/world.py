@@ -191,15 +191,17 @@ def _example(
     """Two rows of the inputs."""
     example = {}
     for name in line.given:
+        floats = dtype_of(p)
         if posterior is not None:
-            shape = posterior.shapes[name][1:]
+            shape, floats = posterior.shapes[name][1:], posterior.dtypes.get(name, floats)
         elif (own := p.given_shape(name)) is not None:
             shape = own
         elif name in values:
-            shape = tuple(as_tensor(name, values[name], dtype_of(p)).shape[1:])
+            came = as_tensor(name, values[name], floats)
+            shape, floats = tuple(came.shape[1:]), came.dtype  # whole numbers may be an index
         else:
             raise DataError(
                 f"{name}: {type(p).__name__} has no attribute `features`, so pass {name}=… with rows first"
             )
-        example[name] = torch.zeros(2, *shape, dtype=dtype_of(p))
+        example[name] = torch.zeros(2, *shape, dtype=floats)
     return example

@@ -5,6 +5,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from ppl_gen.estimators import PPCA, VAE, BayesianLinearRegression, GaussianMixture, LogisticRegression
 from tests.estimators.catalogue import LATENT
+from tests.thinned import thinned
 
 FAST = [
     GaussianMixture(),
@@ -28,7 +29,7 @@ SLOW = [
 
 
 @pytest.mark.parametrize(
-    "estimator", [*FAST, *(pytest.param(e, marks=pytest.mark.slow) for e in SLOW)], ids=str
+    "estimator", [*thinned(FAST, 2), *(pytest.param(e, marks=pytest.mark.slow) for e in SLOW)], ids=str
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")  # array API, unless it is asked for
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # of few steps

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ppl_gen.estimators import PPCA, VAE, BayesianLinearRegression, GaussianMixture, LogisticRegression
+from tests.thinned import thinned
 
 SEEDS = st.integers(0, 2**16)
 few = settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -54,7 +55,7 @@ def alike(one, other, tolerance=1e-6):
     np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance * max(1, np.abs(other).max()))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", thinned(KINDS, 2))
 @few
 @given(seed=SEEDS)
 def test_the_order_of_rows_plays_no_part(kind, seed):
@@ -63,7 +64,7 @@ def test_the_order_of_rows_plays_no_part(kind, seed):
     alike(told(kind, made(kind, x[order], y[order], t[order]), x), told(kind, made(kind, x, y, t), x))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", thinned(KINDS, 2))
 @few
 @given(seed=SEEDS)
 def test_rows_that_come_twice_weigh_two(kind, seed):
@@ -82,7 +83,7 @@ def test_rows_that_come_twice_weigh_two(kind, seed):
     alike(said, expected)
 
 
-@pytest.mark.parametrize("kind", ["mixture", "ppca", "regression"])
+@pytest.mark.parametrize("kind", thinned(["mixture", "ppca", "regression"], 2))
 @few
 @given(seed=SEEDS, shift=st.floats(-100, 100), log_scale=st.floats(-3, 3))
 def test_units_of_the_features_change_what_they_should(kind, seed, shift, log_scale):
@@ -121,7 +122,7 @@ def test_names_of_classes_and_units_of_targets(name, seed):
         alike(other.predict(x), 100 * one.predict(x) + 7, 1e-4)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", thinned(KINDS, 2))
 @few
 @given(seed=SEEDS)
 def test_a_row_by_itself_and_a_pickle_say_the_same(kind, seed):

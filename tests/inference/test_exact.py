@@ -7,7 +7,7 @@ import torch
 from ppl_gen import Exact, ask, fit
 from ppl_gen.data import gaussian_classes, iris, wine
 from ppl_gen.errors import DataError, Unanswerable
-from ppl_gen.models import GaussianNaiveBayes, LinearRegression, LogisticRegression
+from ppl_gen.models import GaussianNaiveBayes, GaussianRegression, LogisticRegression
 
 
 def by_hand(nb, x, y):
@@ -132,6 +132,6 @@ def test_weights_that_do_not_fit_are_refused(weights):
     nb = GaussianNaiveBayes(classes=2, features=1)
     with pytest.raises(DataError, match="weights: expected"):
         fit(nb, Exact(weights=weights), x=[[0.0], [1.0]], y=[0, 1])
-    line = LinearRegression(features=1)
+    twin = GaussianRegression(features=1)
     with pytest.raises(DataError, match="weights: expected rows that have a class"):
-        fit(line, Exact(weights=[1.0, 1.0]), x=[[0.0], [1.0]], y=[0.0, 1.0])
+        fit(twin, Exact(weights=[1.0, 1.0]), x=[[0.0], [1.0]], y=[0.0, 1.0])

@@ -107,9 +107,12 @@ class Objective:
         """Say where a step met inf or nan, by drawing the same draws again."""
         finite = math.isfinite(value)
         site, where = self._blame_gradient(gradients) if finite else self._blame(batch, index)
+        data = (
+            f"rescale {', '.join(batch.rows)}" if batch is not None else "rescale the data"
+        )  # None: fit_pyro
         return NonFinite(
             f"SVI stopped at step {step}: {where} is not finite (ELBO {value:g}). The error's .posterior "
-            f"holds the last good state. Try a smaller learning_rate, or rescale {', '.join(batch.rows)}.",
+            f"holds the last good state. Try a smaller learning_rate, or {data}.",
             step=step,
             site=site,
         )

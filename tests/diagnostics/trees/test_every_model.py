@@ -20,6 +20,7 @@ from ppl_gen.diagnostics import cells, compare_models, loo, loo_pit, summary, to
 from ppl_gen.errors import DataError, Unreliable
 from ppl_gen.inputs import admit
 from tests.readme import VARIANTS, example
+from tests.thinned import thinned
 
 CASES = {name: (name, {}) for name in sorted(models.__all__)}
 CASES |= {
@@ -76,7 +77,7 @@ def _advice() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_advice")
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", thinned(CASES, 2))
 def test_numbers(case: str) -> None:
     t = tree(case)
     table = summary(t)

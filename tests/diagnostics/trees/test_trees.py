@@ -29,6 +29,7 @@ from ppl_gen.diagnostics import summary, to_arviz
 from ppl_gen.diagnostics.trees.arviz_bridge import is_legacy
 from ppl_gen.errors import DataError
 from ppl_gen.models import VAE, GaussianMixture, GaussianNaiveBayes, LogisticRegression
+from tests.thinned import thinned
 
 WINE = wine().standardized()
 NAMES = {"class": WINE.classes, "feature": WINE.features}
@@ -260,7 +261,7 @@ class Line(ProbabilisticModel):
             pyro.sample("z", dist.Normal((x - self.loc) / 2, 0.8))
 
 
-@pytest.mark.parametrize("guide", [None, "mean_field", "full_rank"])
+@pytest.mark.parametrize("guide", thinned([None, "mean_field", "full_rank"], 3))
 def test_continuous_latents_of_rows_are_integrated_out(guide: str | None) -> None:
     x = torch.randn(5, generator=torch.Generator().manual_seed(3))
     t = to_arviz(fit(Line(), SVI(steps=200, guide=guide, progress=False), x=x), draws=50)
@@ -384,7 +385,7 @@ def _advice() -> Iterator[None]:
     plt.close("all")
 
 
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("name", thinned(ROWS, 4))
 def test_summary_has_no_convergence_statistics(name: str) -> None:
     for what in (fitted(name), tree(name)):
         table = summary(what, var_names=["z"] if name == "vae" else None)

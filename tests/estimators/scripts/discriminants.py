@@ -17,4 +17,4 @@ for solver in ("svd", "eigen"):
 
 for reduce in (PCA(n_components=2), LinearDiscriminantAnalysis(n_components=2)):
     pipe = make_pipeline(reduce, KNeighborsClassifier(5))
-    print(type(reduce).__name__, cross_val_score(pipe, X, y, cv=5).round(6))
+    print(cross_val_score(pipe, X, y, cv=5).round(6))

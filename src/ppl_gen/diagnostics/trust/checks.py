@@ -49,6 +49,7 @@ FAULTS: dict[str, str] = {
     "dependent rows": "neighbouring rows are alike, and the model takes rows as independent",
     "dependent columns": "columns go together more than the model expects",
     "heavy tails": "a few rows lie much farther out than the model expects",
+    "light tails": "no row lies as far out as the model expects, as of rows in two heaps",
     "skewed": "the rows are lopsided, and the model is not",
 }
 RANK = {name: place for place, name in enumerate(FAULTS)}

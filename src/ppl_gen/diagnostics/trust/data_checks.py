@@ -158,8 +158,9 @@ FIXES = {
     "overdispersed": "take a negative binomial, a beta-binomial, or a mixture",
     "too many zeros": "take a mixture with a component at zero (zero-inflated)",
     "dependent rows": "model what rows share: a group, a time, a random walk",
-    "dependent columns": 'let columns depend on one another: covariance="full", a mixture, or hidden factors',
+    "dependent columns": "let columns depend on one another: a full covariance, a mixture, or hidden factors",
     "heavy tails": "take a Student t, or look at the outlying rows",
+    "light tails": "look at a histogram: two heaps ask for a mixture, sharp ends for a bounded density",
     "skewed": "take a logarithm of the data, or a skewed density",
 }
 
@@ -197,7 +198,7 @@ def compared(name: str, fn: Any, y: Array, y_rep: Array) -> Check:
     order = [what for what in NAMED if what in found]
     what = order[0] if order[0] in ("scale", "neighbours") else max(found, key=lambda w: abs(found[w][0]))
     far, place = found[what]
-    called, more = NAMED[what], ""
+    called, more = "light tails" if what == "tail" and far < 0 else NAMED[what], ""
     if what == "scale":
         sd, usual = math.exp(seen[what][place]), math.exp(drawn[what][:, place].mean())
         called, more = _scale(kind, sd, usual, len(y)), f": sd {sd:.3g}, expected {usual:.3g}"

@@ -148,7 +148,8 @@ def _why_far(case: Case, q: GuideQuality, shown: str, numbers: dict[str, Any]) -
     if sd:
         fix = "let the guide learn its scales (more steps, or no scale held fixed)"
         return fault("sds too small" if small else "sds too large", "k-hat", text, fix, **more)
-    return fault("guide too far", "k-hat", text, 'take more steps, or guide="full_rank"', **numbers)
+    fix = 'take more steps, or guide="flow", or NUTS()' if rigid else 'take more steps, or guide="full_rank"'
+    return fault("guide too far", "k-hat", text, fix, **numbers)
 
 
 FAULT_OF_SHAPE = "{0}; {1} than the guide knows; {2}"

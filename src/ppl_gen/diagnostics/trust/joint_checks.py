@@ -149,10 +149,22 @@ def _mass(fn: Any) -> tuple[Tensor, Tensor | None] | None:
     t = torch.linspace(-REACH, REACH, GRID, dtype=u.dtype).reshape(-1, *[1] * len(base.batch_shape))
     at = middle + spread * t.sinh()
     value = to(at)
-    log_p = torch.where(support.check(value), base.log_prob(value).double(), -torch.inf)
+    # where floating point saturates, as exp and the logistic function do, nothing is known
+    known = torch.isclose(to.inv(value), at, rtol=1e-3, atol=1e-3) & support.check(value)
+    log_p = torch.where(known, base.log_prob(value).double(), -torch.inf).nan_to_num(nan=-torch.inf)
     measure = (spread * t.cosh()).log() + math.log(2 * REACH / (GRID - 1))
     log_det = to.log_abs_det_jacobian(at, value)
-    each = [
-        torch.nan_to_num(v, nan=-torch.inf).exp().sum(0) for v in (log_p + log_det + measure, log_p + measure)
-    ]
-    return each[0], each[1] if bool((log_det != 0).any()) else None
+    true, without = ((log_p + measure + extra).exp() for extra in (log_det, torch.zeros_like(log_det)))
+    seen = ~_cut_off(true, known)
+    ones = torch.ones_like(middle)
+    in_free = torch.where(seen, without.sum(0), ones) if bool((log_det != 0).any()) else None
+    return torch.where(seen, true.sum(0), ones), in_free
+
+
+def _cut_off(mass: Tensor, known: Tensor) -> Tensor:
+    """Which cells have mass right where the known places (grid, *cells) end."""
+    grid = len(known)
+    first = known.to(torch.int8).argmax(0, keepdim=True)
+    last = grid - 1 - known.flip(0).to(torch.int8).argmax(0, keepdim=True)
+    edge = torch.maximum(mass.gather(0, first), mass.gather(0, last))[0]
+    return ~known.any(0) | (edge > 1e-4 * mass.amax(0)) | ~mass.isfinite().all(0)

@@ -9,6 +9,7 @@ from torch.distributions import biject_to
 from ppl_gen.core import variables
 from ppl_gen.diagnostics.trees.trees import to_arviz
 from ppl_gen.diagnostics.trust.drawn import Drawn, is_positive
+from ppl_gen.errors import DataError
 from ppl_gen.inference import PyroFit
 from ppl_gen.inference.elbo import Node, delta
 from ppl_gen.isolation import isolated
@@ -30,6 +31,12 @@ def pyro_drawn(found: PyroFit, draws: int, seed: int) -> Drawn:
     """
     groups = ["posterior", "sample_stats", "log_prior", "observed_data"]
     tree = to_arviz(found, draws=draws, seed=seed, groups=groups)
+
+    if "log_q" not in tree["sample_stats"]:
+        raise DataError(
+            f"posterior: {type(found.guide).__name__} is a point, without a spread to be judged. Take "
+            f"AutoNormal(model) or AutoMultivariateNormal(model) to have one"
+        )
 
     def numbers(group: str, name: str) -> Tensor:
         return torch.from_numpy(np.array(tree[f"{group}/{name}"])[0])

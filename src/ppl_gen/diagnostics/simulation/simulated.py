@@ -220,9 +220,12 @@ class SimulatedCalibration:
         return f"{'; '.join(said)} ({size}). {self._advice()}"
 
     def _advice(self) -> str:
-        kinds = {kind for name, f in self.findings.items() if name != LIKELIHOOD for kind in f.faults}
-        if kinds == {"spread"}:
+        told = [f for name, f in self.findings.items() if name != LIKELIHOOD]
+        kinds = {kind for f in told for kind in f.faults}
+        if kinds == {"spread"} and min(f.bias for f in told) > self.false_alarm:
             richer = ' Try SVI(guide="full_rank") or NUTS().' if "NUTS" not in self.method else ""
+            if "full_rank" in self.method:
+                richer = " Try more steps, or NUTS()."
             return f"Use {self.method} here for means, not for sds and intervals.{richer}"
         return (
             f"Do not use {self.method} here before that is explained: by too few steps or draws, by a guide "

@@ -24,6 +24,7 @@ from ppl_gen.posterior import Posterior
 if TYPE_CHECKING:
     import pandas
 
+FEW, MANY = 1000, 4000  # draws of a guide: to begin with, and where they leave k-hat undecided
 UNEVEN_SDS = ("correlations ignored", "sds too small", "sds too large")
 
 
@@ -141,7 +142,7 @@ def diagnose(
     posterior: Posterior | PyroFit,
     /,
     *,
-    draws: int = 1000,
+    draws: int | None = None,
     seed: int = 0,
     nuts: bool | NUTS = False,
     more_steps: int | None = None,
@@ -163,7 +164,8 @@ def diagnose(
     Args:
         posterior: what `fit` returned; or `fit_pyro`, of whose bare programs the densities, the climb, the
             guide, the priors and the rows are looked at.
-        draws: of the guide, that are weighed.
+        draws: of the guide, that are weighed [1,000; and where these leave open on which side of its limit
+            k-hat lies, 4,000].
         seed: decides everything random.
         nuts: compare with NUTS as well, as in `guide_quality`.
         more_steps: by which SVI is continued [300]; 0 leaves that out.
@@ -183,10 +185,12 @@ def diagnose(
         if value is not None:
             whole(name, value, least=0)
     if isinstance(posterior, PyroFit):
-        return _of_pyro(posterior, draws, seed, nuts, more_steps, restarts, data)
+        return _of_pyro(posterior, draws or FEW, seed, nuts, more_steps, restarts, data)
     skipped: list[str] = []
     try:
-        quality = guide_quality(posterior, draws=draws, seed=seed, nuts=nuts, **data)
+        quality = guide_quality(posterior, draws=draws or FEW, seed=seed, nuts=nuts, **data)
+        if draws is None and quality.undecided:
+            quality = guide_quality(posterior, draws=MANY, seed=seed, nuts=nuts, **data)
     except NoEvidence as error:
         quality = None
         skipped.append(f"weights: {error}")

@@ -47,6 +47,7 @@ def guide_checks(case: Case) -> Iterator[Check]:
         "all weights are equal"
         if q.exact
         else f"{q.k_hat:.2f} ({low:.2f} to {high:.2f}), at most {q.threshold:.2f}"
+        + f", of {q.draws:,} draws worth {q.effective:,.0f}, {q.gap:.3g} nats away" * (not q.enough)
     )
     if q.rows is not None and not q.exact:
         shown = f"{q.k_hat:.2f} in the median row; above {q.threshold:.2f} in {q.above:.0%} of rows"
@@ -60,7 +61,7 @@ def guide_checks(case: Case) -> Iterator[Check]:
     else:
         yield Check("k-hat", "note", shown, "weights cannot mend it", **numbers)
     gap = f"{q.gap:,.3f} ± {q.gap_error:.2g} nats between the bound and the log evidence"
-    yield Check("gap", "ok" if q.trusted else "note", gap, value=q.gap, error=q.gap_error)
+    yield Check("gap", "ok" if q.trusted and q.gap < 1 else "note", gap, value=q.gap, error=q.gap_error)
     best, by = q.best
     if best is not None and q.guide is not None and cause is None:
         symptom = _moments(q, best, by)

@@ -23,6 +23,7 @@ from ppl_gen.isolation import isolated
 from ppl_gen.posterior import Posterior
 
 NEARLY = 0.9  # of the draws: so even are the weights of a guide that needs none
+HANDFUL = 20  # effective draws: fewer know an sd to no better than 16 %
 BOOTSTRAP = 200  # resamples behind the range of k-hat
 SHORT = NUTS(draws=300, warmup=300, chains=2, progress=False)  # the budget of a comparison with NUTS
 AFFORDABLE = 2_000_000  # cells of data times numbers drawn, beyond which even that is long
@@ -87,9 +88,24 @@ class GuideQuality:
     @property
     def trusted(self) -> bool:
         """Whether weights can mend the guide, or need not: k-hat (the median row's) is within its threshold,
-        or the draws are worth nearly as many of the posterior, whatever lies in the far tail.
+        and the draws are `enough`; or they are worth nearly as many of the posterior, whatever lies in the
+        far tail.
         """
-        return self.k_hat <= self.threshold or self.effective > NEARLY * self.draws
+        return (self.k_hat <= self.threshold and self.enough) or self.effective > NEARLY * self.draws
+
+    @property
+    def enough(self) -> bool:
+        """Whether k-hat can know the tail of the weights: more than a handful of draws have a share, and
+        there are more of them than exp(gap), as many as it takes to meet the posterior (Chatterjee and
+        Diaconis 2018, The sample size required in importance sampling).
+        """
+        return self.rows is not None or (self.effective >= HANDFUL and self.gap < math.log(self.draws))
+
+    @property
+    def undecided(self) -> bool:
+        """Whether these draws leave open on which side of its threshold k-hat lies."""
+        low, high = self.k_hat_range
+        return low < self.threshold < high and self.effective <= NEARLY * self.draws
 
     @property
     def best(self) -> tuple[Moments | None, str]:

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import re
+import shlex
 
 import pytest
 
@@ -81,7 +82,14 @@ def test_a_long_fit_goes_on(began, tmp_path, monkeypatch):
 
 
 def test_a_model_of_ones_own_runs():
-    exec(BLOCKS[7], {})
+    exec(BLOCKS[8], {})
+
+
+def test_an_estimator_takes_its_twins_place(began, capsys):
+    names = dict(began[0])
+    exec(BLOCKS[7], names)
+    assert names["rows"].shape == (3, 13)
+    assert "nan" not in capsys.readouterr().out
 
 
 def test_the_comparison_of_the_shell_block_runs(tmp_path, monkeypatch, capsys):
@@ -93,5 +101,19 @@ def test_the_comparison_of_the_shell_block_runs(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "ppl-gen-compare.html").exists()
 
 
+def test_a_table_is_asked_in_its_own_words(tmp_path, monkeypatch, capsys):
+    (make,) = re.search(r"python -c \"(.*)\"\nppl-gen compare", README.read_text()).groups()
+    monkeypatch.chdir(tmp_path)
+    exec(make)
+    (block,) = re.findall(r"```sh\n(ppl-gen fit .*?)```", README.read_text(), re.DOTALL)
+    said = []
+    for line in block.splitlines():
+        assert main(shlex.split(line)[1:]) == 0
+        said.append(capsys.readouterr().out)
+    assert "p(0)" in said[1]
+    assert "alcohol" in said[2]
+    assert "prior in conflict" in said[3]
+
+
 def test_every_python_block_is_run():
-    assert len(BLOCKS) == 8
+    assert len(BLOCKS) == 9

@@ -44,7 +44,7 @@ def examined(case: Planted, seed: int) -> dict[str, Any]:
         try:
             posterior = case.make(seed)
             fitted = time.perf_counter()
-            found = diagnose(posterior, draws=500, seed=seed, **case.options)
+            found = diagnose(posterior, seed=seed, **case.options)
         except Exception as error:  # an unforeseen one is a result too
             return {**run, "verdict": f"error: {error}"[:300], "fit": 0.0, "diagnose": 0.0}
     return {

@@ -45,6 +45,11 @@ def name_in_backticks(
     return [link], []
 
 
+def of_others(app: Sphinx, what: str, name: str, member: Any, skip: bool, options: Any) -> bool | None:
+    """Leave out the methods by which scikit-learn routes metadata, which it writes by itself."""
+    return True if re.fullmatch(r"set_\w+_request|get_metadata_routing", name) else None
+
+
 def resolve(app: Sphinx, env: BuildEnvironment, node: pending_xref, content: nodes.Element) -> Any:
     """Find public names by their short ones; leave those of other libraries without a link."""
     target = node.get("reftarget", "")
@@ -76,6 +81,15 @@ def escape(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: lis
             re.sub(r"\|(?=\S[^|]*\S\|)|(?<=[\s(,])\*(?=\w+[^\w*])", r"\\\g<0>", p) for p in parts[::2]
         ]
         lines[place] = "".join(parts)
+
+
+def endings(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Let fitted_ attributes stand as they are: to docutils an underscore at the end is a link."""
+    for place, line in enumerate(lines):
+        if not line.lstrip().startswith((">>>", "...")):
+            parts = re.split(r"(`+[^`]*`+)", line)
+            parts[::2] = [re.sub(r"(?<=\w)_(?!\w)", r"\\_", part) for part in parts[::2]]
+            lines[place] = "".join(parts)
 
 
 def first_line(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
@@ -150,7 +164,9 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("source-read", complete)
     app.connect("missing-reference", resolve)
     app.connect("build-finished", nothing_from_elsewhere, priority=900)
+    app.connect("autodoc-skip-member", of_others)
     app.connect("autodoc-process-signature", signature)
     app.connect("autodoc-process-docstring", escape, priority=400)  # before Napoleon
     app.connect("autodoc-process-docstring", first_line, priority=600)  # after it
+    app.connect("autodoc-process-docstring", endings, priority=601)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -224,6 +224,22 @@ def test_no_false_alarm_of_importance_sampling(seed):
             assert abs(total - 1) < 6 * error + 1e-3, fn
 
 
+@pytest.mark.parametrize("small", [0.001, 0.01, 0.05])
+def test_priors_that_floating_point_cuts_off_are_not_blamed(small):
+    """Half of what they draw is the smallest or the largest number there is."""
+    torch.manual_seed(0)
+    for fn in (
+        dist.InverseGamma(torch.tensor(small), torch.tensor(small)),
+        dist.Gamma(torch.tensor(small), torch.tensor(small)),
+        dist.Beta(torch.tensor(small), torch.tensor(small)),
+    ):
+
+        def program(fn=fn):
+            pyro.sample("a", fn)
+
+        assert check_normalised(program).ok, fn
+
+
 def test_improper_priors_and_what_cannot_be_told():
     def improper():
         b = pyro.sample("b", dist.ImproperUniform(constraints.real, (), ()))

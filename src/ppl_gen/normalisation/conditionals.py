@@ -90,7 +90,12 @@ def _importance(name: str, fn: Any, kind: str) -> Total:
     found = [pair for cell in cells if (pair := sampled(fn, cell)) is not None]
     if not found:
         return Total(
-            name, math.nan, math.nan, "not checked", None, f"{kind} has no coordinates to integrate in"
+            name,
+            math.nan,
+            math.nan,
+            "not checked",
+            None,
+            f"no way to integrate this {kind} with an error that is known",
         )
     value, error = max(found, key=lambda pair: abs(pair[0] - 1) / (pair[1] + 1e-3))
     bound = 6 * error + 1e-3

@@ -165,6 +165,8 @@ def sampled(fn: Any, cell: int, draws: int = 1024) -> tuple[float, float] | None
     d = parts.shape[-1]
     if d > 40 or not bool(torch.isfinite(parts).all()):
         return None
+    if len(parts.unique(dim=0)) < 0.98 * len(parts):  # ties: floating point ends before the density does
+        return None
     try:
         proposal, places = _proposal(parts, draws)
         full = u[torch.arange(draws) % 256].reshape(draws, size, -1)

@@ -69,3 +69,10 @@ def test_what_does_not_apply_is_refused_in_words():
         diagnose(fitted, restarts=2)
     with pytest.raises(DataError, match="x: does not apply"):
         diagnose(fitted, x=normal(0, 10))
+
+
+def test_pyros_own_svi_is_shown_the_way():
+    svi = pyro.infer.SVI(lambda: None, lambda: None, pyro.optim.Adam({}), pyro.infer.Trace_ELBO())
+    for verb in (diagnose, guide_quality):
+        with pytest.raises(DataError, match=r"got SVI: fit_pyro\(model, guide, …\) trains a bare pair"):
+            verb(svi)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ppl_gen.checks import called, whole
+from ppl_gen.checks import whole
 from ppl_gen.diagnostics.trust.case import Case
 from ppl_gen.diagnostics.trust.checks import FAULTS, MARKS, MODEL, Check, ranked
 from ppl_gen.diagnostics.trust.climb_checks import climb_checks, pyro_climb
@@ -14,8 +14,8 @@ from ppl_gen.diagnostics.trust.data_checks import REPLICATES, compared, data_che
 from ppl_gen.diagnostics.trust.guide_checks import guide_checks
 from ppl_gen.diagnostics.trust.joint_checks import density_checks, joint_checks
 from ppl_gen.diagnostics.trust.pyro_case import PyroCase, replicated
-from ppl_gen.diagnostics.trust.quality import GuideQuality, guide_quality
-from ppl_gen.errors import DataError, NoEvidence, Unanswerable
+from ppl_gen.diagnostics.trust.quality import GuideQuality, guide_quality, not_fitted
+from ppl_gen.errors import NoEvidence, Unanswerable
 from ppl_gen.inference import NUTS, CrossValidation, PyroFit
 from ppl_gen.inference.nuts import Draws
 from ppl_gen.isolation import isolated
@@ -180,7 +180,7 @@ def diagnose(
     ('exact: use it', ())
     """
     if not isinstance(posterior, Posterior | PyroFit):
-        raise DataError(f"posterior: expected what fit or fit_pyro returned, got {called(posterior)}")
+        raise not_fitted(posterior)
     for name, value in (("more_steps", more_steps), ("restarts", restarts)):
         if value is not None:
             whole(name, value, least=0)

@@ -138,6 +138,14 @@ class GuideQuality:
         return f"<pre>{html.escape(str(self))}</pre>"
 
 
+def not_fitted(came: Any) -> DataError:
+    """The error for what is no posterior; of Pyro's own SVI, with the way to one."""
+    way = (
+        ": fit_pyro(model, guide, …) trains a bare pair" if type(came).__module__.startswith("pyro.") else ""
+    )
+    return DataError(f"posterior: expected what fit or fit_pyro returned, got {called(came)}{way}")
+
+
 def guide_quality(
     posterior: Posterior | PyroFit,
     /,
@@ -189,7 +197,7 @@ def guide_quality(
                 )
         return _quality(pyro_drawn(posterior, draws, seed), seed, None)
     if not isinstance(posterior, Posterior):
-        raise DataError(f"posterior: expected what fit or fit_pyro returned, got {called(posterior)}")
+        raise not_fitted(posterior)
     found = drawn(posterior, draws, seed, data)
     quality = _quality(found, seed, posterior.evidence if not data else None)
     if nuts:

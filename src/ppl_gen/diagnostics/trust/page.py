@@ -19,6 +19,7 @@ from ppl_gen.errors import DataError
 from ppl_gen.inference import PyroFit
 from ppl_gen.inference.evidence import pareto_smoothed
 from ppl_gen.inference.nuts import Draws
+from ppl_gen.plot.shared import BINS
 from ppl_gen.posterior import Posterior
 
 WIDEST = 6.6  # inches of a figure on the page
@@ -100,7 +101,8 @@ def _climb(d: Diagnosis) -> Section | None:
     history = d.posterior.elbo
     if len(history) < 3 or not bool(torch.isfinite(history).any()):
         return None
-    words = f"The bound of each of {len(history):,} steps: running mean, and nine steps in ten as a band. It "
+    band = ": running mean, and nine steps in ten as a band" if len(history) > BINS else ""
+    words = f"The bound of each of {len(history):,} steps{band}. It "
     words += f"ends at {float(history[-max(len(history) // 20, 1) :].mean()):,.2f} nats."
     exact = d.posterior.evidence if isinstance(d.posterior, Posterior) else None
     return Section(

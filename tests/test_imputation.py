@@ -92,7 +92,7 @@ def test_draws_have_the_conditional_distribution(covariance, method):
     assert (drawn[:, 1] == torch.tensor([0.5, 0.6], dtype=torch.float64)).all()
 
 
-@pytest.mark.parametrize("method", [EM(), VariationalBayes()], ids=["point", "conjugate"])
+@pytest.mark.parametrize("method", thinned([VariationalBayes(), EM()], 2), ids=["conjugate", "point"])
 def test_cells_of_a_row_are_drawn_together(method):
     """The draws' own cells, given to the model, leave the density that a fresh draw of the row has."""
     x = torch.cat([rows(200), rows(200)[:, :1].roll(2, 0)], 1)

@@ -24,9 +24,12 @@ from tests.broken_models.base import Centre, Code
 from tests.broken_models.catalogue import BROKEN
 from tests.broken_models.state import ChangesDtype, DisablesValidation, GlobalParameter, Reseeds
 from tests.sound_models import SOUND
+from tests.thinned import thinned
 
 
-@pytest.mark.parametrize(("cls", "sizes", "given", "words"), BROKEN, ids=[cls.__name__ for cls, *_ in BROKEN])
+@pytest.mark.parametrize(
+    ("cls", "sizes", "given", "words"), thinned(BROKEN, 2), ids=[cls.__name__ for cls, *_ in BROKEN]
+)
 def test_names_the_mistake(cls, sizes, given, words):
     with pytest.raises(BrokenModel, match=f"(?s){words}") as caught:
         check_model(cls(**sizes), **given)

@@ -182,7 +182,7 @@ def test_every_model_that_svi_trains_is_among_the_cases():
         fit(NB(KernelNaiveBayes), SVI(steps=1), x=X, y=Y)
 
 
-@pytest.mark.parametrize("case", thinned(CASES, 5))
+@pytest.mark.parametrize("case", thinned(CASES, 8))
 def test_a_replayed_graph_is_the_program_to_the_last_digits(case, graphs, monkeypatch):
     replayed = fits(case, 12, compile=False)
     assert len(graphs) == 1

@@ -15,6 +15,7 @@ from ppl_gen.models import (
     TiedGaussianMixture,
 )
 from tests.inference.test_em import KINDS, rows, two, with_gaps
+from tests.thinned import thinned
 
 
 @pytest.mark.parametrize("gaps", [False, True], ids=["whole", "gaps"])
@@ -27,7 +28,7 @@ def test_every_step_raises_the_bound(name, gaps):
     assert (history.diff() >= -1e-12 * history[1:].abs()).all()
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", thinned(KINDS, 3))
 def test_the_bound_lies_below_the_enumerated_evidence(name):
     """And above it less log K! and what few rows leave uncertain."""
     model, kind = KINDS[name]
@@ -37,7 +38,7 @@ def test_the_bound_lies_below_the_enumerated_evidence(name):
     assert evidence - 8 < bound <= evidence
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", thinned(KINDS, 3))
 def test_the_bound_is_what_its_parts_say(name):
     """E_q[log p(x, z, θ) - log q(z, θ)] by draws of θ and the labels' own q, within 5 standard errors."""
     model, kind = KINDS[name]

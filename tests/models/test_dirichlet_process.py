@@ -32,6 +32,7 @@ from ppl_gen.errors import DataError, Unanswerable, UnknownVariable
 from ppl_gen.models import BernoulliMixture, GaussianMixture
 from tests.distributions.test_sticks import log_marginal
 from tests.inference.test_em import KINDS, rows
+from tests.thinned import thinned
 
 ALPHA = 0.8
 PROCESS = {"weights": "dirichlet process", "concentration": ALPHA}
@@ -42,7 +43,7 @@ def process(name):
     return type(model)(**model.configuration, **PROCESS), kind
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", thinned(KINDS, 4))
 def test_keeps_the_contract(name):
     check_model(process(name)[0])
 

@@ -18,9 +18,10 @@ from ppl_gen.models import (
     TiedGaussianMixture,
 )
 from tests.inference.test_em import KINDS, rows
+from tests.thinned import thinned
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", thinned(KINDS, 3))
 def test_keeps_the_contract(name):
     check_model(KINDS[name][0])
 

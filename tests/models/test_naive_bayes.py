@@ -30,7 +30,7 @@ from tests.thinned import thinned
 MISSING = [name for name in NAMES if name != "multinomial"]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", thinned(NAMES, 3))
 def test_keeps_the_contract(name):
     check_model(MODELS[name](), n=8)
 
@@ -99,7 +99,7 @@ def test_the_guide_contains_the_exact_posterior(name):
     assert value.item() == pytest.approx(posterior.log_evidence, rel=1e-10)
 
 
-@pytest.mark.parametrize(("name", "guide"), [("categorical", "mean_field"), ("mixed", None)])
+@pytest.mark.parametrize(("name", "guide"), thinned([("categorical", "mean_field"), ("mixed", None)], 2))
 def test_svi_climbs_towards_the_exact_evidence(name, guide):
     model = MODELS[name]()
     x, y = draw(model, 40)

@@ -55,9 +55,9 @@ class Loadings(ProbabilisticModel):
     def model(self, x: Tensor) -> Tensor:
         mu = pyro.sample("mu", dist.Normal(real(0.0), 5.0))
         w = pyro.sample("w", dist.Normal(torch.zeros(2, dtype=REAL), 2.0).to_event(1))
-        u = pyro.sample("u", dist.Normal(real(0.0), 1.0))
+        u = pyro.sample("u", dist.Normal(real(0.0), real(1.0)))
         with pyro.plate("data", len(x)):
-            return pyro.sample("y", dist.Normal(mu + u * (x @ w), 0.5))
+            return pyro.sample("y", dist.Normal(mu + u * (w[0] * x[:, 0] + w[1] * x[:, 1]), 0.5))
 
 
 @held_out("one of several modes")
@@ -87,13 +87,6 @@ def species_without_names(seed: int) -> Posterior:
 
 
 # The guide and its objective --------------------------------------------------------------------------------
-
-
-@held_out("rows counted wrongly")
-def heavy_kl_of_a_line(seed: int) -> Posterior:
-    x = normal(seed, 60, 3)
-    y = x.sum(1) + normal(seed + 1, 60)
-    return fit(Line(3), SVI(seed=seed, beta=5.0, **FULL), x=x, y=y)
 
 
 @held_out("sds too small")
@@ -203,9 +196,7 @@ def heights_in_two_units(seed: int) -> Posterior:
 def every_row_twice(seed: int) -> Posterior:
     x = normal(seed, 80, 2)
     y = x.sum(1) + normal(seed + 1, 80)
-    return fit(
-        LinearRegression(features=2), x=x.repeat_interleave(2, 0), y=y.repeat_interleave(2, 0)
-    )
+    return fit(LinearRegression(features=2), x=x.repeat_interleave(2, 0), y=y.repeat_interleave(2, 0))
 
 
 @held_out("dependent rows")
@@ -351,7 +342,9 @@ def censored_waits(seed: int) -> Posterior:
     t, limit = -uniform(seed, 120).log() / 0.7, torch.full((120,), 2.0, dtype=REAL)
     late = (t > limit).to(REAL)
     t = torch.where(late > 0, 0.5, t)
-    return fit(Survival(), SVI(steps=2000, learning_rate=0.03, seed=seed, **QUIET), limit=limit, late=late, t=t)
+    return fit(
+        Survival(), SVI(steps=2000, learning_rate=0.03, seed=seed, **QUIET), limit=limit, late=late, t=t
+    )
 
 
 class Widening(ProbabilisticModel):
@@ -440,7 +433,9 @@ def both_signs_of_a_root(seed: int) -> Posterior:
 def svi_of_two_groups(seed: int) -> Posterior:
     x = normal(seed, 120, 1) + 8 * (uniform(seed + 9, 120, 1) < 0.5)
     return fit(
-        GaussianMixture(components=2, features=1), SVI(steps=6000, learning_rate=0.02, guide="full_rank", seed=seed, **QUIET), x=x
+        GaussianMixture(components=2, features=1),
+        SVI(steps=2500, learning_rate=0.03, guide="full_rank", seed=seed, **QUIET),
+        x=x,
     )
 
 

@@ -47,24 +47,23 @@ def sign_of_a_root(seed: int) -> Posterior:
     return fit(Squared(), method, x=4 + normal(seed, 40))
 
 
-class Loadings(ProbabilisticModel):
-    """One hidden factor, known for each row up to its sign: w and u may change sign together."""
+class Phases(ProbabilisticModel):
+    """Intensities: the squares of linear forms, which w and -w share."""
 
-    joint = "p(mu) p(w) p(u) p(y | mu, w, u, x)"
+    joint = "p(mu) p(w) p(y | mu, w, x)"
 
     def model(self, x: Tensor) -> Tensor:
         mu = pyro.sample("mu", dist.Normal(real(0.0), 5.0))
         w = pyro.sample("w", dist.Normal(torch.zeros(2, dtype=REAL), 2.0).to_event(1))
-        u = pyro.sample("u", dist.Normal(real(0.0), real(1.0)))
         with pyro.plate("data", len(x)):
-            return pyro.sample("y", dist.Normal(mu + u * (w[0] * x[:, 0] + w[1] * x[:, 1]), 0.5))
+            return pyro.sample("y", dist.Normal(mu + (w[0] * x[:, 0] + w[1] * x[:, 1]) ** 2, 0.5))
 
 
 @held_out("one of several modes")
-def signs_of_two_factors(seed: int) -> Posterior:
+def phase_of_intensities(seed: int) -> Posterior:
     x = normal(seed, 100, 2)
-    y = 1 + x @ torch.tensor([2.0, -1.0], dtype=REAL) + 0.5 * normal(seed + 1, 100)
-    return fit(Loadings(), SVI(seed=seed, **{**FULL, "steps": 4000}), x=x, y=y)
+    y = 1 + (x @ torch.tensor([1.0, -0.7], dtype=REAL)) ** 2 + 0.5 * normal(seed + 1, 100)
+    return fit(Phases(), SVI(seed=seed, **{**FULL, "steps": 4000}), x=x, y=y)
 
 
 class TwoSpecies(ProbabilisticModel):

@@ -106,8 +106,8 @@ def _statistics(kind: str, y: Array, centre: Array) -> dict[str, Array]:
 
 NAMED = {
     "along": "mean off along an input",
-    "scale": "wrong scale",
     "scatter": "uneven scatter",
+    "scale": "wrong scale",
     "mean": "wrong location",
     "neighbours": "dependent rows",
     "columns": "dependent columns",

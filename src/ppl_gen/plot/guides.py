@@ -65,13 +65,14 @@ def k_hat(values: Any, *, threshold: float = 0.7, interval: Any = None, ax: "Axe
     above = f", {bad.mean():.0%} of rows above" if len(k) > 1 else ""
     if len(k) > 1:  # room for the words above the bars
         ax.set_ylim(top=1.15 * ax.get_ylim()[1])
+    beside = threshold - left < 0.4 * (right - left)  # too near the edge for words
     ax.annotate(
         f"trusted up to {signed(threshold, '.2f')}{above}",
         (threshold, 1.0),
-        (-4, -2),
+        (4 if beside else -4, -2),
         textcoords="offset points",
         xycoords=ax.get_xaxis_transform(),
-        ha="right",
+        ha="left" if beside else "right",
         va="top",
         color=colour_of(1),
     )

@@ -156,8 +156,9 @@ def diagnose(
     The joint: rows counted once, no factor beside it, densities of total one. The climb: whether more steps
     or another start gain. The guide: importance weights of its draws (see `guide_quality`), and where they
     are uneven what explains it: a prior or rows counted wrongly, a dropped Jacobian, correlations, a funnel.
-    Chains: R-hat, effective sample size, divergences, labels. Codes that collapsed. The rows: location, scale
-    and shape beside those of replicates; parameters beside their priors.
+    Chains: R-hat, effective sample size, divergences, labels. Modes that no draw visits, where parameters are
+    few. Codes that collapsed. The rows: location, scale, shape and what follows the inputs, beside those of
+    replicates; parameters beside their priors.
 
     Each check holds a number against its limit. Limits of random numbers lie five standard errors out, or
     five sds and beyond all of 200 replicates, so that of a right model and a fit that arrived hardly one in

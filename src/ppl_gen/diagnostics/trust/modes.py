@@ -72,7 +72,7 @@ def _free(case: Case, target: Unconstrained) -> Tensor:
     """The draws in the coordinates of ``target`` (draws, d)."""
     if isinstance(guide := case.posterior.guide, Draws):
         values = {name: guide.values[name].flatten(0, 1) for name in target.maps}
-        return torch.cat([target.maps[n].inv(v).flatten(1) for n, v in values.items()], 1)
+        return torch.cat([target.maps[n].inv(v).reshape(len(v), -1) for n, v in values.items()], 1)
     assert case.quality is not None
     return torch.cat([case.quality.scored.free[name] for name in target.maps], 1)
 

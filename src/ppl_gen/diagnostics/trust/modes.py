@@ -12,7 +12,7 @@ from ppl_gen.diagnostics.trust.case import Case
 from ppl_gen.diagnostics.trust.causes import MOST
 from ppl_gen.diagnostics.trust.checks import Check, fault
 from ppl_gen.errors import Unanswerable
-from ppl_gen.inference.mode import mode
+from ppl_gen.inference.mode import Watched, mode
 from ppl_gen.inference.nuts import Draws
 from ppl_gen.inference.relabelling import Components
 from ppl_gen.inference.unconstrained import Unconstrained
@@ -20,6 +20,7 @@ from ppl_gen.isolation import isolated
 
 PRIOR, FLIPS = 6, 6  # climbs from draws of the prior, and from single variables with their sign changed
 STEPS, NEWTON = 60, 30  # of a climb, at most
+PATIENCE = 100  # looks at the density, after which a climb is given up: it leads nowhere, or slowly
 OUTSIDE = 2.0  # times the square of the farthest draw's distance: no draw comes near a mode beyond
 VALLEY = 3.0  # nats by which the density falls between two modes
 SHARE, MUCH = 0.1, 20.0  # mass of another mode, as a multiple of the draws' own, worth a word; and far better
@@ -92,9 +93,9 @@ def _looked(target: Unconstrained, free: Tensor) -> Check:
     limit = OUTSIDE * float(distance(free).max())
     others: list[Mode] = []
     starts = _starts(target, own.at)
-    for start in starts:
-        found = _climbed(target, start)
-        if found is None or float(distance(found.at)) <= limit:
+    ends = [end for start in starts if (end := _climbed(target, start)) is not None]
+    for found in ends:
+        if float(distance(found.at)) <= limit:
             continue
         if any(_same(found, other) for other in others) or not _valley(target, own, found):
             continue
@@ -102,7 +103,9 @@ def _looked(target: Unconstrained, free: Tensor) -> Check:
     masses = [(_mass(target, other) - _mass(target, own), other) for other in others]
     worth = [(mass, other) for mass, other in masses if mass > math.log(SHARE)]
     if not worth:
-        shown = f"{len(starts)} climbs from elsewhere lead to no other; {UNSEEN}"
+        shown = (
+            f"{len(ends)} of {len(starts)} climbs from elsewhere arrive, at no other that counts; {UNSEEN}"
+        )
         return Check("modes", "ok", shown, value=0.0, limit=SHARE)
     mass, other = max(worth, key=lambda pair: pair[0])
     here, there = target.values(own.at), target.values(other.at)
@@ -110,10 +113,10 @@ def _looked(target: Unconstrained, free: Tensor) -> Check:
     where = max(moved, key=lambda n: float(moved[n].max()))
     place = int(moved[where].argmax())
     called = where if here[where].numel() == 1 else f"{where}[{place}]"
-    ends = [float(v[where].flatten()[place]) for v in (here, there)]
+    own_at, other_at = (float(v[where].flatten()[place]) for v in (here, there))
     shown = (
-        f"a mode at {called} = {ends[1]:.3g} holds {math.exp(mass):.3g} times the mass of the one at "
-        f"{ends[0]:.3g}, and no draw comes near it"
+        f"a mode at {called} = {other_at:.3g} holds {math.exp(mass):.3g} times the mass of the one at "
+        f"{own_at:.3g}, and no draw comes near it"
     )
     numbers: dict[str, Any] = {"value": math.exp(mass), "limit": SHARE, "where": where}
     if mass > math.log(MUCH):
@@ -144,11 +147,23 @@ def _starts(target: Unconstrained, at: Tensor) -> list[Tensor]:
     return [start.detach() for start in starts]
 
 
+class Patient(Watched):
+    """A log density that may be looked at so many times."""
+
+    left = PATIENCE
+
+    def __call__(self, u: Tensor) -> Tensor:
+        self.left -= 1
+        if self.left < 0:
+            raise Unanswerable("the climb is too long")
+        return super().__call__(u)
+
+
 def _climbed(target: Unconstrained, start: Tensor) -> Mode | None:
     """The peak that a climb from there reaches, if it does."""
     target.start = start
     try:
-        return Mode(*mode(target, STEPS, NEWTON))
+        return Mode(*mode(target, STEPS, NEWTON, Patient(target)))
     except (Unanswerable, RuntimeError, ValueError):  # the climb ended at no peak, or outside the support
         return None
 

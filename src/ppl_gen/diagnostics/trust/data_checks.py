@@ -161,6 +161,8 @@ def compared(name: str, fn: Any, y: Array, y_rep: Array, along: Along | None = N
     if kind == "count" and found.get("scale", (0.0, 0))[0] > 0:  # zeros alone, or the other counts as well?
         what = "zeros" if "zeros" in found and dispersed <= 0 else "scale"
         found = {what: found[what]}
+    if "zeros" in found and seen["zeros"][found["zeros"][1]] == 0:  # not one, which makes scatter small too
+        found = {"zeros": found["zeros"]}
     if "scale" in found and found["scale"][0] < 0 and "tail" in found:
         found.pop("tail")
     if "tail" in found and "scale" in found and abs(found["tail"][0]) > abs(found["scale"][0]):
@@ -175,6 +177,7 @@ def compared(name: str, fn: Any, y: Array, y_rep: Array, along: Along | None = N
     called, more = BELOW.get(what, NAMED[what]) if far < 0 else NAMED[what], ""
     if what == "scale":
         sd, usual = math.exp(seen[what][place]), math.exp(drawn[what][:, place].mean())
+        sd = math.sqrt(max(sd**2 - usual**2 / y_rep.shape[1], 1e-300))  # the centre, their mean, scatters too
         called, more = _scale(kind, sd, usual, len(y)), f": sd {sd:.3g}, expected {usual:.3g}"
     column = f"{name}[{place}]" if y.shape[-1] > 1 and what != "columns" else name
     side = "above" if far > 0 else "below"

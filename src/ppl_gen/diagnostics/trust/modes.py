@@ -115,10 +115,10 @@ def _looked(target: Unconstrained, free: Tensor) -> Check:
     called = where if here[where].numel() == 1 else f"{where}[{place}]"
     own_at, other_at = (float(v[where].flatten()[place]) for v in (here, there))
     shown = (
-        f"a mode at {called} = {other_at:.3g} holds {math.exp(mass):.3g} times the mass of the one at "
+        f"a mode at {called} = {other_at:.3g} holds {math.exp(min(mass, 700.0)):.3g} times the mass of the one at "
         f"{own_at:.3g}, and no draw comes near it"
     )
-    numbers: dict[str, Any] = {"value": math.exp(mass), "limit": SHARE, "where": where}
+    numbers: dict[str, Any] = {"value": math.exp(min(mass, 700.0)), "limit": SHARE, "where": where}
     if mass > math.log(MUCH):
         return fault("stuck in a worse mode", "modes", shown, "start there, or take more starts", **numbers)
     fix = (

@@ -25,7 +25,7 @@ OUTSIDE = 2.0  # times the square of the farthest draw's distance: no draw comes
 VALLEY = 3.0  # nats by which the density falls between two modes
 SHARE, MUCH = 0.1, 20.0  # mass of another mode, as a multiple of the draws' own, worth a word; and far better
 WEIGHED = 100  # draws that tell the mass of a mode
-UNSEEN = "modes that neither the draws nor a start visits are not seen"
+UNSEEN = "modes that no draw or start visits are not seen (restarts=, or more chains, look further)"
 
 
 class Mode(NamedTuple):
@@ -114,11 +114,12 @@ def _looked(target: Unconstrained, free: Tensor) -> Check:
     place = int(moved[where].argmax())
     called = where if here[where].numel() == 1 else f"{where}[{place}]"
     own_at, other_at = (float(v[where].flatten()[place]) for v in (here, there))
+    times = math.exp(min(mass, 700.0))
     shown = (
-        f"a mode at {called} = {other_at:.3g} holds {math.exp(min(mass, 700.0)):.3g} times the mass of the one at "
+        f"a mode at {called} = {other_at:.3g} holds {times:.3g} times the mass of the one at "
         f"{own_at:.3g}, and no draw comes near it"
     )
-    numbers: dict[str, Any] = {"value": math.exp(min(mass, 700.0)), "limit": SHARE, "where": where}
+    numbers: dict[str, Any] = {"value": times, "limit": SHARE, "where": where}
     if mass > math.log(MUCH):
         return fault("stuck in a worse mode", "modes", shown, "start there, or take more starts", **numbers)
     fix = (

@@ -142,7 +142,8 @@ def compared(name: str, fn: Any, y: Array, y_rep: Array, along: Along | None = N
     kind, y_rep = _kind(fn), y_rep.reshape(*y_rep.shape[:2], -1)[..., :COLUMNS]
     y = y.reshape(len(y), 1, -1)[..., :COLUMNS]
     centre = y_rep.mean(1, keepdims=True)
-    spread = np.nan_to_num(y_rep.std(1, keepdims=True), nan=1.0).clip(1e-150)
+    spread = np.nan_to_num(y_rep.std(1, keepdims=True), nan=1.0)  # of 200 rare events perhaps none
+    spread = np.maximum(spread, 0.05 * np.sqrt((spread**2).mean(0))).clip(1e-150)
     drawn, own = (_statistics(kind, v, centre) for v in (y_rep, y))
     if along is not None:
         for rows, statistics in ((y_rep, drawn), (y, own)):

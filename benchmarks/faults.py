@@ -37,8 +37,8 @@ Written when the first list had been seen, of kinds of mistakes that neither lis
 On their first run, by the rules as they were, 7 of 21 were named first (nine are of kinds that had no name),
 and 3 of 12 sound fits were called faulty. What that showed was mended: modes that no draw visits, residuals
 along the inputs, the pull of priors that are not Normal, masked rows, truncated densities, and the evidence
-of rows that come in parts. One planted fault, which was none, was left out, and one that had two was
-replaced. What stands here is by the rules mended after that."""
+of rows that come in parts. One planted fault, which was none, was left out, and two that had another
+one beside it were replaced. What stands here is by the rules mended after that."""
 torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 

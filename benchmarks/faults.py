@@ -26,12 +26,19 @@ from benchmarks.measure import machine
 from ppl_gen import diagnose
 from ppl_gen.diagnostics.trust.checks import FAULTS
 from tests.planted_faults.base import Planted
-from tests.planted_faults.catalogue import HELD_OUT, PLANTED, SOUND
+from tests.planted_faults.catalogue import HELD_OUT, HELD_OUT_AGAIN, PLANTED, SOUND
 
 HISTORY = """\
 Written after the rules; no limit was set by them. On their first run, by the rules as they were, 31 of the
 41 that ran were named first, and none of 38 sound fits was called faulty. The misses showed rules that were
 wrong in principle, which were mended: what stands here is by the rules mended after that."""
+AGAIN = """\
+Written when the first list had been seen, of kinds of mistakes that neither list had; no limit was set by it.
+On their first run, by the rules as they were, 7 of 21 were named first (nine are of kinds that had no name),
+and 3 of 12 sound fits were called faulty. What that showed was mended: modes that no draw visits, residuals
+along the inputs, the pull of priors that are not Normal, masked rows, truncated densities, and the evidence
+of rows that come in parts. One planted fault, which was none, was left out, and two that had another
+one beside it were replaced. What stands here is by the rules mended after that."""
 torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 
@@ -58,8 +65,8 @@ def examined(case: Planted, seed: int) -> dict[str, Any]:
 
 def planned(seeds: int, fault_seeds: int) -> list[tuple[Planted, int]]:
     """What to run, what tells most first."""
-    faults = [case for case in (*HELD_OUT, *PLANTED) if case.expected]
-    sound = [case for case in (*HELD_OUT, *SOUND) if not case.expected]
+    faults = [case for case in (*HELD_OUT_AGAIN, *HELD_OUT, *PLANTED) if case.expected]
+    sound = [case for case in (*HELD_OUT_AGAIN, *HELD_OUT, *SOUND) if not case.expected]
     runs = [(case, 0) for case in faults] + [(case, s) for s in range(seeds) for case in sound]
     return runs + [(case, s) for s in range(1, fault_seeds) for case in faults]
 
@@ -94,10 +101,11 @@ def page(runs: list[dict[str, Any]]) -> str:
         machine(),
         f"- a diagnosis takes {sum(r['diagnose'] for r in runs) / len(runs):.1f} s on average\n",
     ]
+    lines += part("Held out again", AGAIN, HELD_OUT_AGAIN, runs)
     lines += part("Held out", HISTORY, HELD_OUT, runs)
     seen = [*PLANTED, *SOUND]
     lines += part("Seen", "At hand when the rules were written and their limits set.", seen, runs)
-    unseen = sorted(FAULTS.keys() - {case.expected for case in (*PLANTED, *HELD_OUT)})
+    unseen = sorted(FAULTS.keys() - {case.expected for case in (*PLANTED, *HELD_OUT, *HELD_OUT_AGAIN)})
     lines.append(f"\nNames that no planted fault has: {', '.join(unseen) or 'none'}.\n")
     return "\n".join(lines)
 

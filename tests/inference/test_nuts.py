@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ppl_gen import NUTS, Importance, ask, fit, load, save, summary, to_arviz
-from ppl_gen.errors import DataError, NoDensity, NoEvidence, Unreliable
+from ppl_gen.errors import DataError, NoDensity, NoEvidence, Unanswerable, Unreliable
 from ppl_gen.models import GaussianMixture, LinearRegression
 
 X = torch.linspace(-1, 1, 12, dtype=torch.float64)[:, None]
@@ -92,3 +92,12 @@ def test_the_seed_decides_and_discrete_variables_of_a_row_are_summed_out():
     assert (mu[:, 0] - mu[:, 1]).abs().mean() > 5
     answer = ask(one, "p(z | x)", Importance(draws=20), x=x)  # too few for a k-hat
     assert answer.probs.shape == (6, 2)
+
+
+def test_chains_begin_somewhere_where_no_mode_is(monkeypatch):
+    def nowhere(*_):
+        raise Unanswerable("the climb to the mode met inf or nan")
+
+    monkeypatch.setattr("ppl_gen.inference.nuts.climbed", nowhere)  # as of a centred hierarchy
+    found = fit(PRIOR, NUTS(draws=4, warmup=4, chains=1, progress=False), x=X, y=Y)
+    assert torch.isfinite(found.guide.values["w"]).all()

@@ -27,6 +27,7 @@ class Planted:
 PLANTED: list[Planted] = []
 SOUND: list[Planted] = []
 HELD_OUT: list[Planted] = []  # of both kinds
+HELD_OUT_AGAIN: list[Planted] = []  # likewise, written when the first had been seen
 
 
 def planted(expected: str, slow: bool = False, **options: Any) -> Callable[..., Any]:

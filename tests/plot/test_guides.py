@@ -23,6 +23,9 @@ def test_a_k_hat_stands_at_its_number_and_exact_at_the_left():
     assert "0.90" in texts(ax)
     assert any("trusted up to 0.67" in text for text in texts(ax))
     assert ax.get_xlim()[1] > 1.1
+    far = k_hat(16.3, interval=(15.0, 17.2))
+    assert far.get_xlim()[1] > 17.2
+    assert far.lines[1].get_xdata() == [16.3]
     assert "exact" in texts(k_hat(-np.inf))
     rows = k_hat([-np.inf, 0.2, 0.9, 5.0], threshold=0.7)
     assert any("50% of rows above" in text for text in texts(rows))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ppl_gen import ranks
 from ppl_gen.checks import whole
 from ppl_gen.core import ProbabilisticModel, Program
-from ppl_gen.errors import Interrupted, Unreliable
+from ppl_gen.errors import Interrupted, Unanswerable, Unreliable
 from ppl_gen.inference.devices import checked, computing, moved, ready
 from ppl_gen.inference.guides import point
 from ppl_gen.inference.method import Fitted
@@ -134,7 +134,10 @@ class NUTS:
     def fit(self, start: ProbabilisticModel, guide: Any, data: Data, prior: Program | None = None) -> Fitted:
         """Draws in the place of a guide. Arguments are as in `SVI.fit`; a fit is never continued."""
         target = Unconstrained(start, guide, data, prior, "NUTS")
-        mode = climbed(target, 200)
+        try:
+            mode = climbed(target, 200)
+        except Unanswerable:  # a centred hierarchy has none, and chains need only a place to begin
+            mode = target.start
         rank, size = ranks.world()  # several processes deal out the chains
         drawn, done = mode.new_zeros(self.chains, self.draws, len(mode)), 0
         told = mode.new_zeros(self.chains, self.draws, len(STATS), dtype=torch.float64)

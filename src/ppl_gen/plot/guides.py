@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 EXACT = -0.5  # where a k-hat of minus infinity is drawn
+MOST_SHOWN = 3.0  # of many k-hats: those beyond stand in the last bar
 LEVELS = (0.5, 0.9)  # of the thick and the thin intervals
 VECTORS = 300  # points of a panel, beyond which a page holds them as a picture
 MOST = 6  # parameters whose pairs can be told apart on one figure
@@ -39,11 +40,11 @@ def k_hat(values: Any, *, threshold: float = 0.7, interval: Any = None, ax: "Axe
     k = np.atleast_1d(numbers("values", np.atleast_1d(as_array(values)), 1))
     if np.isnan(k).any():
         raise DataError("values: expected k-hats, got nan: too few draws to fit a tail")
-    exact, shown = np.isneginf(k), np.where(np.isneginf(k), EXACT, np.clip(k, 0.7 * EXACT, 3.0))
+    most = np.inf if len(k) == 1 else MOST_SHOWN  # a single one is drawn where it lies
+    exact, shown = np.isneginf(k), np.where(np.isneginf(k), EXACT, np.clip(k, 0.7 * EXACT, most))
     ax = axes(ax, (5.0, 1.7 if len(k) == 1 else 2.9))
-    right = max(
-        1.2, float(shown.max()) + 0.15, *(() if interval is None else (min(interval[1], 3.0) + 0.15,))
-    )
+    ends = [float(shown.max()), *(() if interval is None else (float(interval[1]),))]
+    right = max(1.2, 1.05 * max(end for end in ends if np.isfinite(end)) + 0.1)
     left = min(-0.1, float(shown.min()) - 0.15)
     bad = k > threshold
     if len(k) == 1:
@@ -64,13 +65,14 @@ def k_hat(values: Any, *, threshold: float = 0.7, interval: Any = None, ax: "Axe
     above = f", {bad.mean():.0%} of rows above" if len(k) > 1 else ""
     if len(k) > 1:  # room for the words above the bars
         ax.set_ylim(top=1.15 * ax.get_ylim()[1])
+    beside = threshold - left < 0.4 * (right - left)  # too near the edge for words
     ax.annotate(
         f"trusted up to {signed(threshold, '.2f')}{above}",
         (threshold, 1.0),
-        (-4, -2),
+        (4 if beside else -4, -2),
         textcoords="offset points",
         xycoords=ax.get_xaxis_transform(),
-        ha="right",
+        ha="left" if beside else "right",
         va="top",
         color=colour_of(1),
     )

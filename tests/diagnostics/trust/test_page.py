@@ -24,6 +24,7 @@ def test_many_parameters_and_draws_make_a_page_below_a_megabyte(tmp_path):
     text = report(found, tmp_path / "page.html").read_text()
     assert len(text) < 1e6
     assert f"The {PAIRED} parameters that weights move most" in text
+    assert "These are the first 20 of 30 parameters." in text
     assert text.count("<image") >= PAIRED * (PAIRED - 1) / 2
 
 
@@ -35,4 +36,6 @@ def test_the_parameters_shown_are_those_that_weights_move_most():
     assert "b" not in names  # it does not vary
     assert len(names) == PAIRED
     assert not all_of
+    blamed, _ = _farthest(draws, weights, "a[0, 0] and b")
+    assert {"a[0, 0]", "b", "a[1, 2]"} < set(blamed)  # what is at fault first
     assert _farthest({"b": draws["b"]}, weights) == (["b"], True)

@@ -26,7 +26,8 @@ def chain_checks(case: Case) -> Iterator[Check]:
     total = guide.chains * guide.draws
     divergent = int((re.search(r"(\d+) divergent", posterior.note) or [0, 0])[1])
     if divergent > DIVERGENT * total:
-        pair, shown = funnel(case), f"{divergent:,} of {total:,} draws"
+        pair = funnel(case, 0.0)  # draws that miss the neck tell nothing of scatter
+        shown = f"{divergent:,} of {total:,} draws"
         limit: dict[str, Any] = {"value": float(divergent), "limit": DIVERGENT * total}
         if pair:
             where = f"{pair[0]} given {pair[1]}"

@@ -6,21 +6,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.distributions import biject_to
 
-from ppl_gen.core import bare, is_local
+from ppl_gen.core import bare
 from ppl_gen.diagnostics.choosing.codes import elbo_terms
 from ppl_gen.diagnostics.criticism.replications import Array, arrays_of, replications
 from ppl_gen.diagnostics.criticism.statistics import mean, sd, zeros
+from ppl_gen.diagnostics.trust.along import Along, inputs_of
 from ppl_gen.diagnostics.trust.case import Case
 from ppl_gen.diagnostics.trust.checks import Check, fault
+from ppl_gen.diagnostics.trust.prior_checks import prior_checks
 from ppl_gen.errors import DataError, Unanswerable
 from ppl_gen.isolation import isolated
 
 REPLICATES = 200
 FAR = 5.0  # sds of the replicates beyond which, and beyond all of them, data are not what the model expects
-REACH = 3.24  # sds, of the farthest of 1,000 Normal draws
-PULL = 1.0  # posterior sds
 COLUMNS = 60  # at most, of a variable
 
 
@@ -48,55 +47,6 @@ def _codes(case: Case) -> Iterator[Check]:
     yield fault("collapsed code", "codes", shown, fix, value=0.0, limit=1.0)
 
 
-def prior_checks(case: Case) -> Iterator[Check]:
-    """Is the posterior mean of a parameter where its prior, given the others, puts it?
-
-    Over the data that the prior expects, its variance is the prior's less the posterior's (the law of total
-    variance): a sharp prior draws the mean near, and what it expects nearer still. Named is what lies out so
-    far, beyond all draws of a prior, which may be skewed, and was drawn back by more than a posterior sd: a
-    prior that the data overrule does no harm.
-    """
-    q, worst = case.runs, (0.0, "")
-    latents = [n for n, s in q[0].p.items() if n in q[0].q and not is_local(s)]
-    if case.posterior.point or not latents or case.posterior.yesterday is not None:
-        return
-    for name in latents:
-        fn = q[0].p[name]["fn"]
-        if fn.has_enumerate_support or getattr(fn.support, "is_discrete", False):
-            continue
-        try:
-            to = biject_to(fn.support)
-            draws = torch.stack([to.inv(t.p[name]["value"]) for t in q]).double()
-            prior = torch.stack([to.inv(t.p[name]["fn"].sample()) for t in q for _ in range(25)]).double()
-        except (NotImplementedError, ValueError, RuntimeError):
-            continue
-        off = draws.mean(0) - prior.mean(0)
-        reach = torch.where(off > 0, prior.amax(0) - prior.mean(0), prior.mean(0) - prior.amin(0))
-        before, after = prior.var(0).clamp(min=1e-300), draws.var(0).clamp(min=1e-300)
-        told = (1 - after / before).clamp(min=0.0)
-        error = after / before / len(draws) + 1 / len(prior)
-        far = off.abs() / (torch.maximum(before.sqrt(), reach / REACH) * (told + error).sqrt())
-        pull = after / before / told.clamp(min=1e-12) * off.abs() / after.sqrt()
-        far = torch.where((off.abs() > reach) & (pull > PULL), far, 0.0)
-        if float(far.max()) > worst[0]:
-            worst = float(far.max()), name
-    far_off, name = worst
-    if far_off > FAR:
-        yield fault(
-            "prior in conflict",
-            "priors",
-            f"{name} lies {far_off:.1f} sds from where its prior expects the posterior mean, and beyond all "
-            "of 1,000 draws of it",
-            f"widen the prior of {name} (is its scale an sd, or a variance?), or rescale the data",
-            where=name,
-            value=far_off,
-            limit=FAR,
-        )
-    else:
-        words = "every parameter lies where its prior may put it"
-        yield Check("priors", "ok", words, value=far_off, limit=FAR)
-
-
 # Rows and replicates ----------------------------------------------------------------------------------------
 
 
@@ -104,6 +54,7 @@ def _rows(case: Case) -> Iterator[Check]:
     """Latents of rows are drawn anew: those that the rows themselves have shaped lie too near them."""
     data, values = case.data, arrays_of(case.data)
     drawn = list(replications(case.posterior, data, REPLICATES, case.seed, each=True))
+    along = inputs_of({name: values[name] for name in data.inputs}, data.n)
     for name in (name for name in data.observed if data.sites[name].local):
         fn, site = bare(case.runs[0].p[name]["fn"]), data.sites[name]
         y, y_rep = values[name], np.stack([one[name] for one in drawn], 1)  # (n, …) and (n, replicates, …)
@@ -111,7 +62,18 @@ def _rows(case: Case) -> Iterator[Check]:
             assert site.values is not None
             codes = site.values.numpy(force=True)
             y, y_rep = (np.where(np.isnan(v[..., None]), np.nan, v[..., None] == codes) for v in (y, y_rep))
-        yield compared(name, fn, y, y_rep)
+        y, y_rep = unmasked(case.runs[0].p[name], y, y_rep)
+        yield compared(name, fn, y, y_rep, along)
+
+
+def unmasked(site: Any, y: Array, y_rep: Array) -> tuple[Array, Array]:
+    """Rows (n, …) and their replicates (n, replicates, …), nan where `poutine.mask` leaves them out."""
+    mask = site["mask"]
+    if mask is None or mask is True:
+        return y, y_rep
+    kept = np.broadcast_to(torch.as_tensor(mask).numpy(force=True), y.shape[: len(site["fn"].batch_shape)])
+    kept = kept.reshape(kept.shape + (1,) * (y.ndim - kept.ndim))
+    return np.where(kept, y, np.nan), np.where(kept[:, None], y_rep, np.nan)
 
 
 def _kind(fn: Any) -> str:
@@ -143,6 +105,8 @@ def _statistics(kind: str, y: Array, centre: Array) -> dict[str, Array]:
 
 
 NAMED = {
+    "along": "mean off along an input",
+    "scatter": "uneven scatter",
     "scale": "wrong scale",
     "mean": "wrong location",
     "neighbours": "dependent rows",
@@ -151,12 +115,16 @@ NAMED = {
     "skew": "skewed",
     "zeros": "too many zeros",
 }
+BELOW = {"tail": "light tails", "zeros": "too few zeros"}  # the names of what lies below
 FIXES = {
     "wrong scale": "let the scale be learned, or correct it; are the data in the units of the prior?",
     "variance for sd": "pyro's Normal takes a standard deviation: pass variance.sqrt()",
     "wrong location": "give the model an intercept or the missing input, and priors room to reach the data",
+    "mean off along an input": "give the model that input, its square or product, or a mean that can bend",
+    "uneven scatter": "let the scale depend on that input, or take a logarithm of the data",
     "overdispersed": "take a negative binomial, a beta-binomial, or a mixture",
     "too many zeros": "take a mixture with a component at zero (zero-inflated)",
+    "too few zeros": "were zeros left out of the data? then take a density without them",
     "dependent rows": "model what rows share: a group, a time, a random walk",
     "dependent columns": "let columns depend on one another: a full covariance, a mixture, or hidden factors",
     "heavy tails": "take a Student t, or look at the outlying rows",
@@ -166,26 +134,36 @@ FIXES = {
 
 
 @np.errstate(all="ignore")
-def compared(name: str, fn: Any, y: Array, y_rep: Array) -> Check:
-    """Statistics of rows (n, …), whose density is ``fn``, beside those of replicates (n, replicates, …)."""
+def compared(name: str, fn: Any, y: Array, y_rep: Array, along: Along | None = None) -> Check:
+    """Statistics of rows (n, …), whose density is ``fn``, beside those of replicates (n, replicates, …).
+
+    Residuals are held ``along`` the inputs as well, where there are any.
+    """
     kind, y_rep = _kind(fn), y_rep.reshape(*y_rep.shape[:2], -1)[..., :COLUMNS]
     y = y.reshape(len(y), 1, -1)[..., :COLUMNS]
     centre = y_rep.mean(1, keepdims=True)
-    drawn = _statistics(kind, y_rep, centre)
-    seen = {what: numbers[0] for what, numbers in _statistics(kind, y, centre).items()}
+    spread = np.nan_to_num(y_rep.std(1, keepdims=True), nan=1.0)  # of 200 rare events perhaps none
+    spread = np.maximum(spread, 0.05 * np.sqrt((spread**2).mean(0))).clip(1e-150)
+    drawn, own = (_statistics(kind, v, centre) for v in (y_rep, y))
+    if along is not None:
+        for rows, statistics in ((y_rep, drawn), (y, own)):
+            statistics |= along.statistics((rows - centre) / spread, scatter=kind == "real")
+    seen = {what: numbers[0] for what, numbers in own.items()}
     found: dict[str, tuple[float, int]] = {}
     for what, here in seen.items():
         others = drawn[what]
         z = (here - others.mean(0)) / np.maximum(others.std(0, ddof=1), 1e-9)
         usual = np.nan_to_num((others - others.mean(0)) / np.maximum(others.std(0, ddof=1), 1e-9))
         z = np.nan_to_num(np.where((z > usual.max()) | (z < usual.min()), z, 0.0))  # of all columns together
-        place = int(abs(z).argmax())
-        if abs(z[place]) > FAR:
+        place = int(abs(z).argmax()) if z.size else 0
+        if z.size and abs(z[place]) > FAR:
             found[what] = float(z[place]), place
     dispersed = found.pop("dispersion", (0.0, 0))[0]
     if kind == "count" and found.get("scale", (0.0, 0))[0] > 0:  # zeros alone, or the other counts as well?
         what = "zeros" if "zeros" in found and dispersed <= 0 else "scale"
         found = {what: found[what]}
+    if "zeros" in found and seen["zeros"][found["zeros"][1]] == 0:  # not one, which makes scatter small too
+        found = {"zeros": found["zeros"]}
     if "scale" in found and found["scale"][0] < 0 and "tail" in found:
         found.pop("tail")
     if "tail" in found and "scale" in found and abs(found["tail"][0]) > abs(found["scale"][0]):
@@ -195,25 +173,43 @@ def compared(name: str, fn: Any, y: Array, y_rep: Array) -> Check:
         return Check(
             f"rows: {name}", "ok", f"{tests:,} statistics within {FAR:g} sds of replicates", limit=FAR
         )
-    order = [what for what in NAMED if what in found]
-    what = order[0] if order[0] in ("scale", "neighbours") else max(found, key=lambda w: abs(found[w][0]))
+    what = _first(found)
     far, place = found[what]
-    called, more = "light tails" if what == "tail" and far < 0 else NAMED[what], ""
+    called, more = BELOW.get(what, NAMED[what]) if far < 0 else NAMED[what], ""
     if what == "scale":
         sd, usual = math.exp(seen[what][place]), math.exp(drawn[what][:, place].mean())
+        sd = math.sqrt(max(sd**2 - usual**2 / y_rep.shape[1], 1e-300))  # the centre, their mean, scatters too
         called, more = _scale(kind, sd, usual, len(y)), f": sd {sd:.3g}, expected {usual:.3g}"
     column = f"{name}[{place}]" if y.shape[-1] > 1 and what != "columns" else name
     side = "above" if far > 0 else "below"
+    if what in ("along", "scatter"):
+        assert along is not None
+        column, words = along.words(name, what, place, far, y.shape[-1])
+        numbers: dict[str, Any] = {"value": far, "error": 1.0, "limit": FAR}
+        shown = f"{words}: {abs(far):.1f} sds of replicates"
+        return fault(called, f"rows: {name}", shown, FIXES[called], where=column, **numbers)
     shown = f"{what} of {column} lies {abs(far):.1f} sds of replicates {side}{more}"
-    numbers: dict[str, Any] = {"value": far, "error": 1.0, "limit": FAR}
+    numbers = {"value": far, "error": 1.0, "limit": FAR}
     return fault(called, f"rows: {name}", shown, FIXES[called], where=column, **numbers)
+
+
+def _first(found: dict[str, tuple[float, int]]) -> str:
+    """Causes before what follows from them: rows scatter where the mean misses an input."""
+    order = [what for what in NAMED if what in found]
+    far = {what: abs(z) for what, (z, _) in found.items()}
+    if order[0] == "along" and far.get("neighbours", 0.0) > far["along"]:
+        order = ["neighbours"]
+    if order[0] in ("along", "scale", "scatter", "neighbours"):
+        return order[0]
+    return max(far, key=lambda what: far[what])
 
 
 def _scale(kind: str, own: float, usual: float, n: int) -> str:
     """A finer name for rows that scatter too much or too little, where the numbers fit one."""
     if kind == "count":
         return "overdispersed" if own > usual else "wrong scale"
-    near = 0.03 + 3 / (2 * n) ** 0.5  # of the logarithm: three halves of the error of a squared sd, and some
+    error = 2 / (2 * n) ** 0.5  # of the logarithm of a squared sd
+    near = 0.03 + max(1.5 * error, min(3 * error, abs(math.log(usual / own)) / 6))
     for other in (own**2, own**0.5, own**-2):
         known = abs(math.log(usual / other)) < near
         if known and abs(math.log(usual / own)) > 2 * near:

@@ -10,9 +10,11 @@ from ppl_gen.checks import whole
 from ppl_gen.diagnostics.trust.case import Case
 from ppl_gen.diagnostics.trust.checks import FAULTS, MARKS, MODEL, Check, ranked
 from ppl_gen.diagnostics.trust.climb_checks import climb_checks, pyro_climb
-from ppl_gen.diagnostics.trust.data_checks import REPLICATES, compared, data_checks, prior_checks
+from ppl_gen.diagnostics.trust.data_checks import REPLICATES, compared, data_checks
 from ppl_gen.diagnostics.trust.guide_checks import guide_checks
 from ppl_gen.diagnostics.trust.joint_checks import density_checks, joint_checks
+from ppl_gen.diagnostics.trust.modes import mode_checks
+from ppl_gen.diagnostics.trust.prior_checks import prior_checks
 from ppl_gen.diagnostics.trust.pyro_case import PyroCase, replicated
 from ppl_gen.diagnostics.trust.quality import GuideQuality, guide_quality, not_fitted
 from ppl_gen.errors import NoEvidence, Unanswerable
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     import pandas
 
 FEW, MANY = 1000, 4000  # draws of a guide: to begin with, and where they leave k-hat undecided
-UNEVEN_SDS = ("correlations ignored", "sds too small", "sds too large")
+UNEVEN_SDS = ("correlations ignored", "sds too small", "sds too large", "weights undecided")
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,8 +156,9 @@ def diagnose(
     The joint: rows counted once, no factor beside it, densities of total one. The climb: whether more steps
     or another start gain. The guide: importance weights of its draws (see `guide_quality`), and where they
     are uneven what explains it: a prior or rows counted wrongly, a dropped Jacobian, correlations, a funnel.
-    Chains: R-hat, effective sample size, divergences, labels. Codes that collapsed. The rows: location, scale
-    and shape beside those of replicates; parameters beside their priors.
+    Chains: R-hat, effective sample size, divergences, labels. Modes that no draw visits, where parameters are
+    few. Codes that collapsed. The rows: location, scale, shape and what follows the inputs, beside those of
+    replicates; parameters beside their priors.
 
     Each check holds a number against its limit. Limits of random numbers lie five standard errors out, or
     five sds and beyond all of 200 replicates, so that of a right model and a fit that arrived hardly one in
@@ -199,6 +202,7 @@ def diagnose(
         "joint": lambda: joint_checks(case),
         "climb": lambda: climb_checks(case, more_steps, restarts),
         "guide": lambda: guide_checks(case),
+        "modes": lambda: mode_checks(case),
         "data": lambda: data_checks(case),
     }
     return Diagnosis(posterior, _found(parts, skipped), quality, tuple(skipped))
@@ -225,7 +229,9 @@ def _of_pyro(
         "data": lambda: (compared(name, *rows) for name, rows in replicated(pair, REPLICATES, seed).items()),
     }
     skipped = [
-        "plates, factors, codes, components: a bare program does not say which of its plates is the rows"
+        "plates, factors, codes, components, inputs: a bare program does not say which of its plates is the "
+        "rows",
+        "modes that the guide never visits: fit again with other seeds, and compare",
     ]
     with isolated(seed):
         checks = _found(parts, skipped)

@@ -11,7 +11,7 @@ from ppl_gen.diagnostics.choosing.moments import in_words
 from ppl_gen.diagnostics.trust.case import Case
 from ppl_gen.diagnostics.trust.causes import attributed, claimed, curved, funnel, non_centre
 from ppl_gen.diagnostics.trust.checks import Check, fault
-from ppl_gen.diagnostics.trust.quality import GuideQuality
+from ppl_gen.diagnostics.trust.quality import GuideQuality, evidence_of_last_rows
 from ppl_gen.inference.guides import Automatic
 
 EXACTLY = 1 - 1e-6  # share of what an update is off by, that a cause of it explains: it has no noise
@@ -57,10 +57,14 @@ def guide_checks(case: Case) -> Iterator[Check]:
     if q.trusted:
         yield Check("k-hat", "ok", shown, "the draws can be weighted to the posterior", **numbers)
     elif cause is None:
-        yield _why_far(case, q, shown, numbers)
+        far = _why_far(case, q, shown, numbers)
+        open_yet = q.undecided and q.enough and far.state == "fault" and far.fault != "funnel"
+        yield _undecided(q, shown, numbers) if open_yet else far
     else:
         yield Check("k-hat", "note", shown, "weights cannot mend it", **numbers)
     gap = f"{q.gap:,.3f} ± {q.gap_error:.2g} nats between the bound and the log evidence"
+    if not q.trusted and q.rows is None:
+        gap = f"{q.in_nats(q.gap, q.gap_error)} between the bound and the log evidence"
     yield Check("gap", "ok" if q.trusted and q.gap < 1 else "note", gap, value=q.gap, error=q.gap_error)
     best, by = q.best
     if best is not None and q.guide is not None and cause is None:
@@ -75,7 +79,7 @@ def _exact(case: Case, q: GuideQuality) -> Iterator[Check]:
     parts = (q.scored.log_prior, q.scored.log_likelihood, q.scored.log_q)
     digits = 1e-9 * max(1.0, *(float(v.abs().max()) for v in parts))
     weights = q.scored.log_weights.sum(1)
-    spread, claimed = float(weights.max() - weights.min()), case.posterior.evidence
+    spread, claimed = float(weights.max() - weights.min()), evidence_of_last_rows(case.posterior)
     assert claimed is not None
     if spread > digits:
         found = attributed(case, q.scored, EXACTLY) or fault(
@@ -151,6 +155,19 @@ def _why_far(case: Case, q: GuideQuality, shown: str, numbers: dict[str, Any]) -
         return fault("sds too small" if small else "sds too large", "k-hat", text, fix, **more)
     fix = 'take more steps, or guide="flow", or NUTS()' if rigid else 'take more steps, or guide="full_rank"'
     return fault("guide too far", "k-hat", text, fix, **numbers)
+
+
+def _undecided(q: GuideQuality, shown: str, numbers: dict[str, Any]) -> Check:
+    """k-hat lies above its limit by no more than it may err."""
+    more = 10 * q.draws
+    return fault(
+        "weights undecided",
+        "k-hat",
+        shown,
+        f"diagnose(posterior, draws={more:_}), which may decide it; sds of the guide may be off meanwhile",
+        state="caution",
+        **numbers,
+    )
 
 
 FAULT_OF_SHAPE = "{0}; {1} than the guide knows; {2}"

@@ -156,9 +156,15 @@ def _mass(fn: Any) -> tuple[Tensor, Tensor | None] | None:
     log_det = to.log_abs_det_jacobian(at, value)
     true, without = ((log_p + measure + extra).exp() for extra in (log_det, torch.zeros_like(log_det)))
     seen = ~_cut_off(true, known)
-    ones = torch.ones_like(middle)
-    in_free = torch.where(seen, without.sum(0), ones) if bool((log_det != 0).any()) else None
-    return torch.where(seen, true.sum(0), ones), in_free
+    in_free = _total(without, seen) if bool((log_det != 0).any()) else None
+    return _total(true, seen), in_free
+
+
+def _total(mass: Tensor, seen: Tensor) -> Tensor:
+    """The sum over the grid; one where nothing is known, or where a jump of the density, as at the end of a
+    truncated one, may have cost what is missing."""
+    total, jump = mass.sum(0), mass.diff(dim=0).abs().amax(0)
+    return torch.where(seen & ((total - 1).abs() > MASS + jump), total, torch.ones_like(total))
 
 
 def _cut_off(mass: Tensor, known: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 from ppl_gen import plot
 from ppl_gen.article import Figure, Part, Report, Section, Table
 from ppl_gen.checks import called
-from ppl_gen.diagnostics.trust.checks import MARKS, ranked
+from ppl_gen.diagnostics.trust.checks import MARKS, MODEL, ranked
 from ppl_gen.diagnostics.trust.diagnose import Diagnosis, diagnose
 from ppl_gen.diagnostics.trust.quality import GuideQuality
 from ppl_gen.errors import DataError
@@ -23,6 +23,7 @@ from ppl_gen.plot.shared import BINS
 from ppl_gen.posterior import Posterior
 
 WIDEST = 6.6  # inches of a figure on the page
+FIRST = 20  # parameters whose intervals are drawn
 PAIRED = 4  # parameters two by two: more cannot be read on a phone
 
 
@@ -62,9 +63,10 @@ def page(d: Diagnosis) -> Report:
     q = d.quality
     glance: list[tuple[str, str]] = []
     if q is not None:
+        least = "" if q.trusted or q.rows is not None else "at least "
         glance = [
             ("exact" if q.exact else f"{q.k_hat:.2f}", f"k-hat, to be at most {q.threshold:.2f}"),
-            (f"{q.gap:,.2f}", "nats between the bound and the log evidence"),
+            (f"{least}{q.gap:,.2f}", "nats between the bound and the log evidence"),
             (f"{q.effective:,.0f}", f"draws of the posterior that {q.draws:,} of the guide are worth"),
         ]
     sections = [_checks(d), *filter(None, (_climb(d), _weights(q), _parameters(d)))]
@@ -142,7 +144,8 @@ def _parameters(d: Diagnosis) -> Section | None:
             for i in range(min(4, posterior.guide.chains))
         }
         words = "Every chain's intervals, half of its draws in the thick line and 90 % in the thin one."
-        return Section("The chains", [_figure(lambda: plot.forest(each), words)])
+        words += _shown(sum(v[0, 0].numel() for v in values.values()))
+        return Section("The chains", [_figure(lambda: plot.forest(each, most=FIRST), words)])
     if q is None or not q.scored.latents:
         return None
     drawn = {n: v for n, v in q.scored.latents.items() if v.is_floating_point()}
@@ -153,19 +156,29 @@ def _parameters(d: Diagnosis) -> Section | None:
     words = "Intervals: half of the draws in the thick line, 90 % in the thin one, the mean marked"
     words += "." if q.exact else "; by the guide, and by its draws weighted to the posterior"
     words += "" if q.exact else (", which k-hat says not to trust." if not q.trusted else ".")
-    parts: list[Part] = [_figure(lambda: plot.forest(both, weights={"weighted": w}), words)]
+    words += _shown(sum(v[0].numel() for v in drawn.values()))
+    parts: list[Part] = [_figure(lambda: plot.forest(both, weights={"weighted": w}, most=FIRST), words)]
     if q.best[0] is not None and q.guide is not None and not q.exact:
         parts.append(_moments(q))
     if sum(v[0].numel() for v in drawn.values()) > 1:
-        names, all_of = _farthest(drawn, w)
-        words = "Parameters two by two" if all_of else f"The {len(names)} parameters that weights move most"
+        blamed = [check.where for check in ranked(list(d.checks)) if check.fault not in MODEL]
+        names, all_of = _farthest(drawn, w, " ".join(blamed))
+        words = "Parameters two by two" if all_of else (
+            f"The {len(names)} parameters that weights move most{', and those found at fault' * any(blamed)}"
+        )  # fmt: skip
         words += "." if q.exact else ": the guide's draws, and the same drawn again by their weights."
         parts.append(_figure(lambda: plot.pair(drawn, weights=None if q.exact else w, names=names), words))
     return Section("The parameters", parts)
 
 
-def _farthest(drawn: Mapping[str, Tensor], w: Tensor) -> tuple[list[str], bool]:
-    """Scalars whose weighted mean lies farthest from the plain one, in sds; and whether these are all."""
+def _shown(total: int) -> str:
+    """That the drawing leaves parameters out, if it does."""
+    return f" These are the first {FIRST} of {total:,} parameters." if total > FIRST else ""
+
+
+def _farthest(drawn: Mapping[str, Tensor], w: Tensor, blamed: str = "") -> tuple[list[str], bool]:
+    """Scalars ``blamed`` by name, then those whose weighted mean lies farthest from the plain one, in sds;
+    and whether these are all."""
     shifts = {}
     for name, v in drawn.items():
         flat = v.reshape(len(v), -1).double()
@@ -173,7 +186,15 @@ def _farthest(drawn: Mapping[str, Tensor], w: Tensor) -> tuple[list[str], bool]:
         for index, value in zip(np.ndindex(v.shape[1:]), move.tolist(), strict=True):
             shifts[f"{name}[{', '.join(map(str, index))}]" if index else name] = value
     order = {name: i for i, name in enumerate(shifts)}
-    chosen = sorted(shifts, key=lambda name: -shifts[name] if shifts[name] == shifts[name] else 0.0)[:PAIRED]
+    first = set(blamed.split())
+    chosen = sorted(
+        shifts,
+        key=lambda name: (
+            name not in first,  # "w[2]" before all of "theta given tau"
+            name.partition("[")[0] not in first,
+            -shifts[name] if shifts[name] == shifts[name] else 0.0,
+        ),
+    )[:PAIRED]
     return sorted(chosen, key=order.__getitem__), len(shifts) <= PAIRED
 
 

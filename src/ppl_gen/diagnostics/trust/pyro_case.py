@@ -11,6 +11,7 @@ import numpy as np
 
 from ppl_gen.diagnostics.trees.trees import to_arviz
 from ppl_gen.diagnostics.trust.case import RUNS, Case
+from ppl_gen.diagnostics.trust.data_checks import unmasked
 from ppl_gen.diagnostics.trust.pyro_drawn import traces
 from ppl_gen.errors import DataError, NonFinite
 from ppl_gen.inference import PyroFit, fit_pyro
@@ -75,5 +76,5 @@ def replicated(found: PyroFit, draws: int, seed: int) -> dict[str, tuple[Any, An
     for name in map(str, tree["posterior_predictive"].data_vars):
         y, new = (np.array(tree[f"{group}/{name}"]) for group in ("observed_data", "posterior_predictive"))
         if y.ndim and new.shape[2:] == y.shape:
-            rows[name] = p[name]["fn"], y, np.moveaxis(new[0], 0, 1)
+            rows[name] = p[name]["fn"], *unmasked(p[name], y, np.moveaxis(new[0], 0, 1))
     return rows

@@ -43,6 +43,7 @@ class GuideQuality:
         effective: how many equally weighted draws the weights are worth; the median row's.
         elbo, elbo_error: the bound and its standard error.
         log_evidence, evidence_error: importance-weighted with smoothed weights; or exact, with error 0.
+            Unless `trusted`, no more than a lower bound, whose error is too small.
         guide: means and sds of the parameters under the guide, of positive ones also of their logarithms
             ("log tau"), whose sds a few draws tell better. corrected: the same, weighted; None where rows
             alone have latents.
@@ -107,6 +108,16 @@ class GuideQuality:
         low, high = self.k_hat_range
         return low < self.threshold < high and self.effective <= NEARLY * self.draws
 
+    def in_nats(self, value: float, error: float) -> str:
+        """The log evidence or the gap in words; where weights are not to be trusted, a lower bound.
+
+        Their mean is then that of few draws, which hardly ever lies above the evidence, and its standard
+        error, by the same few, is far too small.
+        """
+        if self.trusted or self.rows is not None:
+            return _nats(value, error)
+        return f"{value:,.3f} nats or more (unreliable: k-hat {self.k_hat:.2f})"
+
     @property
     def best(self) -> tuple[Moments | None, str]:
         """The most trusted means and sds to compare the guide with, and what they are by."""
@@ -123,8 +134,8 @@ class GuideQuality:
             f"k-hat         {k_hat}, to be at most {self.threshold:.2f}",
             f"draws         {self.draws:,}, worth {self.effective:,.0f} of the posterior",
             f"ELBO          {_nats(self.elbo, self.elbo_error)}",
-            f"log evidence  {_nats(self.log_evidence, self.evidence_error)}",
-            f"gap           {_nats(self.gap, self.gap_error)}",
+            f"log evidence  {self.in_nats(self.log_evidence, self.evidence_error)}",
+            f"gap           {self.in_nats(self.gap, self.gap_error)}",
         ]
         best, by = self.best
         if best is not None and self.guide is not None:
@@ -199,11 +210,16 @@ def guide_quality(
     if not isinstance(posterior, Posterior):
         raise not_fitted(posterior)
     found = drawn(posterior, draws, seed, data)
-    quality = _quality(found, seed, posterior.evidence if not data else None)
+    quality = _quality(found, seed, evidence_of_last_rows(posterior) if not data else None)
     if nuts:
         reference, why = _by_nuts(posterior, nuts, seed, data, found.positive)
         quality = replace(quality, reference=reference, why=why)
     return replace(quality, starts=restarted(posterior, restarts, seed)) if restarts else quality
+
+
+def evidence_of_last_rows(posterior: Posterior) -> float | None:
+    """The exact log evidence of the rows of the last fit, given those before; None where it is unknown."""
+    return None if posterior.evidence is None else float(posterior.elbo[-1])
 
 
 def _quality(found: Drawn, seed: int, exact: float | None) -> GuideQuality:

@@ -227,6 +227,7 @@ class Site(NamedTuple):
     values: Tensor | None  # all values of a finite scalar variable
     drawn_only: bool  # deterministic given its parents: no density
     plates: tuple[str, ...]
+    observed: bool = False  # by the program itself
 
     @property
     def levels(self) -> int:
@@ -308,6 +309,7 @@ def _site(node: Mapping[str, Any]) -> Site:
         values,
         bool(node["infer"].get("_deterministic")) or isinstance(fn, Delta),
         tuple(frame.name for frame in frames),
+        bool(node["is_observed"]) and not isinstance(bare(fn), Delta),
     )
 
 

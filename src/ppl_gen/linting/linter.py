@@ -9,6 +9,8 @@ from torch.distributions import Distribution
 
 from ppl_gen.isolation import isolated
 from ppl_gen.linting import (
+    bounds,
+    elbos,
     enumeration,
     gradients,
     names,
@@ -16,13 +18,27 @@ from ppl_gen.linting import (
     plates,
     priors,
     programs,
+    scoring,
     shapes,
     supports,
 )
-from ppl_gen.linting.findings import Finding, Findings
+from ppl_gen.linting.findings import SEVERITIES, Finding, Findings
 from ppl_gen.linting.pair import Pair
 
-GROUPS = (programs, names, shapes, plates, supports, priors, enumeration, parameters, gradients)
+GROUPS = (
+    programs,
+    names,
+    shapes,
+    plates,
+    supports,
+    priors,
+    enumeration,
+    parameters,
+    bounds,
+    gradients,
+    scoring,
+    elbos,
+)
 
 
 def lint(model: Any, guide: Any = None, /, *args: Any, **kwargs: Any) -> Findings:
@@ -71,6 +87,8 @@ def lint(model: Any, guide: Any = None, /, *args: Any, **kwargs: Any) -> Finding
         pyro.get_param_store().set_state(state)
         pair = Pair(model, guide, args, kwargs, validated, recording)
         for group in GROUPS:
+            if group is elbos and any(f.severity == "error" for f in found.values()):
+                continue  # they would stop it, and are told
             misshapen: set[str] = set()  # one wrong shape of a site brings others with it
             for check in group.CHECKS:
                 for finding in check(pair):
@@ -78,5 +96,5 @@ def lint(model: Any, guide: Any = None, /, *args: Any, **kwargs: Any) -> Finding
                         continue
                     misshapen.add(finding.site)
                     found.setdefault((finding.code, finding.site), finding)
-    ordered = sorted(found.values(), key=lambda f: f.severity)
+    ordered = sorted(found.values(), key=lambda f: SEVERITIES.index(f.severity))
     return Findings(tuple(ordered), sum(len(group.CHECKS) for group in GROUPS))

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ppl_gen.linting.effects import moved
 from ppl_gen.linting.findings import Finding
 from ppl_gen.linting.pair import Pair, shape_of
-from ppl_gen.linting.recording import Site
+from ppl_gen.linting.recording import Run, Site
 
 MANY = 100  # places of a plate that a loop walks one by one
 
@@ -101,7 +102,7 @@ def unscaled(pair: Pair) -> Iterator[Finding]:
                 or whole.ndim != site.value.dim()
             ):
                 continue
-            if _taken_from(site.value, whole):
+            if _taken_from(site.value, whole) and not _rest_counts(pair, name, whole):
                 yield Finding(
                     "unscaled-minibatch",
                     f"{name!r} observes {rows[0]} of the {total} rows of {argument!r}, and each counts once: "
@@ -114,8 +115,28 @@ def unscaled(pair: Pair) -> Iterator[Finding]:
                 break
 
 
+def _rest_counts(pair: Pair, name: str, whole: Any) -> bool:
+    """Whether the rows of ``whole`` that a site does not observe count elsewhere, as where classes have a site each."""
+    mine = {
+        tuple(r) for r in pair.p.samples[name].value.reshape(len(pair.p.samples[name].value), -1).tolist()
+    }
+    rows = torch.as_tensor(whole)
+    other = [i for i, r in enumerate(rows.reshape(len(rows), -1).tolist()) if tuple(r) not in mine]
+    if len(other) < 2:
+        return False
+    index = torch.arange(len(rows))
+    index[other] = index[other].roll(1)
+    index[other[0]] = other[0]  # one of them is there twice, one no more: no sum over them stays
+    after = pair.run("model", pair.p.values, arguments=pair.replaced(whole, rows[index]))
+    return after.error is None and bool(moved(pair.p, after))
+
+
 def same_minibatch(pair: Pair) -> Iterator[Finding]:
-    """Another subsample of a plate brings other data."""
+    """Another subsample of a plate brings other data, but where the rows that come are the minibatch.
+
+    A plate of `size` rows of which `subsample_size` are drawn scales by their ratio, whatever rows it drew. So
+    a loader's minibatch is scaled rightly, and only what is indexed by the plate's own draw belongs to other rows.
+    """
     random = {
         name: s
         for name, s in pair.alone.plates.items()
@@ -130,8 +151,13 @@ def same_minibatch(pair: Pair) -> Iterator[Finding]:
         if not inside or other is None or not site.observed or not isinstance(site.value, Tensor):
             continue
         if site.value.shape == other.value.shape and torch.equal(site.value, other.value):
+            if shape_of(site.value)[:1] != (random[inside[0]].fn.subsample_size,) and site.value.dim() == 1:
+                continue  # told by its shape
             if len(site.value.unique()) < 2 or site.value.numel() < 8:
                 continue  # rows that look alike tell nothing
+            if _is_the_minibatch(pair, name, random[inside[0]]):
+                yield from _other_rows(pair, again, name, inside[0])
+                continue
             yield Finding(
                 "minibatch-not-taken",
                 f"{name!r} observes the same rows whatever subsample the plate {inside[0]!r} draws",
@@ -139,6 +165,36 @@ def same_minibatch(pair: Pair) -> Iterator[Finding]:
                 name,
                 site.place,
             )
+
+
+def _is_the_minibatch(pair: Pair, name: str, plate: Site) -> bool:
+    """Whether what came has the minibatch's rows alone: a loader's."""
+    site = pair.alone.samples[name]
+    rows = [torch.as_tensor(v) for v in pair.tensors.values() if v.ndim]
+    if any(len(v) > plate.fn.subsample_size and _taken_from(site.value, v) for v in rows):
+        return False
+    return "conditioned" in site.infer or any(len(v) == plate.fn.subsample_size for v in rows)
+
+
+def _other_rows(pair: Pair, again: Run, name: str, plate: str) -> Iterator[Finding]:
+    """What a plate's own draw indexes does not belong to the minibatch that a loader brings."""
+    size = pair.alone.plates[plate].fn.size
+    values = {n: s.value for n, s in pair.alone.samples.items() if not s.observed}
+    indices = {n: s.value for n, s in again.plates.items()}
+    runs = [("model", moved(pair.alone, pair.run("model", {**values, **indices}), indices=False))]
+    if pair.guide is not None:
+        apart = pair.run("guide", {**pair.q.values, **indices})
+        runs.append(("guide", moved(pair.q, apart, indices=False)))
+    for part, sites in runs:
+        for other in sorted(sites - {""}):
+            yield Finding(
+                "explicit-subsample",
+                f"{name!r} observes the rows that come, and {other!r} in the {part} those that the plate "
+                f"{plate!r} draws: its parameters are other rows'",
+                f'pass the rows\' numbers along, and hand them to the plate: pyro.plate("{plate}", {size}, subsample=index)',
+                other,
+            )
+            return
 
 
 def reach(pair: Pair) -> Iterator[Finding]:

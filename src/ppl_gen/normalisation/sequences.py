@@ -1,6 +1,7 @@
 """Programs that draw until they stop: how much of their probability ends at all."""
 
 import heapq
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -13,10 +14,12 @@ from torch import Tensor
 
 from ppl_gen.core import variables
 from ppl_gen.normalisation.conditionals import Total
+from ppl_gen.normalisation.integrals import base_of
 
 LONGEST = 150  # draws of one run
 RUNS = 200
 FEW = 50  # runs that tell whether any ends
+MANY_SYMBOLS = 200  # of an alphabet that are tried one by one
 
 
 class Ending(NamedTuple):
@@ -188,49 +191,108 @@ def limited(program: Callable[[], Any]) -> poutine.Trace:
 def given_length(program: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Total]:
     """The total of a program that observes a sequence as long as the data, each item given the one before.
 
-    Without its last item such a sequence has the probability of all its continuations together, so every
-    length has the total one. An end symbol would show: without its last item the sequence's probability
-    would be another, or that item would occur at ends alone.
+    If all continuations of a sequence by one item have its probability together, every length has the total
+    one. An end symbol would show: the sequence without its last item would have another probability, or
+    that item would occur at ends alone.
     """
-    for position, data in enumerate(args):
-        last = _last(data)
-        if last is None:
-            continue
+    for key, data in [*enumerate(args), *kwargs.items()]:
+        for items, written in _sequences(data):
+            trace: Any = None
 
-        def observed(sequence: list[Any], place: int = position, whole: Any = data) -> dict[str, Any]:
-            given = (*args[:place], _with_last(whole, sequence), *args[place + 1 :])
-            trace = poutine.trace(program).get_trace(*given, **kwargs)
-            return {n: s for n, s in variables(trace).items() if s["is_observed"]}
+            def log_p(sequence: list[int]) -> float:
+                given, named = list(args), dict(kwargs)
+                if isinstance(key, int):
+                    given[key] = written(sequence)
+                else:
+                    named[key] = written(sequence)
+                run = program if trace is None else poutine.replay(program, trace=trace)
+                found = variables(poutine.trace(run).get_trace(*given, **named)).values()
+                return math.fsum(float(_score(site).sum()) for site in found if _finite(site))
 
-        others = [item for item in last[:-1] if item != last[-2]]
-        try:
-            before, shorter = observed(last), observed(last[:-1])
-            other = observed([*last[:-2], others[0], last[-1]])
-        except Exception:
-            continue
-        *kept, end = before
-        site = before[end]
-        if list(shorter) != kept or site["cond_indep_stack"] or not site["fn"].has_enumerate_support:
-            continue
-        same = all(torch.equal(_score(before[n]), _score(shorter[n])) for n in kept)
-        chained = end in other and not torch.equal(_score(site), _score(other[end]))
-        if same and chained and last[-1] in last[:-1]:
-            note = (
-                "the data decide the length, so the sequences of each length sum to one, and all together to "
-                "infinity: observe an end symbol after each, or read it as p(sequence | length)"
-            )
-            return [Total("(length)", math.inf, 0.0, "closed form", False, note)]
+            try:
+                with poutine.trace() as tracer:
+                    log_p(items)
+                trace = tracer.trace  # so that what is latent stays as it is
+                alphabet = _alphabet(trace)
+                if alphabet and _continues(log_p, items, alphabet):
+                    note = (
+                        "the data decide the length, so the sequences of each length sum to one, and all together to "
+                        "infinity: observe an end symbol after each, or read it as p(sequence | length)"
+                    )
+                    return [Total("(length)", math.inf, 0.0, "closed form", False, note)]
+            except Exception:
+                continue
     return []
 
 
-def _last(data: Any) -> list[Any] | None:
-    """The items of a sequence, or of the last of several; None if it is too short to tell anything."""
+def _continues(log_p: Callable[[list[int]], float], items: list[int], alphabet: list[int]) -> bool:
+    """Whether an item depends on the one before, and all continuations have the probability of the sequence."""
+    *start, before, _ = items
+    other = next(a for a in alphabet if a != before)
+    two = [[*start, a] for a in (before, other)]
+    steps = torch.tensor([[log_p([*s, v]) - log_p(s) for v in alphabet] for s in two], dtype=torch.float64)
+    return bool((steps.logsumexp(1).abs() < 1e-4).all()) and not torch.allclose(*steps, atol=1e-6)
+
+
+def _finite(site: Mapping[str, Any]) -> bool:
+    """Whether a site observes values of finitely many."""
+    return bool(site["is_observed"]) and bool(base_of(site["fn"]).has_enumerate_support)
+
+
+def _alphabet(trace: poutine.Trace) -> list[int]:
+    """The values of the last site that observes values of finitely many, if they can be tried one by one."""
+    found = [base_of(s["fn"]) for s in variables(trace).values() if _finite(s)]
+    if not found or found[-1].event_shape:
+        return []
+    values = found[-1].enumerate_support(expand=False).flatten()
+    return values.long().tolist() if 1 < len(values) <= MANY_SYMBOLS else []
+
+
+def _sequences(data: Any) -> list[tuple[list[int], Callable[[list[int]], Any]]]:
+    """A sequence in an argument, and how the argument reads with another in its place.
+
+    An argument is a sequence of whole numbers, several of them, or a table with one in each row or column.
+    None are found where all end in a symbol that stands at ends alone.
+    """
+    found: list[tuple[list[int], Callable[[list[int]], Any]]] = []
+    if isinstance(data, Tensor) and data.dim() == 2 and not data.is_floating_point():
+        for table, turn in ((data, False), (data.T, True)):
+            rows = table.tolist()
+            if rows and len(rows[0]) > 1 and not _ended(rows):
+
+                def table_of(sequence: list[int], turn: bool = turn) -> Tensor:
+                    row = torch.tensor([sequence], dtype=data.dtype)
+                    return row.T if turn else row
+
+                found.append((rows[0], table_of))
+        return found
+    rows = [last] if (last := _last(data)) is not None else []
+    several = isinstance(data, list | tuple) and data and not isinstance(data[-1], int | float)
+    if rows and several:
+        rows = [row for part in data if (row := _last(part)) is not None]
+    if last is not None and len(last) > 1 and not _ended(rows):
+        found.append((last, lambda sequence: _with_last(data, sequence)))
+    return found
+
+
+def _ended(sequences: list[list[int]]) -> bool:
+    """Whether all end in one symbol, perhaps repeated, that stands nowhere else."""
+    ends = {s[-1] for s in sequences if s}
+    if len(ends) != 1:
+        return False
+    [end] = ends
+    starts = [list(itertools.dropwhile(lambda i: i == end, reversed(s))) for s in sequences]
+    return not any(end in start for start in starts)
+
+
+def _last(data: Any) -> list[int] | None:
+    """The items of a sequence, or of the last of several."""
     if isinstance(data, Tensor):
         data = data.tolist() if data.dim() == 1 else None
     if isinstance(data, list | tuple) and data and not isinstance(data[-1], int | float):
         return _last(data[-1])
-    long = isinstance(data, list | tuple) and len(data) > 2 and all(isinstance(i, int) for i in data)
-    return list(data) if long and len({*data[:-1]}) > 1 else None
+    whole = isinstance(data, list | tuple) and len(data) > 1 and all(isinstance(i, int) for i in data)
+    return list(data) if whole else None
 
 
 def _with_last(data: Any, sequence: list[Any]) -> Any:
@@ -242,6 +304,6 @@ def _with_last(data: Any, sequence: list[Any]) -> Any:
     return type(data)(sequence)
 
 
-def _score(site: Any) -> Tensor:
+def _score(site: Mapping[str, Any]) -> Tensor:
     score: Tensor = site["fn"].log_prob(torch.as_tensor(site["value"]))
     return score

@@ -223,7 +223,8 @@ def admit(
     held = next((name for name in line if name in found and found[name].observed), None)
     if held and not examined:
         raise BrokenModel(
-            f"{type(p).__name__}.model() observes {held!r} by itself (obs=…), so that it can neither be fitted to "
+            f"{type(p).__name__}.model() observes {held!r} by itself (obs=…), so that it can neither be "
+            f"fitted to "
             f"other data nor drawn from: leave out obs=; data come from outside, as in fit(model, {held}=…)"
         )
     tensors |= {name: decoded(name, found[name].levels) for name in named if name not in inputs}

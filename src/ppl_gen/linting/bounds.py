@@ -6,7 +6,7 @@ from typing import Any
 
 import pyro
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import Distribution, TransformedDistribution, constraints
 
 from ppl_gen.linting.findings import Finding
@@ -58,10 +58,12 @@ def unbounded(pair: Pair) -> Iterator[Finding]:
                 fix += f"PyroParam(start, constraints.{word})"
                 if not direct:
                     ends = {"simplex": "softmax(-1)", "unit_interval": "sigmoid()"}
-                    fix = f"pass it through .{ends.get(word, 'exp()')}, or make it of parameters with a constraint: {fix}"
+                    end = ends.get(word, "exp()")
+                    fix = f"pass it through .{end}, or make it of parameters with a constraint: {fix}"
                 yield Finding(
                     "unbounded-parameter",
-                    f"the {argument} of {site.name!r} in the {part} is {what} {_range(word)}: a step can take it "
+                    f"the {argument} of {site.name!r} in the {part} is {what} {_range(word)}: a step "
+                    f"can take it "
                     f"out, and the fit stops or goes nan",
                     fix,
                     name or site.name,
@@ -82,7 +84,8 @@ def linked_twice(pair: Pair) -> Iterator[Finding]:
                 continue
             yield Finding(
                 "probabilities-as-logits",
-                f"the logits of {name!r} in the {part} come out of a {made.lower()}, so they are probabilities: "
+                f"the logits of {name!r} in the {part} come out of a {made.lower()}, so they are "
+                f"probabilities: "
                 f"{type(base).__name__} makes probabilities of them once more, and none can come near 0 or 1",
                 f"write {type(base).__name__}(probs=…); or leave the {made.lower()} out and keep logits=",
                 name,

@@ -47,7 +47,7 @@ def moves(pair: Pair, part: str, argument: str) -> set[str]:
 
 
 def _other(value: Any) -> Any:
-    """Rows drawn from the rows of ``value`` with replacement, so that no mean of them stays; None if all are alike."""
+    """Rows drawn from those of ``value`` with replacement, so that no mean stays; None if all are alike."""
     for seed in range(5):
         index = torch.randint(len(value), (len(value),), generator=torch.Generator().manual_seed(seed))
         other = value[index] if isinstance(value, Tensor) else value[index.numpy()]

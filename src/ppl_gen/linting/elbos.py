@@ -43,7 +43,8 @@ def computed(pair: Pair) -> Iterator[Finding]:
 def _mend(text: str) -> str:
     if "share common poutine.scale" in text:
         return (
-            "a latent that is summed out counts once, and rows of a subsample many times: pass all rows, or let "
+            "a latent that is summed out counts once, and rows of a subsample many times: pass all "
+            "rows, or let "
             "the guide draw it instead of summing it out"
         )
     if "conflict" in text or "history" in text:

@@ -47,7 +47,7 @@ def missing_in_guide(pair: Pair) -> Iterator[Finding]:
 
 
 def misnamed(pair: Pair) -> dict[str, str]:
-    """The names under which pyro.condition holds data that the model never draws, each with the nearest it does."""
+    """Names to which pyro.condition attaches data, and which the model never draws; each with the nearest."""
     absent = sorted(pair.p.attached - pair.p.samples.keys()) if pair.p.error is None else []
     return {name: next(iter(_close(name, pair.latents)), "") for name in absent}
 

@@ -63,9 +63,11 @@ def shared(pair: Pair) -> Iterator[Finding]:
             kind = "module" if "$$$" in site.name else "param"
             yield Finding(
                 "parameter-shared",
-                f"the name {shown!r} is given to pyro.{kind} at two places, {other.place} and {site.place}, with a "
+                f"the name {shown!r} is given to pyro.{kind} at two places, {other.place} and "
+                f"{site.place}, with a "
                 f"start each: both get one parameter, which keeps the first start",
-                f'name them apart, e.g. "{shown}_of_{part}"; if they are meant to be one, write pyro.{kind} once, '
+                f'name them apart, e.g. "{shown}_of_{part}"; if they are meant to be one, write '
+                f"pyro.{kind} once, "
                 f"or without a start where it is used again",
                 shown,
                 site.place,

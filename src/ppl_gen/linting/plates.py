@@ -116,7 +116,7 @@ def unscaled(pair: Pair) -> Iterator[Finding]:
 
 
 def _rest_counts(pair: Pair, name: str, whole: Any) -> bool:
-    """Whether the rows of ``whole`` that a site does not observe count elsewhere, as where classes have a site each."""
+    """Whether the rows of ``whole`` that a site does not observe count elsewhere, as of another class."""
     mine = {
         tuple(r) for r in pair.p.samples[name].value.reshape(len(pair.p.samples[name].value), -1).tolist()
     }
@@ -134,8 +134,8 @@ def _rest_counts(pair: Pair, name: str, whole: Any) -> bool:
 def same_minibatch(pair: Pair) -> Iterator[Finding]:
     """Another subsample of a plate brings other data, but where the rows that come are the minibatch.
 
-    A plate of `size` rows of which `subsample_size` are drawn scales by their ratio, whatever rows it drew. So
-    a loader's minibatch is scaled rightly, and only what is indexed by the plate's own draw belongs to other rows.
+    A plate of so many rows, of which some are drawn, scales by the ratio, whichever it drew. So a loader's
+    minibatch is scaled rightly, and only what is indexed by the plate's own draw belongs to other rows.
     """
     random = {
         name: s
@@ -191,7 +191,8 @@ def _other_rows(pair: Pair, again: Run, name: str, plate: str) -> Iterator[Findi
                 "explicit-subsample",
                 f"{name!r} observes the rows that come, and {other!r} in the {part} those that the plate "
                 f"{plate!r} draws: its parameters are other rows'",
-                f'pass the rows\' numbers along, and hand them to the plate: pyro.plate("{plate}", {size}, subsample=index)',
+                f'pass the rows\' numbers along, and hand them to the plate: pyro.plate("{plate}", '
+                f"{size}, subsample=index)",
                 other,
             )
             return

@@ -100,8 +100,10 @@ def _translated(pair: Pair, part: str, run: Run) -> Finding:
         return Finding(
             "plate-size",
             f"the plate {plate!r} draws rows from 0 to {fn.size - 1}, and the data have {pair.rows}: {first}",
-            f'take the size from the data: pyro.plate("{plate}", len(x), subsample_size={min(fn.subsample_size, pair.rows)}); '
-            f"or if a loader took them from {fn.size} already, observe them as they are: subsample_size=len(x), obs=x",
+            f'take the size from the data: pyro.plate("{plate}", len(x), '
+            f"subsample_size={min(fn.subsample_size, pair.rows)}); "
+            f"or if a loader took them from {fn.size} already, observe them as they are: "
+            f"subsample_size=len(x), obs=x",
             plate,
             run.place,
         )

@@ -26,7 +26,8 @@ def nothing_observed(pair: Pair) -> Iterator[Finding]:
     yield Finding(
         "nothing-observed",
         "no site of the model is observed: the posterior is the prior, whatever the data are",
-        f'write obs= at what the data are: pyro.sample("{name}", …, obs={name}), and pass them, not None; or attach '
+        f'write obs= at what the data are: pyro.sample("{name}", …, obs={name}), and pass them, not '
+        f"None; or attach "
         f'them from outside: pyro.condition(model, data={{"{name}": {name}}})',
         ends[-1] if ends else "",
         pair.p.samples[ends[-1]].place if ends else "",
@@ -87,9 +88,11 @@ def averaged(pair: Pair) -> Iterator[Finding]:
         if abs(two - one) <= 1e-4 * (1e-6 + abs(one)):
             yield Finding(
                 "factor-averaged",
-                f"the factor {site.name!r} is a mean over rows: with every row there twice it stays {one:.4g}, so "
+                f"the factor {site.name!r} is a mean over rows: with every row there twice it stays "
+                f"{one:.4g}, so "
                 f"{n} rows count as one, and the posterior is too wide",
-                'add the rows up, .sum() instead of .mean() (of a loss, reduction="sum"); better, observe them: '
+                'add the rows up, .sum() instead of .mean() (of a loss, reduction="sum"); better, '
+                "observe them: "
                 'with pyro.plate("data", len(x)): pyro.sample("x", …, obs=x)',
                 site.name,
                 site.place,

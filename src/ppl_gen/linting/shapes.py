@@ -90,7 +90,8 @@ def subsampled(plate: str, size: int, taken: int, came: int) -> tuple[str, str]:
     if came == size:
         return (
             "minibatch-not-taken",
-            f'take the plate\'s rows: with pyro.plate("{plate}", {size}, subsample_size={taken}) as rows: … obs=y[rows]',
+            f'take the plate\'s rows: with pyro.plate("{plate}", {size}, subsample_size={taken}) as '
+            f"rows: … obs=y[rows]",
         )
     if came < size:
         return (
@@ -99,7 +100,8 @@ def subsampled(plate: str, size: int, taken: int, came: int) -> tuple[str, str]:
         )
     return (
         "plate-size",
-        f'the data have {came} rows: with pyro.plate("{plate}", len(y), subsample_size={taken}) as rows: … obs=y[rows]',
+        f'the data have {came} rows: with pyro.plate("{plate}", len(y), subsample_size={taken}) as '
+        f"rows: … obs=y[rows]",
     )
 
 

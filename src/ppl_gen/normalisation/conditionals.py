@@ -58,7 +58,8 @@ def of_site(name: str, node: dict[str, Any]) -> Total | None:
     worst = max((_of(name, _raised(part, power)) for part in parts), key=badness)
     size = float(power.flatten()[0])
     note = (
-        f"poutine.scale raises the density to the power {size:g}, which no density is: leave it out; where it "
+        f"poutine.scale raises the density to the power {size:g}, which no density is: leave it out; "
+        f"where it "
         "makes a minibatch stand for all rows, let the plate do it: pyro.plate(…, size, subsample=index)"
     )
     return worst if worst.ok else replace(worst, note=note)

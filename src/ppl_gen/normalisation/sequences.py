@@ -197,36 +197,44 @@ def given_length(program: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any])
     """
     for key, data in [*enumerate(args), *kwargs.items()]:
         for items, written in _sequences(data):
-            trace: Any = None
-
-            def log_p(sequence: list[int]) -> float:
-                given, named = list(args), dict(kwargs)
-                if isinstance(key, int):
-                    given[key] = written(sequence)
-                else:
-                    named[key] = written(sequence)
-                run = program if trace is None else poutine.replay(program, trace=trace)
-                found = variables(poutine.trace(run).get_trace(*given, **named)).values()
-                return math.fsum(float(_score(site).sum()) for site in found if _finite(site))
-
-            try:
-                with poutine.trace() as tracer:
-                    log_p(items)
-                trace = tracer.trace  # so that what is latent stays as it is
-                alphabet = _alphabet(trace)
-                if alphabet and _continues(log_p, items, alphabet):
+            log_p = _Reader(program, args, kwargs, key, written)
+            with suppress(Exception):  # a program that reads no other sequence tells nothing
+                log_p.hold(items)
+                if log_p.alphabet and _continues(log_p, items, log_p.alphabet):
                     note = (
-                        "the data decide the length, so the sequences of each length sum to one, and all together to "
-                        "infinity: observe an end symbol after each, or read it as p(sequence | length)"
+                        "the data decide the length, so the sequences of each length sum to one, and all "
+                        "together to infinity: observe an end symbol after each, or read it as "
+                        "p(sequence | length)"
                     )
                     return [Total("(length)", math.inf, 0.0, "closed form", False, note)]
-            except Exception:
-                continue
     return []
 
 
+class _Reader:
+    """The log probability of sequences that stand in one argument of a program, its latents held."""
+
+    def __init__(self, program: Any, args: Any, kwargs: Any, key: Any, written: Callable[[list[int]], Any]):
+        self.program, self.args, self.kwargs, self.key, self.written = program, args, kwargs, key, written
+        self.alphabet: list[int] = []
+
+    def hold(self, items: list[int]) -> None:
+        """Keep what is latent as it is drawn for ``items``."""
+        trace = self._trace(items)
+        self.program = poutine.replay(self.program, trace=trace)
+        self.alphabet = _alphabet(trace)
+
+    def __call__(self, items: list[int]) -> float:
+        found = variables(self._trace(items)).values()
+        return math.fsum(float(_score(site).sum()) for site in found if _finite(site))
+
+    def _trace(self, items: list[int]) -> poutine.Trace:
+        given = dict(enumerate(self.args)) | dict(self.kwargs) | {self.key: self.written(items)}
+        args = [given.pop(i) for i in range(len(self.args))]
+        return poutine.trace(self.program).get_trace(*args, **given)
+
+
 def _continues(log_p: Callable[[list[int]], float], items: list[int], alphabet: list[int]) -> bool:
-    """Whether an item depends on the one before, and all continuations have the probability of the sequence."""
+    """Whether an item depends on the one before, and all continuations have a sequence's probability."""
     *start, before, _ = items
     other = next(a for a in alphabet if a != before)
     two = [[*start, a] for a in (before, other)]

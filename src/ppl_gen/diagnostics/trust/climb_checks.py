@@ -107,7 +107,7 @@ def _more_steps(case: Case, steps: int) -> Iterator[Check]:
         fix = f"take a larger learning_rate than {own:g}, such as {usual:g}"
         yield fault("learning rate too low", "climb", shown, fix, **numbers)
     else:
-        fix = f"fit(posterior, SVI(steps={max(5 * len(history), 1000):,}), …) goes on from here"
+        fix = f"fit(posterior, SVI(steps={max(5 * len(history), 1000)}), …) goes on from here"
         yield fault("too few steps", "climb", shown, fix, **numbers)
 
 

@@ -19,8 +19,9 @@ from ppl_gen.isolation import isolated
 from ppl_gen.normalisation.conditionals import Total, badness, of_site
 from ppl_gen.normalisation.energies import energy
 from ppl_gen.normalisation.improper import Proper
+from ppl_gen.normalisation.lengths import given_length
 from ppl_gen.normalisation.result import Normalisation
-from ppl_gen.normalisation.sequences import LONGEST, Factors, ending, given_length, limited, wanders
+from ppl_gen.normalisation.sequences import LONGEST, Factors, ending, limited, wanders
 from ppl_gen.notation import Factorization
 
 SEEDS = (0, 1)  # draws of the parents at which each conditional is looked at

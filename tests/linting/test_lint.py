@@ -177,17 +177,15 @@ def test_the_advice_on_a_subsample_is_right(rows, taken):
     def program(size, most, index):
         def model(x):
             mu = pyro.sample("mu", dist.Normal(0.0, 5.0))
-            with pyro.plate("rows", size, subsample_size=most) as drawn:
+            with pyro.plate("rows", size or len(x), subsample_size=most or len(x)) as drawn:
                 pyro.sample("x", dist.Normal(mu, 1.0), obs=x[drawn] if index else x)
 
         return model
 
     found = lint(program(1000, 120, taken), about_centre, data(rows))
     if found.ok:
-        assert (rows, taken) in [
-            (120, False),
-            (1000, True),
-        ]  # a loader's 120 rows; all rows, which the plate draws from
+        # a loader's 120 rows; and all rows, from which the plate draws
+        assert (rows, taken) in [(120, False), (1000, True)]
         return
     [finding] = found
     size = 1000 if '"rows", 1000' in finding.fix else None

@@ -68,7 +68,7 @@ def _continues(log_p: Callable[[list[int]], float], items: list[int], alphabet: 
     other = next(a for a in alphabet if a != before)
     two = [[*start, a] for a in (before, other)]
     steps = torch.tensor([[log_p([*s, v]) - log_p(s) for v in alphabet] for s in two], dtype=torch.float64)
-    return bool((steps.logsumexp(1).abs() < 1e-4).all()) and not torch.allclose(*steps, atol=1e-6)
+    return bool((steps.logsumexp(1).abs() < 1e-4).all()) and not torch.allclose(steps[0], steps[1], atol=1e-6)
 
 
 def _finite(site: Mapping[str, Any]) -> bool:

@@ -179,7 +179,23 @@ def tied_guide(x):
     pyro.sample("mu", dist.Normal(pyro.param("loc", torch.tensor(0.0)), scale / len(x) ** 0.5))
 
 
+class Emission(nn.Module):
+    """A network beside a parameter, under an automatic guide of the latents."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Linear(3, 1)
+
+    def model(self, x, y):
+        pyro.module("net", self.net)
+        scale = pyro.param("scale", torch.tensor(1.0), constraint=constraints.positive)
+        w = pyro.sample("w", dist.Normal(0.0, 1.0))
+        with pyro.plate("rows", len(x)):
+            pyro.sample("y", dist.Normal(self.net(x).squeeze(-1) + w, scale), obs=y)
+
+
 def _pairs():
+    emission = Emission()
     x, several = data(), data(20, 3)
     vae, times = Autoencoder(), data().exp()
     words = torch.randint(7, (9, 12), generator=torch.Generator().manual_seed(0))
@@ -211,6 +227,7 @@ def _pairs():
         "constraint": (constrained, AutoNormal(constrained), x),
         "horseshoe": (horseshoe, AutoMultivariateNormal(horseshoe), several, (x > 0).float()),
         "attention": (attending(net), lambda x, y: normal("w"), several, torch.arange(20) % 3),
+        "parameters beside an automatic guide": (emission.model, AutoNormal(emission.model), several, x),
         "tied": (tied, tied_guide, x),
     }
 

@@ -7,6 +7,7 @@ import pyro
 import torch
 from torch.distributions import Distribution
 
+from ppl_gen.core import ProbabilisticModel
 from ppl_gen.isolation import isolated
 from ppl_gen.linting import (
     bounds,
@@ -84,8 +85,10 @@ def lint(model: Any, guide: Any = None, /, *args: Any, **kwargs: Any) -> Finding
     store = pyro.get_param_store()
     state = {"params": dict(store.named_parameters()), "constraints": dict(store._constraints)}
     found: dict[tuple[str, str], Finding] = {}
-    with isolated(0, grad=True, validate=True), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what Pyro and torch warn of is found here
+    declared = isinstance(getattr(model, "model", model), ProbabilisticModel)
+    local = declared or pyro.settings.get("module_local_params")  # else a guide that is a module meets pyro.param
+    with isolated(0, grad=True, validate=True), pyro.settings.context(module_local_params=local):
+        warnings.simplefilter("ignore")  # what Pyro and torch warn of is found here; `isolated` restores them
         pyro.get_param_store().set_state(state)
         pair = Pair(model, guide, args, kwargs, validated, recording)
         for group in GROUPS:

@@ -194,6 +194,24 @@ class Emission(nn.Module):
             pyro.sample("y", dist.Normal(self.net(x).squeeze(-1) + w, scale), obs=y)
 
 
+def kept_otherwise(x, y):
+    """What is squared or clamped stays in its range, and so do quotients of what does."""
+    mean, variance = (
+        pyro.param(k, torch.tensor(1.0), constraint=constraints.positive) for k in ("mean", "var")
+    )
+    slope = pyro.sample("slope", dist.Normal(0.0, 1.0))
+    width = pyro.param("width", torch.tensor(1.0))
+    with pyro.plate("rows", len(x)):
+        pyro.sample("x", dist.Gamma(mean**2 / variance, mean / variance), obs=x)
+        pyro.sample("y", dist.Normal(slope * x, width.square() + 0.1), obs=y)
+
+
+def kept_otherwise_guide(x, y):
+    """Its guide."""
+    scale = pyro.param("scale", torch.tensor(1.0)).clamp(min=1e-3)
+    pyro.sample("slope", dist.Normal(pyro.param("loc", torch.tensor(0.0)), scale))
+
+
 def _pairs():
     emission = Emission()
     x, several = data(), data(20, 3)
@@ -228,6 +246,7 @@ def _pairs():
         "horseshoe": (horseshoe, AutoMultivariateNormal(horseshoe), several, (x > 0).float()),
         "attention": (attending(net), lambda x, y: normal("w"), several, torch.arange(20) % 3),
         "parameters beside an automatic guide": (emission.model, AutoNormal(emission.model), several, x),
+        "kept otherwise": (kept_otherwise, kept_otherwise_guide, times, x),
         "tied": (tied, tied_guide, x),
     }
 

@@ -47,10 +47,11 @@ GROUPS = (
 def lint(model: Any, guide: Any = None, /, *args: Any, **kwargs: Any) -> Findings:
     """Find the mistakes of a model and its guide that a fit would hide, or stumble over.
 
-    Both are run a few times on the data; nothing is trained. Shapes, plates, minibatches, names, supports,
-    discrete latents, parameters and their gradients are checked; each finding says where, and what to write
-    instead. Copies of modules are run, from fixed seeds; the parameter store and all else that is global
-    stays as it is.
+    Both are run many times on the data and on changes of them; nothing is trained. Shapes, plates,
+    minibatches, names, supports, discrete latents, parameters, their ranges and their gradients are checked,
+    and that the joint scores the data that come; if no error is found, Pyro's ELBO is computed once. Each
+    finding says where, and what to write instead. Copies of modules are run, from fixed seeds; the parameter
+    store and all else that is global stays as it is.
 
     Args:
         model: a bare Pyro program; a pyro.infer.SVI, whose ELBO is checked too (guide: None); or a
@@ -61,7 +62,7 @@ def lint(model: Any, guide: Any = None, /, *args: Any, **kwargs: Any) -> Finding
             `ProbabilisticModel` the data by name, as for `fit`.
 
     Returns:
-        The findings, errors first. They print; ``.ok`` says whether there are none.
+        The findings, errors first, notes last. They print; ``.ok`` says whether all are notes.
 
     Raises:
         DataError: ``model`` or ``guide`` is no program, or the data do not fit the declared joint.
@@ -86,7 +87,9 @@ def lint(model: Any, guide: Any = None, /, *args: Any, **kwargs: Any) -> Finding
     state = {"params": dict(store.named_parameters()), "constraints": dict(store._constraints)}
     found: dict[tuple[str, str], Finding] = {}
     declared = isinstance(getattr(model, "model", model), ProbabilisticModel)
-    local = declared or pyro.settings.get("module_local_params")  # else a guide that is a module meets pyro.param
+    local = declared or pyro.settings.get(
+        "module_local_params"
+    )  # else a guide that is a module meets pyro.param
     with isolated(0, grad=True, validate=True), pyro.settings.context(module_local_params=local):
         warnings.simplefilter("ignore")  # what Pyro and torch warn of is found here; `isolated` restores them
         pyro.get_param_store().set_state(state)

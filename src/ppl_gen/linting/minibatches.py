@@ -74,6 +74,8 @@ def _rest_counts(pair: Pair, name: str, whole: Any) -> bool:
         tuple(r) for r in pair.p.samples[name].value.reshape(len(pair.p.samples[name].value), -1).tolist()
     }
     rows = torch.as_tensor(whole)
+    if len(rows) > 100_000:
+        return False
     other = [i for i, r in enumerate(rows.reshape(len(rows), -1).tolist()) if tuple(r) not in mine]
     if len(other) < 2:
         return False

@@ -33,12 +33,13 @@ Written after the rules; no limit was set by them. On their first run, by the ru
 41 that ran were named first, and none of 38 sound fits was called faulty. The misses showed rules that were
 wrong in principle, which were mended: what stands here is by the rules mended after that."""
 AGAIN = """\
-Written when the first list had been seen, of kinds of mistakes that neither list had; no limit was set by it.
-On their first run, by the rules as they were, 7 of 21 were named first (nine are of kinds that had no name),
-and 3 of 12 sound fits were called faulty. What that showed was mended: modes that no draw visits, residuals
-along the inputs, the pull of priors that are not Normal, masked rows, truncated densities, and the evidence
-of rows that come in parts. One planted fault, which was none, was left out, and two that had another
-one beside it were replaced. What stands here is by the rules mended after that."""
+Written when the first list had been seen, of kinds of mistakes that neither list had. On their first run, by
+the rules as they were, 7 of 21 were named first (nine are of kinds that had no name), and 3 of 12 sound fits
+were called faulty. What that showed was mended: modes that no draw visits, residuals along the inputs, the
+pull of priors that are not Normal, masked rows, truncated densities, and the evidence of rows that come in
+parts. One planted fault, which was none, was left out; two that had another one beside it were replaced, and
+are among the 21. Two limits were changed after one of these each had been missed. So what stands here, by the
+rules mended after that, is no figure of faults never seen; the first run is."""
 torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 

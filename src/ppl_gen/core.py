@@ -227,6 +227,7 @@ class Site(NamedTuple):
     values: Tensor | None  # all values of a finite scalar variable
     drawn_only: bool  # deterministic given its parents: no density
     plates: tuple[str, ...]
+    observed: bool = False  # by the program itself
 
     @property
     def levels(self) -> int:
@@ -298,6 +299,7 @@ def _site(node: Mapping[str, Any]) -> Site:
     for frame in frames:
         if frame.name == ROWS and -frame.dim <= len(shape):
             del shape[frame.dim]
+    fixed = bool(node["infer"].get("_deterministic")) or isinstance(fn, Delta)
     finite = fn.has_enumerate_support and fn.event_dim == 0
     values = fn.enumerate_support(expand=False).flatten() if finite else None
     return Site(
@@ -306,8 +308,9 @@ def _site(node: Mapping[str, Any]) -> Site:
         torch.Size([*shape, *fn.event_shape]),
         _rowless(fn.support),
         values,
-        bool(node["infer"].get("_deterministic")) or isinstance(fn, Delta),
+        fixed,
         tuple(frame.name for frame in frames),
+        bool(node["is_observed"]) and not fixed,
     )
 
 

@@ -16,7 +16,7 @@ from ppl_gen import class_names
 from ppl_gen.arrays import all_finite, as_tensor, refuse_codes, refuse_extremes, refuse_nonfinite
 from ppl_gen.checks import did_you_mean
 from ppl_gen.core import ProbabilisticModel, Site, dtype_of, sites
-from ppl_gen.errors import DataError, NotGenerated, UnknownVariable
+from ppl_gen.errors import BrokenModel, DataError, NotGenerated, UnknownVariable
 from ppl_gen.frames import in_order, is_frame, names_in, refuse_other_rows
 from ppl_gen.notation import Factorization
 from ppl_gen.unscored import up_to_a_constant
@@ -130,6 +130,7 @@ def admit(
     example: Mapping[str, Tensor] | None = None,
     like: Any = None,
     learn: bool = False,
+    examined: bool = False,
 ) -> Data:
     """Turn users' values into `Data` for the model ``p``.
 
@@ -146,9 +147,11 @@ def admit(
         example: rows of the inputs. With it one row, by itself or not, goes with every row of the others.
         like: what knows the ``columns`` and ``classes`` of the fit, such as a posterior.
         learn: whether classes that are new to it get the codes that are free; without ``like`` they do.
+        examined: whether the model's own mistakes are looked for, and none of them is refused here.
 
     Raises:
         UnknownVariable, DataError: name the argument, what was expected and what came.
+        BrokenModel: the model observes a variable by itself.
     """
     line = Factorization(p.joint)
     known = line.keys() | line.given
@@ -217,6 +220,13 @@ def admit(
     n = max((len(v) for v in inputs.values() if v.dim()), default=0)
     if found is None:
         found = describe(p, {name: v[:2] if v.dim() and len(v) == n else v for name, v in inputs.items()})
+    held = next((name for name in line if name in found and found[name].observed), None)
+    if held and not examined:
+        raise BrokenModel(
+            f"{type(p).__name__}.model() observes {held!r} by itself (obs=…), so that it can neither be "
+            f"fitted to "
+            f"other data nor drawn from: leave out obs=; data come from outside, as in fit(model, {held}=…)"
+        )
     tensors |= {name: decoded(name, found[name].levels) for name in named if name not in inputs}
     observed = {name: tensors[name] for name in values if name not in line.given}
     for name, value in observed.items():

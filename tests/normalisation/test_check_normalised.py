@@ -6,6 +6,7 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
+from pyro import poutine
 from torch.distributions import constraints
 
 from ppl_gen import check_normalised, models
@@ -183,6 +184,113 @@ def test_a_language_model_whose_length_the_data_decide(several):
     assert found.at_fault == ["(length)"]
     assert found.total == math.inf
     assert check_normalised(ended, data).ok
+
+
+WORDS = torch.tensor([[0, 1, 1, 0, 1], [1, 0, 0, 1, 1], [0, 0, 1, 1, 0]])
+
+
+def by_position(w):
+    for i in range(len(w)):
+        pyro.sample(f"w_{i}", dist.Categorical(NONE[w[i - 1]] if i else NONE[0]), obs=w[i])
+
+
+def with_a_prior(w):
+    table = pyro.sample("table", dist.Dirichlet(torch.ones(2, 2)).to_event(1))
+    word = 0
+    for i in range(len(w)):
+        word = pyro.sample(f"w_{i}", dist.Categorical(table[word]), obs=w[i])
+
+
+def at_once(w):
+    before = torch.cat([w.new_zeros(1), w[:-1]])
+    pyro.sample("w", dist.Categorical(NONE[before]).to_event(1), obs=w)
+
+
+def sentences_in_a_plate(w):
+    word = torch.zeros(len(w), dtype=torch.long)
+    with pyro.plate("sentences", len(w)):
+        for t in range(w.shape[1]):
+            word = pyro.sample(f"w_{t}", dist.Categorical(NONE[word]), obs=w[:, t])
+
+
+def sentences_at_once(w):
+    with pyro.plate("sentences", len(w)):
+        pyro.sample("w", dist.Categorical(NONE[w[:, :-1]]).to_event(1), obs=w[:, 1:])
+
+
+def cell_by_cell(w):
+    for i in range(len(w)):
+        for t in range(w.shape[1]):
+            pyro.sample(f"w_{i}_{t}", dist.Categorical(NONE[w[i, t - 1]] if t else NONE[0]), obs=w[i, t])
+
+
+@pytest.mark.parametrize(
+    ("model", "data"),
+    [
+        (by_position, WORDS[0]),
+        (by_position, WORDS[0].tolist()),
+        (with_a_prior, WORDS[0]),
+        (at_once, WORDS[0]),
+        (sentences_in_a_plate, WORDS),
+        (lambda w: sentences_in_a_plate(w.T), WORDS.T),
+        (sentences_at_once, WORDS),
+        (cell_by_cell, WORDS),
+    ],
+)
+def test_a_length_that_the_data_decide_is_found_however_it_is_written(model, data):
+    found = check_normalised(model, data)
+    assert found.at_fault == ["(length)"]
+    assert found.total == math.inf
+
+
+def test_tables_of_tokens_that_are_no_sequences():
+    """Sentences that end in a symbol of their own, and columns that do not know one another."""
+
+    def ended(w):
+        with pyro.plate("sentences", len(w)):
+            word = torch.zeros(len(w), dtype=torch.long)
+            for t in range(w.shape[1]):
+                padded = word == 2  # what follows the end is certain
+                p = torch.where(padded[:, None], torch.tensor([0.0, 0.0, 1.0]), END[word.clamp(max=1)])
+                word = pyro.sample(f"w_{t}", dist.Categorical(p), obs=w[:, t])
+
+    assert check_normalised(ended, torch.tensor([[0, 1, 1, 2], [1, 0, 2, 2]])).ok
+
+    def columns(x):
+        p = pyro.sample("p", dist.Beta(torch.ones(x.shape[1]), 1.0).to_event(1))
+        with pyro.plate("data", len(x)):
+            pyro.sample("x", dist.Bernoulli(p).to_event(1), obs=x)
+
+    assert check_normalised(columns, WORDS).ok
+
+
+@pytest.mark.parametrize("a", [0.5, 2.0])
+def test_a_power_of_a_density_is_none(a):
+    """Of N(0, s^2)^a it is (2 pi s^2)^((1 - a) / 2) / sqrt(a); of three classes alike, 3^(1 - a)."""
+
+    def model(y):
+        with poutine.scale(scale=a):
+            pyro.sample("x", dist.Normal(0.0, 3.0))
+            with pyro.plate("data", len(y)):
+                pyro.sample("y", dist.Categorical(torch.ones(3)), obs=y)
+
+    found = check_normalised(model, torch.arange(6) % 3)
+    totals = {t.site: t.value for t in found.totals}
+    assert found.at_fault == ["x", "y"]
+    assert totals["x"] == pytest.approx((18 * math.pi) ** ((1 - a) / 2) / math.sqrt(a), rel=1e-5)
+    assert totals["y"] == pytest.approx(3 ** (1 - a), rel=1e-5)
+    assert f"to the power {a:g}" in str(found)
+    assert not check_normalised(poutine.scale(lambda: pyro.sample("x", dist.Normal(0.0, 3.0)), scale=a)).ok
+
+
+def test_the_weight_of_a_subsample_is_no_power():
+    def model(y):
+        with pyro.plate("data", len(y), subsample_size=2) as rows:
+            pyro.sample("y", dist.Categorical(torch.ones(3)), obs=y[rows])
+        with pyro.plate("more", 100, subsample=torch.arange(5)):
+            pyro.sample("z", dist.Normal(0.0, 1.0))
+
+    assert check_normalised(model, torch.arange(6) % 3).ok
 
 
 def test_rows_in_a_loop_are_no_sequence():

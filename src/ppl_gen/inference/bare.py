@@ -166,7 +166,7 @@ def copied(model: Any, guide: Any) -> tuple[Any, Any]:
     links = [(auto, auto._model, auto.master) for auto in inside if isinstance(auto, AutoGuide)]
     memo: dict[int, Any] = {}
     try:
-        p, q = copy.deepcopy((model, guide), memo)
+        p, q, programs = copy.deepcopy((model, guide, [its for _, its, _ in links]), memo)
     except RuntimeError as error:  # an AutoGuide that ran keeps a trace with a graph
         raise DataError(
             f"guide: fit_pyro trains a copy, and this one cannot be copied: {error}. Make it anew."
@@ -174,9 +174,9 @@ def copied(model: Any, guide: Any) -> tuple[Any, Any]:
     finally:
         for auto, its, master in links:  # copying an AutoGuide makes it forget them
             auto._model, auto.master = its, master
-    for auto, its, master in links:
+    for (auto, _, master), its in zip(links, programs, strict=True):
         copied = memo[id(auto)]
-        copied._model = its and tuple(memo.get(id(program), program) for program in its)
+        copied._model = its
         copied.master = master and weakref.ref(memo[id(master())])
         for program in copied._model or ():
             own_parameters(getattr(program, "__self__", program))

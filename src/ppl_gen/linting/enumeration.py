@@ -67,14 +67,14 @@ def elbo(pair: Pair) -> Iterator[Finding]:
             marked[0].name,
             marked[0].place,
         )
-    depth, said = _depth(pair), getattr(pair.loss, "max_plate_nesting", None)
-    if isinstance(said, int) and said < depth:
+    deep, said = depth(pair), getattr(pair.loss, "max_plate_nesting", None)
+    if isinstance(said, int) and said < deep:
         yield Finding(
             "max-plate-nesting",
-            f"{type(pair.loss).__name__}(max_plate_nesting={said}) leaves no room for the {depth} "
+            f"{type(pair.loss).__name__}(max_plate_nesting={said}) leaves no room for the {deep} "
             "plates that "
             f"lie in one another: rows and summed-out values share a dimension",
-            f"write max_plate_nesting={depth}, or leave it out",
+            f"write max_plate_nesting={deep}, or leave it out",
         )
 
 
@@ -140,7 +140,7 @@ def by_hand(pair: Pair) -> Iterator[Finding]:
 
 def _compared(pair: Pair, site: Site) -> tuple[str, str, str] | None:
     values = {n: v for n, v in pair.p.values.items() if n != site.name}
-    depth = _depth(pair)
+    deep = depth(pair)
 
     def only(msg: Any) -> dict[str, Any]:
         return (
@@ -150,7 +150,7 @@ def _compared(pair: Pair, site: Site) -> tuple[str, str, str] | None:
     def program(*args: Any, **kwargs: Any) -> Any:
         return poutine.infer_config(pair.model, config_fn=only)(*args, **kwargs)
 
-    with poutine.enum(first_available_dim=-1 - depth), torch.no_grad(), pyro.validation_enabled(False):
+    with poutine.enum(first_available_dim=-1 - deep), torch.no_grad(), pyro.validation_enabled(False):
         pyro.set_rng_seed(0)
         together = record(program, pair.args, pair.kwargs, values)
     if together.error is not None:
@@ -191,7 +191,8 @@ def _agree(a: Tensor, b: Tensor) -> bool:
     return same and torch.Size(shape).numel() == max(a.numel(), 1)
 
 
-def _depth(pair: Pair) -> int:
+def depth(pair: Pair) -> int:
+    """How many plates lie in one another at most."""
     return max(
         (-f.dim for _, run in pair.runs for s in run.samples.values() for f in s.vectorized.values()),
         default=0,

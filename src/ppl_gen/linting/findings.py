@@ -1,11 +1,13 @@
 """What `lint` returns: a list of findings, each with a place and a fix."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
-from typing import Literal
+from typing import Literal, get_args
 
-Severity = Literal["error", "warning"]
+Severity = Literal["error", "warning", "note"]
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class Finding:
         fix: what to write instead.
         site: the site or parameter it concerns, or "".
         place: ``file:line`` of the statement, or "".
-        severity: "error" if the fit would be wrong or stop, else "warning".
+        severity: "error" if the fit would be wrong or stop, else "warning"; "note" of what may be meant so.
     """
 
     code: str
@@ -38,7 +40,7 @@ class Findings:
     """The mistakes that `lint` found: iterable, with a length, printed one below the other.
 
     Attributes:
-        found: errors first, then warnings.
+        found: errors first, then warnings, then notes.
         checks: how many checks were made.
     """
 
@@ -47,8 +49,8 @@ class Findings:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing was found."""
-        return not self.found
+        """Whether no mistake was found; notes are none."""
+        return all(f.severity == "note" for f in self.found)
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -67,17 +69,17 @@ class Findings:
         return len(self.found)
 
     def __str__(self) -> str:
-        if self.ok:
-            return f"no mistake found ({self.checks} checks)"
-        errors, warnings = len(self.errors), len(self) - len(self.errors)
-        words = [_counted(errors, "error"), _counted(warnings, "warning")]
-        head = f"{' and '.join(filter(None, words))} ({self.checks} checks)"
-        return "\n".join([head, *map(str, self.found)])
+        counts = Counter(f.severity for f in self.found)
+        words = [_counted(counts[severity], severity) for severity in SEVERITIES]
+        words = ["no mistake found" if self.ok else "", *words]
+        return "\n".join(
+            [f"{' and '.join(filter(None, words))} ({self.checks} checks)", *map(str, self.found)]
+        )
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        if self.ok:
+        if not self.found:
             return f"<p>{escape(str(self))}</p>"
         rows = "".join(
             f"<tr><td>{f.severity}<br><code>{f.code}</code></td><td style='text-align:left'>{escape(f.wrong)}"

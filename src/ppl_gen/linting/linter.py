@@ -7,31 +7,51 @@ import pyro
 import torch
 from torch.distributions import Distribution
 
+from ppl_gen.core import ProbabilisticModel
 from ppl_gen.isolation import isolated
 from ppl_gen.linting import (
+    bounds,
+    elbos,
     enumeration,
     gradients,
+    minibatches,
     names,
     parameters,
     plates,
     priors,
     programs,
+    scoring,
     shapes,
     supports,
 )
-from ppl_gen.linting.findings import Finding, Findings
+from ppl_gen.linting.findings import SEVERITIES, Finding, Findings
 from ppl_gen.linting.pair import Pair
 
-GROUPS = (programs, names, shapes, plates, supports, priors, enumeration, parameters, gradients)
+GROUPS = (
+    programs,
+    names,
+    shapes,
+    plates,
+    minibatches,
+    supports,
+    priors,
+    enumeration,
+    parameters,
+    bounds,
+    gradients,
+    scoring,
+    elbos,
+)
 
 
 def lint(model: Any, guide: Any = None, /, *args: Any, **kwargs: Any) -> Findings:
     """Find the mistakes of a model and its guide that a fit would hide, or stumble over.
 
-    Both are run a few times on the data; nothing is trained. Shapes, plates, minibatches, names, supports,
-    discrete latents, parameters and their gradients are checked; each finding says where, and what to write
-    instead. Copies of modules are run, from fixed seeds; the parameter store and all else that is global
-    stays as it is.
+    Both are run many times on the data and on changes of them; nothing is trained. Shapes, plates,
+    minibatches, names, supports, discrete latents, parameters, their ranges and their gradients are checked,
+    and that the joint scores the data that come; if no error is found, Pyro's ELBO is computed once. Each
+    finding says where, and what to write instead. Copies of modules are run, from fixed seeds; the parameter
+    store and all else that is global stays as it is.
 
     Args:
         model: a bare Pyro program; a pyro.infer.SVI, whose ELBO is checked too (guide: None); or a
@@ -42,7 +62,7 @@ def lint(model: Any, guide: Any = None, /, *args: Any, **kwargs: Any) -> Finding
             `ProbabilisticModel` the data by name, as for `fit`.
 
     Returns:
-        The findings, errors first. They print; ``.ok`` says whether there are none.
+        The findings, errors first, notes last. They print; ``.ok`` says whether all are notes.
 
     Raises:
         DataError: ``model`` or ``guide`` is no program, or the data do not fit the declared joint.
@@ -66,11 +86,17 @@ def lint(model: Any, guide: Any = None, /, *args: Any, **kwargs: Any) -> Finding
     store = pyro.get_param_store()
     state = {"params": dict(store.named_parameters()), "constraints": dict(store._constraints)}
     found: dict[tuple[str, str], Finding] = {}
-    with isolated(0, grad=True, validate=True), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what Pyro and torch warn of is found here
+    declared = isinstance(getattr(model, "model", model), ProbabilisticModel)
+    local = declared or pyro.settings.get(
+        "module_local_params"
+    )  # else a guide that is a module meets pyro.param
+    with isolated(0, grad=True, validate=True), pyro.settings.context(module_local_params=local):
+        warnings.simplefilter("ignore")  # what Pyro and torch warn of is found here; `isolated` restores them
         pyro.get_param_store().set_state(state)
         pair = Pair(model, guide, args, kwargs, validated, recording)
         for group in GROUPS:
+            if group is elbos and any(f.severity == "error" for f in found.values()):
+                continue  # they would stop it, and are told
             misshapen: set[str] = set()  # one wrong shape of a site brings others with it
             for check in group.CHECKS:
                 for finding in check(pair):
@@ -78,5 +104,5 @@ def lint(model: Any, guide: Any = None, /, *args: Any, **kwargs: Any) -> Finding
                         continue
                     misshapen.add(finding.site)
                     found.setdefault((finding.code, finding.site), finding)
-    ordered = sorted(found.values(), key=lambda f: f.severity)
+    ordered = sorted(found.values(), key=lambda f: SEVERITIES.index(f.severity))
     return Findings(tuple(ordered), sum(len(group.CHECKS) for group in GROUPS))

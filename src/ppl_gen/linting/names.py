@@ -4,6 +4,7 @@ import difflib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from ppl_gen.linting.effects import childless, forgotten, scored
 from ppl_gen.linting.findings import Finding
 from ppl_gen.linting.pair import Pair
 
@@ -29,7 +30,10 @@ def missing_in_guide(pair: Pair) -> Iterator[Finding]:
     if pair.guide is None or not pair.works:
         return
     extra = _extra(pair)
+    data = {*misnamed(pair).values(), *forgotten(pair)}  # that are not observed
     for name, site in pair.latents.items():
+        if name in data or (not scored(pair.p) and childless(pair, name)):
+            continue  # what looks like data is the business of `scoring`
         if name in pair.q.samples or site.enumerated or (site.discrete and site.fn.has_enumerate_support):
             continue  # what could be summed out is the business of `enumeration`
         yield Finding(
@@ -39,6 +43,27 @@ def missing_in_guide(pair: Pair) -> Iterator[Finding]:
             f'draw it in the guide: pyro.sample("{name}", …)',
             name,
             site.place,
+        )
+
+
+def misnamed(pair: Pair) -> dict[str, str]:
+    """Names to which pyro.condition attaches data, and which the model never draws; each with the nearest."""
+    absent = sorted(pair.p.attached - pair.p.samples.keys()) if pair.p.error is None else []
+    return {name: next(iter(_close(name, pair.latents)), "") for name in absent}
+
+
+def attached(pair: Pair) -> Iterator[Finding]:
+    """The model draws what data are attached to."""
+    for name, near in misnamed(pair).items():
+        names = ", ".join(map(repr, list(pair.latents)[:5]))
+        yield Finding(
+            "condition-misnamed",
+            f"pyro.condition holds data for {name!r}, and the model draws no such site"
+            + (f" (misspelt? it draws {near!r})" if near else f": it draws {names}")
+            + ": the data are never seen",
+            f'name them as the model does: pyro.condition(model, data={{"{near or "…"}": …}})',
+            near or name,
+            pair.p.samples[near].place if near else "",
         )
 
 
@@ -117,9 +142,13 @@ def _extra(pair: Pair) -> list[str]:
 
 
 def _near(name: str, names: Iterable[str]) -> str:
-    names = list(names)
-    close = [n for n in names if n.lower() == name.lower()] or difflib.get_close_matches(name, names, 1, 0.6)
+    close = _close(name, names)
     return f" (misspelt? it has {close[0]!r})" if close else ""
 
 
-CHECKS = (twice, missing_in_guide, missing_in_model, drawn_data, observed_in_guide, unsteady)
+def _close(name: str, names: Iterable[str]) -> list[str]:
+    names = list(names)
+    return [n for n in names if n.lower() == name.lower()] or difflib.get_close_matches(name, names, 1, 0.6)
+
+
+CHECKS = (twice, attached, missing_in_guide, missing_in_model, drawn_data, observed_in_guide, unsteady)

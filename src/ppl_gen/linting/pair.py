@@ -60,6 +60,8 @@ class Pair:
         self.args, self.kwargs = args, dict(kwargs)
         self.args, self.kwargs = self.changed(_cloned)  # a program may write into its arguments
         self.observed: dict[str, Tensor] = {}
+        self.bare = Run()  # a declared model by itself, without the data that fit attaches
+        self.idle: list[str] | None = None
         self.automatic = any(isinstance(m, AutoGuide) for m in _modules(self.guide))
         for program in (self.model, self.guide):
             for owner in (program, getattr(program, "__self__", None)):
@@ -74,7 +76,7 @@ class Pair:
         """
         p: ProbabilisticModel = self.model
         p.eval()
-        data = admit(p, self.kwargs, missing=True)
+        data = admit(p, self.kwargs, missing=True, examined=True)
         values, self.observed, seen = data.values, dict(data.observed), data.seen
         values["n"] = values["n"] or 8
         q = Factorization(p.approximation, "q")
@@ -94,6 +96,8 @@ class Pair:
                 own = bool(i) and not self.automatic
                 given = arguments(program if own or not i else p.model, values)
                 programs[i] = partial(_attached, program, given, self.observed, seen, own)
+                if not i:
+                    self.bare = record(program, (), given)
         self.owner, (self.model, self.guide), self.kwargs = p, programs, {}
 
     def run(
@@ -160,6 +164,10 @@ class Pair:
         """The length that most arguments share, the larger one if they differ; 0 if there is none."""
         lengths = Counter(len(v) for v in self.tensors.values() if v.ndim)
         return max(lengths, key=lambda k: (lengths[k], k), default=0)
+
+    def replaced(self, old: Any, new: Any) -> tuple[Any, Any]:
+        """The arguments with one tensor or array of theirs replaced, wherever it stands."""
+        return self.changed(lambda value: new if value is old else value)
 
     def changed(self, change: Callable[[Any], Any]) -> tuple[Any, Any]:
         """The arguments with every tensor, array and whole number changed, wherever it stands."""

@@ -1,51 +1,14 @@
-"""Checks of parameters: each is registered, starts where it says, and stays in its range."""
+"""Checks of parameters: each is registered, has a name of its own, and starts where it says."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import pyro
 import torch
-from torch import Tensor
-from torch.distributions import constraints
 
 from ppl_gen.linting.findings import Finding
 from ppl_gen.linting.gradients import leaves
 from ppl_gen.linting.pair import Pair, modules_of
-from ppl_gen.linting.recording import Run
-from ppl_gen.normalisation.integrals import base_of
-
-_PASSED = (
-    "Expand", "View", "Unsqueeze", "Squeeze", "Alias", "Clone", "Select", "Slice", "Reshape", "T", "Permute",
-    "ToCopy", "AsStrided", "Index",
-)  # fmt: skip
-
-
-def unbounded(pair: Pair) -> Iterator[Finding]:
-    """A parameter that must be positive cannot step below zero."""
-    leaves = {id(leaf): name for name, leaf in pair.parameters().items()}
-    told: set[str] = set()
-    for part, run in pair.runs:
-        for site in run.samples.values():
-            base = base_of(site.fn)
-            for argument, bound in getattr(base, "arg_constraints", {}).items():
-                value = base.__dict__.get(argument)
-                if not isinstance(value, Tensor) or _free(bound):
-                    continue
-                leaf = _leaf(value, argument == "probs" and hasattr(base, "_num_events"))
-                if leaf is None or (name := leaves.get(id(leaf), "")) in told:
-                    continue
-                told.add(name)
-                yield Finding(
-                    "unbounded-parameter",
-                    f"the {argument} of {site.name!r} in the {part} is the parameter {name!r} itself, "
-                    "which no "
-                    f"constraint keeps to {_words(bound)}: a step can take it out, and the fit stops or goes "
-                    f"nan",
-                    f'pyro.param("{name or argument}", start, constraint=constraints.{_words(bound)}); in a '
-                    f"module: PyroParam(start, constraints.{_words(bound)})",
-                    name or site.name,
-                    site.place,
-                )
+from ppl_gen.linting.recording import Run, Site
 
 
 def bad_start(pair: Pair) -> Iterator[Finding]:
@@ -82,6 +45,43 @@ def stale(pair: Pair) -> Iterator[Finding]:
                     name,
                     site.place,
                 )
+
+
+def shared(pair: Pair) -> Iterator[Finding]:
+    """A name that is given a start at two places is meant for one parameter."""
+    first: dict[str, tuple[str, Site]] = {}
+    told: set[str] = set()
+    for part, run in pair.runs:
+        for site in run.statements:
+            if site.kind != "param" or site.source is None or (part == "guide" and pair.automatic):
+                continue
+            where, other = first.setdefault(site.name, (part, site))
+            shown = site.name.partition("$$$")[0]
+            if other.place == site.place or shown in told or _one(site, other, where == part):
+                continue
+            told.add(shown)
+            kind = "module" if "$$$" in site.name else "param"
+            yield Finding(
+                "parameter-shared",
+                f"the name {shown!r} is given to pyro.{kind} at two places, {other.place} and "
+                f"{site.place}, with a "
+                f"start each: both get one parameter, which keeps the first start",
+                f'name them apart, e.g. "{shown}_of_{part}"; if they are meant to be one, write '
+                f"pyro.{kind} once, "
+                f"or without a start where it is used again",
+                shown,
+                site.place,
+                "warning",
+            )
+
+
+def _one(site: Site, other: Site, together: bool) -> bool:
+    """Whether two statements of a name mean one parameter: one tensor, or one start in model and guide."""
+    if site.source is other.source:
+        return True
+    if together or "$$$" in site.name or site.start != other.start:
+        return False
+    return torch.equal(site.source, other.source)
 
 
 def unregistered(pair: Pair) -> Iterator[Finding]:
@@ -168,51 +168,10 @@ def reset(pair: Pair) -> Iterator[Finding]:
         store.set_state({"params": before, "constraints": dict(store._constraints)})
 
 
-def _leaf(value: Tensor, divided: bool) -> Tensor | None:
-    """The trainable tensor that ``value`` is, up to its shape (and its sum, for probabilities)."""
-    node: Any = value.grad_fn
-    if value.is_leaf:
-        return value if value.requires_grad else None
-    while node is not None:
-        if isinstance(variable := getattr(node, "variable", None), Tensor):
-            return variable
-        name = type(node).__name__.removesuffix("0").removesuffix("Backward")
-        if (name != "Div" * divided and name not in _PASSED) or not node.next_functions:
-            return None
-        node = node.next_functions[0][0]
-    return None
-
-
-def _free(bound: Any) -> bool:
-    """Whether every real number is legal."""
-    base = bound
-    while hasattr(base, "base_constraint"):
-        base = base.base_constraint
-    return (
-        base is constraints.real
-        or str(base).startswith(("Real", "Dependent"))
-        or base is constraints.real_vector
-    )
-
-
-def _words(bound: Any) -> str:
-    text = str(bound)
-    for word, name in (
-        ("Simplex", "simplex"),
-        ("LowerCholesky", "lower_cholesky"),
-        ("PositiveDefinite", "positive_definite"),
-        ("GreaterThan", "positive"),
-        ("Interval", "unit_interval"),
-    ):
-        if word in text:
-            return name
-    return "positive"
-
-
 CHECKS = (
-    unbounded,
     bad_start,
     stale,
+    shared,
     unregistered,
     nothing_to_train,
     reset,

@@ -1,4 +1,4 @@
-"""Checks of plates: their sizes, their minibatches, and whether they are used at all."""
+"""Checks of plates: their sizes, their weights, and whether they are used at all."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ppl_gen.linting.findings import Finding
-from ppl_gen.linting.pair import Pair, shape_of
+from ppl_gen.linting.pair import Pair
 from ppl_gen.linting.recording import Site
 
 MANY = 100  # places of a plate that a loop walks one by one
@@ -56,109 +56,6 @@ def written_size(pair: Pair) -> Iterator[Finding]:
                 site.place,
                 "warning",
             )
-
-
-def explicit_subsample(pair: Pair) -> Iterator[Finding]:
-    """The indices that a model hands to its plate are those that the guide's draws belong to."""
-    for name, site in pair.p.plates.items():
-        own = pair.alone.plates.get(name)
-        if not site.given or own is None or name not in pair.q.plates:
-            continue
-        if shape_of(own.value) != shape_of(site.value) or not _same(own.value, site.value):
-            cause = "an automatic guide draws a subsample of its own, and Pyro takes the guide's"
-            fix = (
-                f"AutoNormal(model, create_plates=lambda *args: "
-                f'[pyro.plate("{name}", N, subsample=index)]), with the same index'
-            )
-            if not pair.automatic:
-                cause = "the guide's plate draws other rows, and Pyro takes the guide's"
-                fix = f'hand the guide\'s plate the same rows: pyro.plate("{name}", N, subsample=index)'
-            yield Finding(
-                "explicit-subsample",
-                f"the model hands the plate {name!r} its rows (subsample=…), but {cause}: latents and data "
-                f"are of different rows",
-                fix,
-                name,
-                site.place,
-            )
-
-
-def unscaled(pair: Pair) -> Iterator[Finding]:
-    """A minibatch stands for all the rows it was taken from."""
-    for name, site in pair.p.samples.items():
-        if not site.observed or site.deterministic or not isinstance(site.value, Tensor):
-            continue
-        frames, rows = site.vectorized, shape_of(site.value)
-        if not frames or not rows or bool(torch.as_tensor(site.scale != 1).any()):
-            continue
-        for argument, whole in pair.tensors.items():
-            total = len(whole) if whole.ndim else 0
-            frame = frames.get(-1)
-            if (
-                frame is None
-                or frame.size != rows[0]
-                or not rows[0] < total
-                or whole.ndim != site.value.dim()
-            ):
-                continue
-            if _taken_from(site.value, whole):
-                yield Finding(
-                    "unscaled-minibatch",
-                    f"{name!r} observes {rows[0]} of the {total} rows of {argument!r}, and each counts once: "
-                    f"priors weigh {total / rows[0]:.3g} times too much, and the posterior is too wide",
-                    f'give the plate all rows and the minibatch: pyro.plate("{frame.name}", {total}, '
-                    f"subsample=index)",
-                    name,
-                    site.place,
-                )
-                break
-
-
-def same_minibatch(pair: Pair) -> Iterator[Finding]:
-    """Another subsample of a plate brings other data."""
-    random = {
-        name: s
-        for name, s in pair.alone.plates.items()
-        if not s.given and s.fn.subsample_size not in (None, s.fn.size)
-    }
-    if not random or pair.alone.error is not None:
-        return
-    again = pair.run("model", seed=1)
-    for name, site in pair.alone.samples.items():
-        other = again.samples.get(name)
-        inside = [f.name for f in site.frames if f.name in random]
-        if not inside or other is None or not site.observed or not isinstance(site.value, Tensor):
-            continue
-        if site.value.shape == other.value.shape and torch.equal(site.value, other.value):
-            if len(site.value.unique()) < 2 or site.value.numel() < 8:
-                continue  # rows that look alike tell nothing
-            yield Finding(
-                "minibatch-not-taken",
-                f"{name!r} observes the same rows whatever subsample the plate {inside[0]!r} draws",
-                f'take the plate\'s rows: with pyro.plate("{inside[0]}", …) as rows: … obs=y[rows]',
-                name,
-                site.place,
-            )
-
-
-def reach(pair: Pair) -> Iterator[Finding]:
-    """A plate that draws subsamples draws them from all rows."""
-    for name, site in pair.alone.plates.items():
-        size, taken = site.fn.size, site.fn.subsample_size
-        if site.given or taken in (None, size) or pair.declared:
-            continue
-        inside = [s for s in pair.alone.samples.values() if s.observed and name in {f.name for f in s.frames}]
-        for argument, whole in pair.tensors.items():
-            if whole.ndim and len(whole) > size and any(_taken_from(s.value, whole) for s in inside):
-                yield Finding(
-                    "plate-size",
-                    f"the plate {name!r} draws its subsamples from {size} rows, and {argument!r} has "
-                    f"{len(whole)}: the others are never seen",
-                    f'write pyro.plate("{name}", len({argument}), subsample_size={taken})',
-                    name,
-                    site.place,
-                )
-                break
 
 
 def scales(pair: Pair) -> Iterator[Finding]:
@@ -223,30 +120,9 @@ def long_loop(pair: Pair) -> Iterator[Finding]:
             )
 
 
-def _same(a: Any, b: Any) -> bool:
-    return torch.equal(torch.as_tensor(a), torch.as_tensor(b))
-
-
-def _taken_from(part: Any, whole: Any) -> bool:
-    """Whether the rows of ``part`` are some of the rows of ``whole``, and not by chance."""
-    part, whole = torch.as_tensor(part).detach(), torch.as_tensor(whole).detach()
-    if part.shape[1:] != whole.shape[1:] or not part.dim() or not 1 < len(part) < len(whole):
-        return False
-    if part.untyped_storage().data_ptr() == whole.untyped_storage().data_ptr():
-        return True
-    rows = {tuple(r) for r in whole.reshape(len(whole), -1)[:100_000].tolist()}
-    if len(rows) < 0.5 * min(len(whole), 100_000):
-        return False  # zeros and ones are in everything
-    return all(tuple(r) in rows for r in part.reshape(len(part), -1)[:200].tolist())
-
-
 CHECKS = (
     idle,
     written_size,
-    explicit_subsample,
-    unscaled,
-    same_minibatch,
-    reach,
     scales,
     long_loop,
 )

@@ -15,6 +15,7 @@ from ppl_gen.linting.pair import Pair, modules_of, states
 from ppl_gen.linting.parameters import bad_start
 from ppl_gen.linting.priors import reach
 from ppl_gen.linting.recording import Run
+from ppl_gen.linting.shapes import subsampled
 from ppl_gen.linting.supports import guide_outside
 
 
@@ -68,6 +69,11 @@ def _translated(pair: Pair, part: str, run: Run) -> Finding:
     after = f"after drawing {last!r}" if last else "before its first draw"
     if shape := re.search(r"inside plate\('(.*?)'\) at site (\S+) dim (-\d+), (\d+) vs (\d+)", text):
         plate, site, _, size, came = shape.groups()
+        entered = pair.alone.plates.get(plate)
+        if entered is not None and entered.fn.size != entered.fn.subsample_size is not None:
+            code, fix = subsampled(plate, entered.fn.size, entered.fn.subsample_size, int(came))
+            what = f"{site!r} in the {part} has {came} rows in the plate {plate!r}, which takes {size} of "
+            return Finding(code, f"{what}{entered.fn.size}", fix, site, run.place)
         if int(came) == pair.rows or not pair.rows or int(size) not in (pair.rows, pair.rows // 1):
             return Finding(
                 "plate-size",
@@ -84,6 +90,21 @@ def _translated(pair: Pair, part: str, run: Run) -> Finding:
             f".to_event is forgotten",
             "give a row's cells to one draw: .to_event(1); batch dimensions belong to plates",
             site,
+            run.place,
+        )
+    larger = [
+        (n, s.fn) for n, s in pair.alone.plates.items() if pair.rows and s.fn.size > pair.rows and not s.given
+    ]
+    if larger and isinstance(run.error, IndexError):
+        plate, fn = larger[0]
+        return Finding(
+            "plate-size",
+            f"the plate {plate!r} draws rows from 0 to {fn.size - 1}, and the data have {pair.rows}: {first}",
+            f'take the size from the data: pyro.plate("{plate}", len(x), '
+            f"subsample_size={min(fn.subsample_size, pair.rows)}); "
+            f"or if a loader took them from {fn.size} already, observe them as they are: "
+            f"subsample_size=len(x), obs=x",
+            plate,
             run.place,
         )
     if re.search(r"same dtype|scalar type|Float but found Double|Double but found Float", text):
@@ -198,8 +219,8 @@ def inside(pair: Pair) -> Iterator[Finding]:
     if pair.p.error is not None:
         return
     if pair.declared:
-        for name, site in pair.p.samples.items():
-            if site.observed and not site.deterministic and name not in pair.observed:
+        for name, site in pair.bare.samples.items():
+            if site.observed and not site.deterministic:
                 yield Finding(
                     "data-in-model",
                     f"model() observes {name!r} by itself (obs=…)",

@@ -24,7 +24,7 @@ class Site:
         kind: "sample", "param" or "plate".
         frames: the plates around it.
         given: whether a plate was handed its indices; of a param, whether its start breaks its constraint.
-        start: the shape of a param's start.
+        source: the tensor that a param starts at; its shape is the ``start``.
         grad: whether autograd recorded.
     """
 
@@ -40,7 +40,12 @@ class Site:
     place: str
     grad: bool
     given: bool = False
-    start: tuple[int, ...] | None = None
+    source: Any = None
+
+    @property
+    def start(self) -> tuple[int, ...] | None:
+        """The shape of a param's start."""
+        return tuple(self.source.shape) if isinstance(self.source, Tensor) else None
 
     @property
     def vectorized(self) -> dict[int, Any]:
@@ -83,11 +88,16 @@ class Site:
 
 @dataclass(eq=False)
 class Run:
-    """The statements of one run in order, and the error that ended it, if one did."""
+    """The statements of one run in order, what it returned, and the error that ended it, if one did.
+
+    The names for which pyro.condition holds data are ``attached``.
+    """
 
     statements: list[Site] = field(default_factory=list)
     error: Exception | None = None
     place: str = ""
+    returned: Any = None
+    attached: set[str] = field(default_factory=set)
 
     def _of(self, kind: str) -> dict[str, Site]:
         return {s.name: s for s in self.statements if s.kind == kind}
@@ -127,6 +137,7 @@ class Recorder(Messenger):
 
     def _pyro_post_sample(self, msg: dict[str, Any]) -> None:
         plate = type(msg["fn"]).__name__ == "_Subsample"
+        self.run.attached.update(*_conditions())
         if msg["is_observed"] and any(msg["name"] in data for data in _conditions()):
             msg["infer"] = {**msg["infer"], "conditioned": True}
         self._add(msg, "plate" if plate else "sample", bool(msg["infer"].get("_given")))
@@ -140,9 +151,9 @@ class Recorder(Messenger):
         outside = False
         if isinstance(start, Tensor) and constraint is not None:
             outside = _try(lambda: bool(torch.as_tensor(constraint.check(start)).all())) is False
-        self._add(msg, "param", outside, tuple(start.shape) if isinstance(start, Tensor) else None)
+        self._add(msg, "param", outside, start)
 
-    def _add(self, msg: dict[str, Any], kind: str, given: bool, start: tuple[int, ...] | None = None) -> None:
+    def _add(self, msg: dict[str, Any], kind: str, given: bool, source: Any = None) -> None:
         self.run.statements.append(
             Site(
                 msg["name"],
@@ -157,7 +168,7 @@ class Recorder(Messenger):
                 str(places.here() or ""),
                 torch.is_grad_enabled(),
                 given,
-                start,
+                source,
             )
         )
 
@@ -179,7 +190,7 @@ def record(program: Any, args: Any, kwargs: Any, clamped: Mapping[str, Any] | No
     recorder = Recorder()
     try:
         with Clamped(clamped or {}), recorder:
-            program(*args, **kwargs)
+            recorder.run.returned = program(*args, **kwargs)
     except Exception as error:
         recorder.run.error = error
         recorder.run.place = str(places.of_error(error) or "")

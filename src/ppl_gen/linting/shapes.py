@@ -78,13 +78,31 @@ def plate_size(pair: Pair) -> Iterator[Finding]:
             if came not in (1, frame.size):
                 place = f"`pyro.plate({frame.name!r}, {frame.size})`"
                 what = f"{site.name!r} in the {part} has {came} rows in the plate {place}"
+                code, fix = "plate-size", "take the size from the data: len(x)"
                 if frame.full_size != frame.size:
                     what += f", which holds a subsample of {frame.size} of {frame.full_size}"
-                    fix = f'take the plate\'s rows: with pyro.plate("{frame.name}", …) as rows: … obs=y[rows]'
-                else:
-                    fix = "take the size from the data: len(x)"
-                code = "plate-size" if frame.full_size == frame.size else "minibatch-not-taken"
+                    code, fix = subsampled(frame.name, frame.full_size, frame.size, came)
                 yield Finding(code, what, fix, site.name, site.place)
+
+
+def subsampled(plate: str, size: int, taken: int, came: int) -> tuple[str, str]:
+    """The finding's code and mend where ``came`` rows meet a plate that takes ``taken`` of ``size``."""
+    if came == size:
+        return (
+            "minibatch-not-taken",
+            f'take the plate\'s rows: with pyro.plate("{plate}", {size}, subsample_size={taken}) as '
+            f"rows: … obs=y[rows]",
+        )
+    if came < size:
+        return (
+            "plate-size",
+            f'a loader\'s minibatch says how many: pyro.plate("{plate}", {size}, subsample_size=len(y))',
+        )
+    return (
+        "plate-size",
+        f'the data have {came} rows: with pyro.plate("{plate}", len(y), subsample_size={taken}) as '
+        f"rows: … obs=y[rows]",
+    )
 
 
 def repeated(pair: Pair) -> Iterator[Finding]:

@@ -1,7 +1,8 @@
 """`check_normalised`: does a joint density sum or integrate to one?
 
 `integrals` sums or integrates one density, `conditionals` each variable of a joint by itself; `energies` are
-terms of pyro.factor, `sequences` programs that draw until they stop.
+terms of pyro.factor, `sequences` programs that draw until they stop, `lengths` those that are as long as the
+data.
 """
 
 from ppl_gen.normalisation.checking import check_normalised

@@ -19,8 +19,9 @@ from ppl_gen.isolation import isolated
 from ppl_gen.normalisation.conditionals import Total, badness, of_site
 from ppl_gen.normalisation.energies import energy
 from ppl_gen.normalisation.improper import Proper
+from ppl_gen.normalisation.lengths import given_length
 from ppl_gen.normalisation.result import Normalisation
-from ppl_gen.normalisation.sequences import LONGEST, Factors, ending, given_length, limited, wanders
+from ppl_gen.normalisation.sequences import LONGEST, Factors, ending, limited, wanders
 from ppl_gen.notation import Factorization
 
 SEEDS = (0, 1)  # draws of the parents at which each conditional is looked at
@@ -34,9 +35,10 @@ def check_normalised(model: Any, /, *args: Any, **kwargs: Any) -> Normalisation:
     several draws of them: finite variables by enumeration, counts by summation, numbers by quadrature,
     vectors by importance sampling. Observed values that lie outside the support of their distribution, as
     grey pixels do under a Bernoulli, are scored by something that is no density of such values: its
-    integral over them is reported. Terms of pyro.factor are averaged over the rest of the program. Of a
-    program that draws until it stops, the probability that it stops is the total of all sequences; one
-    whose length follows the data gives every length the total one, and all lengths an infinite one.
+    integral over them is reported. Terms of pyro.factor are averaged over the rest of the program; a density
+    under poutine.scale is integrated with its power. Of a program that draws until it stops, the probability
+    that it stops is the total of all sequences; one whose length follows the data gives every length the
+    total one, and all lengths an infinite one.
 
     Args:
         model: a bare Pyro program, or a `ProbabilisticModel`.

@@ -1,8 +1,9 @@
 """Each conditional of a joint by itself: what its density sums or integrates to."""
 
+import copy
 import math
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -51,7 +52,32 @@ def of_site(name: str, node: dict[str, Any]) -> Total | None:
         return outside
     base = base_of(fn)
     parts = base.parts if isinstance(base, Columns) else (fn,)  # columns of families of their own
-    return max((_of(name, part) for part in parts), key=badness)
+    power = _power(node)
+    if power is None:
+        return max((_of(name, part) for part in parts), key=badness)
+    worst = max((_of(name, _raised(part, power)) for part in parts), key=badness)
+    size = float(power.flatten()[0])
+    note = (
+        f"poutine.scale raises the density to the power {size:g}, which no density is: leave it out; "
+        f"where it "
+        "makes a minibatch stand for all rows, let the plate do it: pyro.plate(…, size, subsample=index)"
+    )
+    return worst if worst.ok else replace(worst, note=note)
+
+
+def _power(node: dict[str, Any]) -> Tensor | None:
+    """The power to which poutine.scale raises a density, if it does; the weights of subsamples are none."""
+    weight = math.prod(f.full_size / f.size for f in node["cond_indep_stack"] if f.full_size and f.size > 0)
+    power = torch.as_tensor(node["scale"]).detach().double() / weight
+    return None if torch.allclose(power, torch.ones_like(power)) else power
+
+
+def _raised(fn: Any, power: Tensor) -> Any:
+    """A distribution whose density is raised to a power."""
+    raised = copy.copy(base_of(fn))
+    own = raised.log_prob
+    raised.log_prob = lambda value: own(value) * power
+    return raised
 
 
 def badness(total: Total) -> tuple[int, float]:

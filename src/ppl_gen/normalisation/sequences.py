@@ -2,7 +2,7 @@
 
 import heapq
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -10,9 +10,6 @@ import torch
 from pyro import poutine
 from pyro.poutine.messenger import Messenger
 from torch import Tensor
-
-from ppl_gen.core import variables
-from ppl_gen.normalisation.conditionals import Total
 
 LONGEST = 150  # draws of one run
 RUNS = 200
@@ -183,65 +180,3 @@ def limited(program: Callable[[], Any]) -> poutine.Trace:
     with suppress(_Stop), tracer, _Limit(LONGEST):
         program()
     return tracer.trace
-
-
-def given_length(program: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Total]:
-    """The total of a program that observes a sequence as long as the data, each item given the one before.
-
-    Without its last item such a sequence has the probability of all its continuations together, so every
-    length has the total one. An end symbol would show: without its last item the sequence's probability
-    would be another, or that item would occur at ends alone.
-    """
-    for position, data in enumerate(args):
-        last = _last(data)
-        if last is None:
-            continue
-
-        def observed(sequence: list[Any], place: int = position, whole: Any = data) -> dict[str, Any]:
-            given = (*args[:place], _with_last(whole, sequence), *args[place + 1 :])
-            trace = poutine.trace(program).get_trace(*given, **kwargs)
-            return {n: s for n, s in variables(trace).items() if s["is_observed"]}
-
-        others = [item for item in last[:-1] if item != last[-2]]
-        try:
-            before, shorter = observed(last), observed(last[:-1])
-            other = observed([*last[:-2], others[0], last[-1]])
-        except Exception:
-            continue
-        *kept, end = before
-        site = before[end]
-        if list(shorter) != kept or site["cond_indep_stack"] or not site["fn"].has_enumerate_support:
-            continue
-        same = all(torch.equal(_score(before[n]), _score(shorter[n])) for n in kept)
-        chained = end in other and not torch.equal(_score(site), _score(other[end]))
-        if same and chained and last[-1] in last[:-1]:
-            note = (
-                "the data decide the length, so the sequences of each length sum to one, and all together to "
-                "infinity: observe an end symbol after each, or read it as p(sequence | length)"
-            )
-            return [Total("(length)", math.inf, 0.0, "closed form", False, note)]
-    return []
-
-
-def _last(data: Any) -> list[Any] | None:
-    """The items of a sequence, or of the last of several; None if it is too short to tell anything."""
-    if isinstance(data, Tensor):
-        data = data.tolist() if data.dim() == 1 else None
-    if isinstance(data, list | tuple) and data and not isinstance(data[-1], int | float):
-        return _last(data[-1])
-    long = isinstance(data, list | tuple) and len(data) > 2 and all(isinstance(i, int) for i in data)
-    return list(data) if long and len({*data[:-1]}) > 1 else None
-
-
-def _with_last(data: Any, sequence: list[Any]) -> Any:
-    """``data`` with its last sequence replaced."""
-    if isinstance(data, Tensor):
-        return torch.tensor(sequence, dtype=data.dtype)
-    if data and not isinstance(data[-1], int | float):
-        return type(data)([*data[:-1], _with_last(data[-1], sequence)])
-    return type(data)(sequence)
-
-
-def _score(site: Any) -> Tensor:
-    score: Tensor = site["fn"].log_prob(torch.as_tensor(site["value"]))
-    return score

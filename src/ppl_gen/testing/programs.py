@@ -135,8 +135,9 @@ def variables(c: Case) -> None:
                     "model",
                     name,
                 )
-    for name, site in c.sites.items():
-        if name in c.potentials or name in c.data:
+    alone = c.run("model") if c.data else c.sites  # what is attached would hide what is observed
+    for name, site in alone.items():
+        if name in c.potentials:
             continue
         if type(site["fn"]).__name__ == "Unit":
             c.refuse(

@@ -6,6 +6,7 @@ import torch
 from pyro import poutine
 from pyro.infer import SVI, Trace_ELBO, TraceEnum_ELBO
 from pyro.infer.autoguide import AutoNormal
+from pyro.ops.indexing import Vindex
 from pyro.optim import Adam
 
 from tests.linting.cases.base import data, normal, wrong
@@ -143,3 +144,35 @@ def labels_without_a_plate(right):
             pyro.sample("x", dist.Normal(mu[z], 1.0), obs=x)
 
     return model, lambda x: normal("mu", (2,)), data()
+
+
+@wrong("elbo-stops", "pyro#1700")
+def history_of_one_step_too_few(right):
+    """Each state depends on the two before it."""
+    table = torch.tensor([[[0.9, 0.1], [0.5, 0.5]], [[0.4, 0.6], [0.2, 0.8]]])
+
+    def model(x):
+        with pyro.plate("states", 2):
+            loc = pyro.sample("loc", dist.Normal(0.0, 1.0))
+        before = now = torch.tensor(0)
+        for t in pyro.markov(range(len(x)), history=2 if right else 1):
+            p = Vindex(table)[before, now]
+            before, now = now, pyro.sample(f"z_{t}", dist.Categorical(p), infer=PARALLEL)
+            pyro.sample(f"x_{t}", dist.Normal(Vindex(loc)[..., now], 1.0), obs=x[t])
+
+    guide = AutoNormal(poutine.block(model, expose=["loc"]))
+    return SVI(model, guide, Adam({}), TraceEnum_ELBO()), None, data(5)
+
+
+@wrong("elbo-stops", "funsor#606")
+def one_label_of_all_rows_in_minibatches(right):
+    """What is summed out once cannot be weighed like the rows of a subsample."""
+    locs = torch.tensor([1.0, 10.0])
+
+    def model(x):
+        mu = pyro.sample("mu", dist.Normal(0.0, 1.0))
+        k = pyro.sample("k", dist.Categorical(torch.ones(2)), infer=PARALLEL)
+        with pyro.plate("rows", len(x), subsample_size=None if right else 5) as index:
+            pyro.sample("x", dist.Normal(locs[k] + mu, 1.0), obs=x[index])
+
+    return SVI(model, lambda x: normal("mu"), Adam({}), TraceEnum_ELBO()), None, data()

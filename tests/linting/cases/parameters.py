@@ -3,6 +3,7 @@
 import pyro
 import pyro.distributions as dist
 import torch
+from pyro.infer.autoguide import AutoNormal
 from pyro.nn import PyroModule, PyroParam
 from torch import nn
 from torch.distributions import constraints
@@ -198,3 +199,49 @@ def store_holds_another_models_parameter(right):
         pyro.sample("mu", dist.Normal(loc.sum(), scale))
 
     return centre, guide, data()
+
+
+@wrong("parameter-shared")
+def name_of_a_parameter_copied(right):
+    """A block of lines was copied, and its names kept."""
+
+    def model(x, y):
+        a = pyro.sample("a", dist.Normal(0.0, 1.0))
+        b = pyro.sample("b", dist.Normal(0.0, 1.0))
+        with pyro.plate("rows", len(x)):
+            pyro.sample("y", dist.Normal(a + b * x, 1.0), obs=y)
+
+    def guide(x, y):
+        scale = pyro.param("scale", torch.tensor(0.3), constraint=constraints.positive)
+        loc = pyro.param("loc", torch.tensor(0.0))
+        pyro.sample("a", dist.Normal(loc, scale))
+        loc = pyro.param("other" if right else "loc", torch.tensor(0.0))
+        pyro.sample("b", dist.Normal(loc, scale))
+
+    return model, guide, data(), data(seed=1)
+
+
+@wrong("parameter-shared")
+def one_scale_of_noise_and_of_the_guide(right):
+    def model(x):
+        mu = pyro.sample("mu", dist.Normal(0.0, 5.0))
+        noise = pyro.param("noise" if right else "scale", torch.tensor(2.0), constraint=constraints.positive)
+        with pyro.plate("rows", len(x)):
+            pyro.sample("x", dist.Normal(mu, noise), obs=x)
+
+    def guide(x):
+        scale = pyro.param("scale", torch.tensor(0.1), constraint=constraints.positive)
+        pyro.sample("mu", dist.Normal(pyro.param("loc", torch.tensor(0.0)), scale))
+
+    return model, guide, data()
+
+
+@wrong("cut-gradient", "pyro#1640")
+def latents_put_into_a_new_tensor(right):
+    def model(y):
+        theta = pyro.sample("theta", dist.LogNormal(torch.zeros(3), 0.5).to_event(1))
+        p = theta if right else torch.tensor([max(float(t), 0.001) for t in theta])
+        with pyro.plate("rows", len(y)):
+            pyro.sample("y", dist.Categorical(p / p.sum()), obs=y)
+
+    return model, AutoNormal(model), torch.arange(20) % 3

@@ -1,5 +1,7 @@
 """Plates and minibatches."""
 
+from contextlib import nullcontext
+
 import pyro
 import pyro.distributions as dist
 import torch
@@ -157,3 +159,72 @@ def two_plates_in_one_dimension(right):
             pyro.sample("x", dist.Normal(mu, 1.0), obs=x)
 
     return model, about_centre, data(20, 3)
+
+
+@wrong("plate-size")
+def last_minibatch_of_a_loader(right):
+    """The loader's last minibatch has fewer rows than the others."""
+
+    def model(x):
+        mu = pyro.sample("mu", dist.Normal(0.0, 5.0))
+        with pyro.plate("rows", 1000, subsample_size=len(x) if right else 64):
+            pyro.sample("x", dist.Normal(mu, 1.0), obs=x)
+
+    return model, about_centre, data(40)
+
+
+@wrong("plate-size", "pyro#1437")
+def minibatch_taken_twice(right):
+    """The plate's draw indexes rows that a loader took already."""
+
+    def model(x):
+        mu = pyro.sample("mu", dist.Normal(0.0, 5.0))
+        with pyro.plate("rows", 1000, subsample_size=len(x)) as index:
+            pyro.sample("x", dist.Normal(mu, 1.0), obs=x if right else x[index])
+
+    return model, about_centre, data(40)
+
+
+@wrong("explicit-subsample", "pyro#1437")
+def parameters_of_other_rows(right):
+    """A loader's rows, and the local parameters of those that the plate draws."""
+
+    def rows(x, index):
+        return pyro.plate("rows", 1000, **({"subsample": index} if right else {"subsample_size": len(x)}))
+
+    def model(x, index):
+        with rows(x, index):
+            z = pyro.sample("z", dist.Normal(0.1 * index, 1.0))
+            pyro.sample("x", dist.Normal(z, 1.0), obs=x)
+
+    def guide(x, index):
+        loc = pyro.param("loc", lambda: torch.linspace(-1, 1, 1000))
+        with rows(x, index) as drawn:
+            pyro.sample("z", dist.Normal(loc[drawn], 0.5))
+
+    return model, guide, data(40), torch.arange(40)
+
+
+@wrong("data-repeated")
+def plate_nested_by_its_indentation(right):
+    def model(x):
+        mu = pyro.sample("mu", dist.Normal(0.0, 1.0))
+        with pyro.plate("groups", len(x)):
+            z = pyro.sample("z", dist.Normal(mu, 1.0))
+            with nullcontext() if right else pyro.plate("rows", len(x)):
+                pyro.sample("x", dist.Normal(z, 1.0), obs=x)
+
+    return model, AutoNormal(model), data()
+
+
+@wrong("plate-unused")
+def list_of_a_plate(right):
+    """A list walks through the plate before its rows are drawn, as Pyro's tutorial on SVI warns."""
+
+    def model(x):
+        mu = pyro.sample("mu", dist.Normal(0.0, 5.0))
+        rows = pyro.plate("rows", len(x))
+        for i in rows if right else list(rows):
+            pyro.sample(f"x_{i}", dist.Normal(mu, 1.0), obs=x[i])
+
+    return model, about_centre, data(8)

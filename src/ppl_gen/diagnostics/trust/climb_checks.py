@@ -95,7 +95,7 @@ def _more_steps(case: Case, steps: int) -> Iterator[Check]:
     shown = f"{steps} more steps gain {risen:,.2f} ± {error:.1g} nats"
     numbers: dict[str, Any] = {"value": risen, "error": error, "limit": limit}
     history = posterior.elbo.double()
-    further = f"fit(posterior, SVI(steps={max(5 * len(history), 1000):,}), …) goes on from here"
+    further = f"fit(posterior, SVI(steps={max(5 * len(history), 1000)}), …) goes on from here"
     if not risen - SURE * error > limit:
         if _explains(case.quality, risen, error):
             shown += ", most of the gap"

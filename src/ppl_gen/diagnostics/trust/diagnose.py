@@ -2,7 +2,7 @@
 
 import html
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from ppl_gen.diagnostics.trust.pyro_case import PyroCase, replicated
 from ppl_gen.diagnostics.trust.quality import GuideQuality, guide_quality, not_fitted
 from ppl_gen.errors import NoEvidence, Unanswerable
 from ppl_gen.inference import NUTS, CrossValidation, PyroFit
+from ppl_gen.inference.guides import in_pyro
 from ppl_gen.inference.nuts import Draws
 from ppl_gen.isolation import isolated
 from ppl_gen.posterior import Posterior
@@ -228,7 +229,7 @@ def _of_pyro(
         "plates, factors, codes, components: a bare program does not say which of its plates is the rows"
     ]
     with isolated(seed):
-        checks = _found(parts, skipped)
+        checks = tuple(replace(check, fix=in_pyro(check.fix)) for check in _found(parts, skipped))
     return Diagnosis(pair, checks, quality, tuple(skipped))
 
 

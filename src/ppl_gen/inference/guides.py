@@ -110,6 +110,12 @@ def make_guide(choice: Any, p: ProbabilisticModel, values: Values, observed: Map
     raise DataError(f"guide: expected a guide, a family's name or None, got {type(choice).__name__}")
 
 
+def correlated(guide: Any) -> bool:
+    """Whether this is an AutoGuide that knows correlations, here or in a bare fit."""
+    inner = getattr(guide, "auto", getattr(guide, "program", guide))
+    return isinstance(inner, autoguide.AutoContinuous) and not isinstance(inner, autoguide.AutoDiagonalNormal)
+
+
 class Automatic(PyroModule):
     """An AutoGuide over the latents that are neither observed nor summed out."""
 

@@ -4,10 +4,13 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
+from pyro.infer import autoguide
 from pyro.infer.autoguide import AutoMultivariateNormal
 
 from ppl_gen import SVI, diagnose, fit_pyro, guide_quality, report
 from ppl_gen.errors import DataError
+from ppl_gen.inference.bare import _Program
+from ppl_gen.inference.guides import correlated
 from tests.planted_faults.base import REAL, normal
 
 QUIET = {"progress": False, "compile": False}
@@ -69,6 +72,12 @@ def test_advice_names_guides_of_pyro():
     assert found.fault == "correlations ignored", found
     assert "Try: take pyro.infer.autoguide.AutoMultivariateNormal(model), or" in found.verdict
     assert not any("guide=" in check.fix or "NUTS()" in check.fix for check in found.checks)
+
+
+def test_a_guide_is_not_advised_to_those_who_have_it():
+    wide = autoguide.AutoMultivariateNormal, autoguide.AutoLowRankMultivariateNormal, autoguide.AutoIAFNormal
+    narrow = autoguide.AutoNormal, autoguide.AutoDiagonalNormal, autoguide.AutoDelta
+    assert [correlated(_Program(made(two))) for made in wide + narrow] == 3 * [True] + 3 * [False]
 
 
 def test_rows_that_the_program_does_not_expect_are_found():

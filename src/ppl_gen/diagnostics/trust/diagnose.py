@@ -186,7 +186,7 @@ def diagnose(
         if value is not None:
             whole(name, value, least=0)
     if isinstance(posterior, PyroFit):
-        return _of_pyro(posterior, draws or FEW, seed, nuts, more_steps, restarts, data)
+        return _of_pyro(posterior, draws, seed, nuts, more_steps, restarts, data)
     skipped: list[str] = []
     try:
         quality = guide_quality(posterior, draws=draws or FEW, seed=seed, nuts=nuts, **data)
@@ -207,7 +207,7 @@ def diagnose(
 
 def _of_pyro(
     pair: PyroFit,
-    draws: int,
+    draws: int | None,
     seed: int,
     nuts: bool | NUTS,
     more_steps: int | None,
@@ -215,7 +215,10 @@ def _of_pyro(
     data: Mapping[str, Any],
 ) -> Diagnosis:
     """What applies to a program that declares no joint."""
-    quality = guide_quality(pair, draws=draws, seed=seed, nuts=nuts, restarts=restarts or 0, **data)
+    options: dict[str, Any] = {"seed": seed, "nuts": nuts, "restarts": restarts or 0, **data}
+    quality = guide_quality(pair, draws=draws or FEW, **options)
+    if draws is None and quality.undecided:
+        quality = guide_quality(pair, draws=MANY, **options)
     case = PyroCase.of(pair, seed, quality)
     t = case.runs[0]
     parts: Mapping[str, Callable[[], Iterator[Check]]] = {

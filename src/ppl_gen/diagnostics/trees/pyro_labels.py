@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -108,20 +107,13 @@ def constants(
 
 
 def signature_of(program: Any) -> inspect.Signature:
-    """What a program is called with, as it was written: under Pyro's handlers and the copies of `fit_pyro`.
+    """What a program is called with, as it was written: also of the copies of `fit_pyro`.
 
     Raises:
         ValueError: it hides its signature.
     """
-    while True:
-        inner = getattr(program, "func", None)  # of what a handler wraps, another partial
-        wrapped = inner if isinstance(inner, partial) else program
-        if isinstance(wrapped, partial) and getattr(wrapped.func, "__name__", "") == "_context_wrap":
-            program = wrapped.args[1]
-        elif hasattr(program, "parameters_by_name"):
-            program = program.program
-        else:
-            return inspect.signature(program.forward if isinstance(program, nn.Module) else program)
+    program = program.program if hasattr(program, "parameters_by_name") else program
+    return inspect.signature(program.forward if isinstance(program, nn.Module) else program)
 
 
 def refuse_unbound(name: str, program: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:

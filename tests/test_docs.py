@@ -35,12 +35,12 @@ def test_the_verdicts_are_what_diagnose_says(capsys):
     run(VERDICTS, capsys)
 
 
-def test_bare_programs_come_to_a_verdict(capsys):
-    run(BARE.partition("## Eight schools")[0], capsys)
+def test_a_bare_program_comes_to_a_verdict(capsys):
+    run(BARE.partition("Print `diagnosis`")[0], capsys)
 
 
 @pytest.mark.slow
-def test_a_hierarchy_comes_to_a_verdict(capsys):
+def test_bare_programs_come_to_verdicts_and_to_arviz(capsys):
     run(BARE, capsys)
 
 

@@ -15,6 +15,7 @@ from ppl_gen.diagnostics.trust import (
 )
 
 DOCS = Path(__file__).parent.parent / "docs"
+BARE = (DOCS / "bare_pyro.md").read_text()
 VERDICTS = (DOCS / "verdicts.md").read_text()
 
 
@@ -32,6 +33,15 @@ def run(page, capsys):
 
 def test_the_verdicts_are_what_diagnose_says(capsys):
     run(VERDICTS, capsys)
+
+
+def test_a_bare_program_comes_to_a_verdict(capsys):
+    run(BARE.partition("Print `diagnosis`")[0], capsys)
+
+
+@pytest.mark.slow
+def test_bare_programs_come_to_verdicts_and_to_arviz(capsys):
+    run(BARE, capsys)
 
 
 def test_every_verdict_is_explained_once_and_says_what_to_do():

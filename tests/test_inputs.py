@@ -4,14 +4,17 @@ import random
 
 import numpy as np
 import pandas as pd
+import pyro
+import pyro.distributions as dist
 import pytest
 import torch
 from torch.distributions import Distribution
 
-from ppl_gen import ask, fit
+from ppl_gen import ProbabilisticModel, ask, fit, log_evidence, models, to_arviz
 from ppl_gen.errors import DataError, UnknownVariable
 from ppl_gen.inputs import admit
 from ppl_gen.models import GaussianNaiveBayes, LogisticRegression
+from tests.readme import example
 
 X = np.random.default_rng(0).normal(size=(6, 2))
 Y = [0, 1, 0, 1, 0, 1]
@@ -153,8 +156,67 @@ def test_refuses_what_the_joint_does_not_have():
         fit(GaussianNaiveBayes(classes=2, features=2), x=X, y=Y, q=1)
     with pytest.raises(DataError, match=r"^x: expected finite real numbers, got nan at \[0, 1\]"):
         fit(LogisticRegression(classes=2, features=2), x=HOLED, y=Y)
-    with pytest.raises(DataError, match=r"^y: expected shape \(6,\) \(6 rows first\), got \(2,\)"):
+    with pytest.raises(DataError, match=r"^y: expected shape \(6,\) \(6 rows, as in x\), got \(2,\)"):
         ask(NB, "p(x | y)", y=[0, 1]).log_prob(x=X)
+
+
+WRONG = {
+    "more rows": ((5, 2), r"^y: expected shape \(5,\) \(5 rows, as in x\), got \(4,\)"),
+    "fewer rows": ((3, 2), r"^x: expected .*4 rows, as in y.*got.* \(3, 2\)"),
+    "more columns": ((4, 3), r"^x: expected shape \((rows|4), 2\).*got \(4, 3\)"),
+    "one column": ((4, 1), r"^x: expected shape \((rows|4), 2\).*got \(4, 1\)"),
+    "no columns": ((4,), r"^x: expected shape \((rows|4), 2\).*got \(4,\)"),
+    "three dimensions": ((1, 4, 2), r"^x: expected shape \((rows|4), 2\).*got \(1, 4, 2\)"),
+}
+KINDS = ("Bayes", "Regression", "DiscriminantAnalysis", "SemiSupervisedVAE")
+TARGETS = [name for name in models.__all__ if name.endswith(KINDS)]
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_wrong_shape_of_x_is_told_of_x(name, wrong):
+    """Whether the joint generates x or is given it; the programs of those that are given it broadcast."""
+    shape, words = WRONG[wrong]
+    with pytest.raises(DataError, match=words):
+        fit(example(getattr(models, name)), x=torch.ones(shape), y=[0, 1, 0, 1])
+
+
+def test_a_wrong_shape_of_an_input_is_told_after_the_fit_too():
+    posterior = fit(models.LinearRegression(features=2), x=X, y=X[:, 0])
+    narrow = {"x": X[:, :1], "y": X[:, 0]}
+    for ask_again in (
+        lambda: ask(posterior, "p(y | x)", x=X[:, :1]),
+        lambda: log_evidence(posterior, **narrow),
+        lambda: to_arviz(posterior, draws=2, **narrow),
+        lambda: fit(posterior, **narrow),
+    ):
+        with pytest.raises(DataError, match=r"^x: expected shape \(rows, 2\), got \(6, 1\)"):
+            ask_again()
+    code = models.ConditionalVAE(classes=2, features=2, latent=1)
+    with pytest.raises(DataError, match=r"^y: expected shape \(rows,\), got \(6, 2\)"):
+        fit(code, x=torch.ones(6, 2), y=torch.ones(6, 2))
+
+
+class Exposed(ProbabilisticModel):
+    """Three features are generated; what is given has other shapes, which only the program knows."""
+
+    joint = "p(x | exposure, design)"
+
+    def __init__(self):
+        super().__init__()
+        self.features = 3
+
+    def model(self, exposure, design):
+        with pyro.plate("data", len(exposure)):
+            rate = exposure[:, None] * design.exp().sum(1, keepdim=True).expand(-1, 3)
+            return pyro.sample("x", dist.Poisson(rate).to_event(1))
+
+
+def test_inputs_of_other_shapes_pass_where_the_program_takes_them():
+    given = {"exposure": np.ones(4), "design": np.zeros((4, 5))}
+    assert admit(Exposed(), {"x": np.ones((4, 3)), **given}).n == 4
+    with pytest.raises(DataError, match=r"^exposure: expected shape \(rows, 3\), got \(4, 1, 2\)"):
+        admit(Exposed(), {"x": np.ones((4, 3)), **given, "exposure": np.ones((4, 1, 2))})
 
 
 def test_parameters_are_held_to_their_support():

@@ -16,7 +16,7 @@ from ppl_gen import class_names
 from ppl_gen.arrays import all_finite, as_tensor, refuse_codes, refuse_extremes, refuse_nonfinite
 from ppl_gen.checks import did_you_mean
 from ppl_gen.core import ProbabilisticModel, Site, dtype_of, sites
-from ppl_gen.errors import BrokenModel, DataError, NotGenerated, UnknownVariable
+from ppl_gen.errors import BrokenModel, DataError, NotGenerated, PplGenError, UnknownVariable
 from ppl_gen.frames import in_order, is_frame, names_in, refuse_other_rows
 from ppl_gen.notation import Factorization
 from ppl_gen.unscored import up_to_a_constant
@@ -215,17 +215,16 @@ def admit(
             if inputs[name].dim() == row.dim() - 1:
                 inputs[name] = inputs[name][None]
             if inputs[name].shape[1:] != row.shape[1:] or inputs[name].dim() != row.dim():
-                came, shape = tuple(tensors[name].shape), ", ".join(map(str, ("rows", *row.shape[1:])))
-                raise DataError(f"{name}: expected shape ({shape}), got {came}")
+                raise DataError(_misshapen(name, row.shape[1:], tensors[name]))
     n = max((len(v) for v in inputs.values() if v.dim()), default=0)
     if found is None:
-        found = describe(p, {name: v[:2] if v.dim() and len(v) == n else v for name, v in inputs.items()})
+        found = _described(p, inputs, n)
     held = next((name for name in line if name in found and found[name].observed), None)
     if held and not examined:
         raise BrokenModel(
             f"{type(p).__name__}.model() observes {held!r} by itself (obs=…), so that it can neither be "
-            f"fitted to "
-            f"other data nor drawn from: leave out obs=; data come from outside, as in fit(model, {held}=…)"
+            f"fitted to other data nor drawn from: leave out obs=; data come from outside, as in "
+            f"fit(model, {held}=…)"
         )
     tensors |= {name: decoded(name, found[name].levels) for name in named if name not in inputs}
     observed = {name: tensors[name] for name in values if name not in line.given}
@@ -237,6 +236,8 @@ def admit(
             raise DataError(f"{name}: expected rows of shape {tuple(site.event_shape)}, got one number")
         if site.local:
             n = max(n, len(value))
+    rows = inputs | {name: value for name, value in observed.items() if found[name].local}
+    full = [name for name, value in rows.items() if value.dim() and len(value) == n]
     if example is not None:
         for values_ in (inputs, observed):
             for name, value in values_.items():
@@ -244,13 +245,16 @@ def admit(
                     values_[name] = value.expand(n, *value.shape[1:])
     seen: dict[str, Tensor] = {}
     for name, value in observed.items():
-        observed[name], mask = _fit_to_site(p, name, value, found[name], n, floats, missing)
+        same = f"{n} rows, as in {', '.join(full)}"
+        came = tuple(tensors[name].shape)
+        observed[name], mask = _fit_to_site(p, name, value, found[name], n, floats, missing, came, same)
         if mask is not None:
             seen[name] = mask
     for name, value in inputs.items():
         if value.dim() == 0 or len(value) != n:
-            others = ", ".join(v for v in (*inputs, *observed) if v != name)
-            raise DataError(f"{name}: expected {n} rows, as in {others}, got shape {tuple(value.shape)}")
+            raise DataError(
+                f"{name}: expected {n} rows, as in {', '.join(full)}, got shape {tuple(tensors[name].shape)}"
+            )
     columns = {k: names for k, names in columns.items() if k not in values or tensors[k].dim() > 1}
     return Data(inputs, observed, n, found, seen, p.reads_gaps, columns, classes)
 
@@ -278,16 +282,53 @@ def describe(p: ProbabilisticModel, inputs: Mapping[str, Any]) -> dict[str, Site
             module.training = training
 
 
+def _described(p: ProbabilisticModel, inputs: Mapping[str, Tensor], n: int) -> dict[str, Site]:
+    """The sites on the first two rows; inputs of another shape than the model declares are named.
+
+    The default `given_shape` says (features,) of every input. Where there are several, or the features are
+    those of what is generated, another shape is wrong only if the program does not run on it.
+    """
+    shapes = {name: p.given_shape(name) for name in inputs}
+    wrong = {
+        name: shape
+        for name, shape in shapes.items()
+        if shape is not None and tuple(inputs[name].shape[1:]) != shape
+    }
+    declared = type(p).given_shape is not ProbabilisticModel.given_shape
+    if declared and wrong:
+        name, shape = next(iter(wrong.items()))
+        raise DataError(_misshapen(name, shape, inputs[name]))
+    try:
+        found = describe(p, {name: v[:2] if v.dim() and len(v) == n else v for name, v in inputs.items()})
+    except (RuntimeError, IndexError, ValueError) as error:
+        for name, shape in wrong.items():
+            if not isinstance(error, PplGenError):
+                raise DataError(_misshapen(name, shape, inputs[name])) from error
+        raise
+    for name, shape in wrong.items():  # it ran all the same, by broadcasting
+        wide = inputs[name].dim() == 1 + len(shape) and len(inputs) == 1
+        if wide and not any(tuple(site.event_shape) == shape for site in found.values() if site.local):
+            raise DataError(_misshapen(name, shape, inputs[name]))
+    return found
+
+
+def _misshapen(name: str, row: Iterable[int], value: Tensor) -> str:
+    """What an input is told that has the rows' right number, or not, but not their shape."""
+    shape = ", ".join(map(str, ("rows", *row)))
+    return f"{name}: expected shape ({shape}{',' * (shape == 'rows')}), got {tuple(value.shape)}"
+
+
 def _fit_to_site(
-    p: ProbabilisticModel, name: str, value: Tensor, site: Site, n: int, floats: torch.dtype, missing: bool
-) -> tuple[Tensor, Tensor | None]:
+    p: ProbabilisticModel, name: str, value: Tensor, site: Site, n: int, floats: torch.dtype, missing: bool,
+    came: tuple[int, ...], same: str,
+) -> tuple[Tensor, Tensor | None]:  # fmt: skip
     expected = (n, *site.event_shape) if site.local else tuple(site.event_shape)
     if site.local and value.dim() > 1 and value.shape[1:] == (1,) and not site.event_dim:
         value = value[:, 0]  # a column of a table
     if tuple(value.shape) != expected:
-        first = f"{n} rows first" if value.shape[1:] == expected[1:] else "rows first"
+        first = same if value.shape[1:] == expected[1:] else "rows first"
         first = f" ({first})" if site.local else ""
-        raise DataError(f"{name}: expected shape {expected}{first}, got {tuple(value.shape)}")
+        raise DataError(f"{name}: expected shape {expected}{first}, got {came}")
     mask, finite = None, all_finite(value)
     blank = None if finite else torch.isnan(value)
     if blank is not None and bool(blank.any()):

@@ -26,16 +26,21 @@ class Reader(io.TextIOWrapper):
 
     def __init__(self, error: OSError, encoding: str = "utf-8"):
         class Raw(io.RawIOBase):
+            dropped = False
+
             def writable(self):
                 return True
 
-            def write(self, _):
-                raise error
+            def write(self, letters):
+                if not self.dropped:
+                    raise error
+                return len(letters)
 
         super().__init__(io.BufferedWriter(Raw()), encoding=encoding)
 
-    def close(self):  # what it holds can never be written
-        pass
+    def close(self):  # what it holds can never be written; Python 3.13 tells of a buffer that dies unwritten
+        self.buffer.raw.dropped = True
+        super().close()
 
 
 def written(encoding: str) -> io.TextIOWrapper:

@@ -215,6 +215,14 @@ def hidden_module():
         (normal, q_normal, SVI(steps=1, batch_size=5), "batch_size has no rows"),
         (normal, q_normal, SVI(steps=1, guide="mean_field"), "the guide is its own argument"),
         (normal, AutoNormal, SVI(steps=1), "guide: expected a Pyro program"),
+        (
+            normal,
+            "full_rank",
+            SVI(steps=1),
+            r"got 'full_rank'. Pass .*autoguide.AutoMultivariateNormal\(model",
+        ),
+        (normal, "diagonal", SVI(steps=1), r"got 'diagonal'. Pass .*autoguide.AutoNormal\(model"),
+        ("normal", q_normal, SVI(steps=1), "model: .*got str. Pass the function or the module"),
         (normal, q_normal, "svi", r"method: expected SVI\(…\)"),
         (hidden_module(), lambda x: None, SVI(steps=1), r"pyro.module\('linear'\): this module is neither"),
         (

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from ppl_gen import SVI, ask, check_model, fit, load, save
+from ppl_gen import MAP, NUTS, SVI, Laplace, ask, check_model, fit, load, save
 from ppl_gen.data import wine
-from ppl_gen.errors import DataError, NotGenerated
+from ppl_gen.errors import DataError, NotGenerated, Unanswerable
 from ppl_gen.models import Autoencoder, DenoisingAutoencoder
 
 X = wine().standardized().x.float()
@@ -103,6 +103,12 @@ def test_rows_may_be_arrays_of_any_type():
         model.corrupted(torch.full((13,), torch.nan))
     x = x.double().requires_grad_()
     assert torch.autograd.grad(model.slope(x).sum(), x)[0].abs().sum() > 0
+
+
+@pytest.mark.parametrize("method", [MAP(), Laplace(), NUTS()], ids=lambda m: type(m).__name__)
+def test_weights_of_networks_are_no_variables(method):
+    with pytest.raises(Unanswerable, match=r"Autoencoder is p\(x \| noisy\): all it learns .* Use SVI\(\)"):
+        fit(Autoencoder(13, 2), method, x=X[:5], noisy=X[:5])
 
 
 def test_bad_sizes_are_refused():

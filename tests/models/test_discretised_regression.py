@@ -6,9 +6,9 @@ import pytest
 import torch
 from sklearn.naive_bayes import GaussianNB
 
-from ppl_gen import MaximumLikelihood, ask, check_model, fit, load, merge, save
+from ppl_gen import EM, MaximumLikelihood, VariationalBayes, ask, check_model, fit, load, merge, save
 from ppl_gen.distributions import Histogram, UniformBin, bin_of
-from ppl_gen.errors import DataError
+from ppl_gen.errors import DataError, Unanswerable
 from ppl_gen.models import DiscretisedRegression, GaussianNaiveBayes
 from tests.models.test_regression import rows
 
@@ -126,6 +126,9 @@ def test_what_does_not_fit_is_refused():
         fit(DiscretisedRegression(1, 4), x=[[0.0], [1.0]], y=[0.0, 7.0])
     with pytest.raises(DataError, match="y: expected no missing cells"):
         fit(DiscretisedRegression(1, 4), x=[[0.0], [1.0]], y=[0.0, math.nan])
+    for method in (EM(), VariationalBayes()):
+        with pytest.raises(Unanswerable, match=r"reads b off x and y: .* use Exact\(\) or MaximumLikelihood"):
+            fit(DiscretisedRegression(1, 4), method, x=[[0.0], [1.0]], y=[0.0, 1.0])
 
 
 def test_the_family_counts_and_charges_the_widths():

@@ -56,6 +56,8 @@ def test_a_pair_shows_what_weights_leave():
     points = [np.asarray(c.get_offsets()) for c in figure.axes[2].collections]
     assert len(figure.axes) == 4
     assert np.allclose(points[1], [7.0, 49.0])
+    with pytest.raises(DataError, match="as many of each parameter, drawn together, got 50 of a, 3 of b"):
+        pair({"a": np.arange(50.0), "b": np.arange(3.0)})
     for wrong, named in (({"weights": [1.0]}, "weights"), ({"names": ["c"]}, "names")):
         with pytest.raises(DataError, match=named):
             pair(draws, **wrong)

@@ -36,6 +36,19 @@ def test_the_ecdf_of_what_is_wrong_leaves_the_band_in_colour():
         plot.rank_ecdf({"a": RIGHT}, ([0.5], [0.1, 0.2], [0.9]))
 
 
+def test_without_an_envelope_the_band_is_that_of_massart():
+    """In 400 samples of 50 it is left by no more than a twentieth, and five standard errors of that."""
+    places = np.random.default_rng(0).random((400, 50))
+    ax = plot.rank_ecdf({"a": places[0]})
+    (band,) = ax.collections
+    width = band.get_paths()[0].vertices[:, 1].max()
+    assert width == pytest.approx((np.log(40) / 100) ** 0.5, rel=1e-9)
+    u = np.sort(places, 1)
+    far = np.maximum(np.arange(1, 51) / 50 - u, u - np.arange(50) / 50).max(1) > width
+    assert far.mean() < 0.05 + 5 * (0.05 * 0.95 / 400) ** 0.5
+    assert (np.maximum(np.arange(1, 51) / 50 - u, u - np.arange(50) / 50).max(1) > 0.7 * width).mean() > 0.1
+
+
 def test_the_histogram_of_z_is_a_density():
     ax = plot.z_scores(LOW, name="w")
     area = sum(bar.get_width() * bar.get_height() for bar in ax.patches)

@@ -168,7 +168,7 @@ def test_many_points_are_a_picture() -> None:
         (lambda: plot.latent(pictures(), var_name="w"), "got 'w'"),
         (lambda: plot.sample_grid(naive_bayes()), "var_name: expected pictures .* x.*; got None"),
         (lambda: plot.rank_ecdf(regression()), "prior_sbc.*simulation_based_calibration"),
-        (lambda: plot.rank_ecdf({"a": [0.5]}), "envelope: expected places"),
+        (lambda: plot.rank_ecdf({}), "u: expected name -> places"),
     ],
 )  # fmt: skip
 def test_what_a_tree_lacks_is_named_and_how_to_get_it(draw: Any, words: str) -> None:

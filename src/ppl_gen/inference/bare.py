@@ -27,6 +27,7 @@ from ppl_gen.core import own_parameters, variables
 from ppl_gen.errors import DataError
 from ppl_gen.inference.climb import Rows, climb
 from ppl_gen.inference.elbo import delta, plate_depth
+from ppl_gen.inference.guides import FAMILIES, in_pyro
 from ppl_gen.inference.identity import identity_of_pair
 from ppl_gen.inference.objective import Objective
 from ppl_gen.inference.observed import enumerates
@@ -138,7 +139,12 @@ def fit_pyro(
         raise DataError("fit_pyro: the arguments say where to compute; device and precision must be open")
     for name, program in (("model", model), ("guide", guide)):
         if not callable(program) or isinstance(program, type):
-            raise DataError(f"{name}: expected a Pyro program, got {called(program)}")
+            came, instead = called(program), "the function or the module that samples"
+            if name == "guide":
+                wanted = program if isinstance(program, str) and program in FAMILIES else "mean_field"
+                instead = f"a function, or a guide made of the model: {in_pyro(f'guide={wanted!r}')}"
+                came = repr(program) if isinstance(program, str) else came
+            raise DataError(f"{name}: expected a Pyro program, got {came}. Pass {instead}")
     about = partial(identity_of_pair, method, model, guide, args, kwargs)
     model, guide = copied(model, guide)
     with isolated(method.seed, grad=True):

@@ -63,6 +63,22 @@ FAMILIES: dict[str, Callable[..., Any]] = {
 }
 
 
+def in_pyro(advice: str) -> str:
+    """Advice for a bare Pyro program: what the names of this library's guides and NUTS stand for.
+
+    >>> in_pyro('guide="full_rank" or guide="flow", or NUTS()')
+    'pyro.infer.autoguide.AutoMultivariateNormal(model) or AutoIAFNormal(model), or pyro.infer.NUTS(model)'
+    """
+    theirs = {name: made.__name__ for name, made in FAMILIES.items()} | {"flow": "AutoIAFNormal"}
+    for name, guide in theirs.items():
+        for mark in "'\"":
+            advice = advice.replace(f"guide={mark}{name}{mark}", f"{guide}(model)")
+    first = min((advice.find(guide) for guide in theirs.values() if guide in advice), default=-1)
+    if first >= 0:
+        advice = f"{advice[:first]}pyro.infer.autoguide.{advice[first:]}"
+    return advice.replace("NUTS()", "pyro.infer.NUTS(model)")
+
+
 def make_guide(choice: Any, p: ProbabilisticModel, values: Values, observed: Mapping[str, Tensor]) -> Any:
     """The guide that the user chose.
 
@@ -92,6 +108,12 @@ def make_guide(choice: Any, p: ProbabilisticModel, values: Values, observed: Map
     if callable(choice):
         return WithParameters(choice)
     raise DataError(f"guide: expected a guide, a family's name or None, got {type(choice).__name__}")
+
+
+def correlated(guide: Any) -> bool:
+    """Whether this is an AutoGuide that knows correlations, here or in a bare fit."""
+    inner = getattr(guide, "auto", getattr(guide, "program", guide))
+    return isinstance(inner, autoguide.AutoContinuous) and not isinstance(inner, autoguide.AutoDiagonalNormal)
 
 
 class Automatic(PyroModule):

@@ -1,5 +1,6 @@
 """Labels of rows of which some, or all, are hidden: their probabilities under a conjugate model."""
 
+import inspect
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -49,6 +50,13 @@ class HiddenLabels:
                 f"{called} needs exactly one hidden variable of the rows, with finitely many values; "
                 f"{type(p).__name__} is {p.joint}, and {what} hidden here"
                 f"{'' if hidden else '. Use Exact() or MaximumLikelihood()'}."
+            )
+        asked = inspect.signature(p.updated).parameters
+        if hidden[0] not in asked:  # as the bin of a target that is there
+            raise Unanswerable(
+                f"{called} weighs the values of {hidden[0]} that a row may have, but the update of "
+                f"{type(p).__name__} reads {hidden[0]} off {' and '.join(asked)}: {p.joint}. Nothing is "
+                f"hidden that it could weigh: use Exact() or MaximumLikelihood()."
             )
         self.name, self.data, self.exchangeable = hidden[0], data, p.exchangeable
         values = data.sites[self.name].values

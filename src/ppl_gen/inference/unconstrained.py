@@ -28,7 +28,7 @@ class Unconstrained:
         weights: how often each row counts (n,); once by default.
 
     Raises:
-        Unanswerable: a row has hidden real numbers of its own.
+        Unanswerable: a row has hidden real numbers of its own, or the joint generates no parameters.
     """
 
     def __init__(
@@ -48,6 +48,12 @@ class Unconstrained:
                 f"{method} finds parameters that rows share; every row of {type(start).__name__} has its own "
                 f"{', '.join(sorted(own))}: {start.joint}. Pass {min(own)}=…, or use SVI() with "
                 f"a guide of it."
+            )
+        if all(site.local or name in data.observed for name, site in data.sites.items()):
+            raise Unanswerable(
+                f"{method} finds parameters that the joint generates, and {type(start).__name__} is "
+                f"{start.joint}: all it learns are weights of networks, which are no variables. Use SVI(), "
+                f"which trains them."
             )
         self.data, self.prior, self.method = data, prior, method
         if isinstance(guide, Automatic) and isinstance(guide.auto, AutoMultivariateNormal):

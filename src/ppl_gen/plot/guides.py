@@ -157,6 +157,10 @@ def pair(draws: Any, *, weights: Any = None, names: Any = None) -> "Figure":
     for name in chosen:
         if name not in elements:
             raise DataError(f"names: {name!r} is none of {', '.join(elements)}")
+    counts = {name: len(elements[name]) for name in chosen}
+    if len(set(counts.values())) != 1:
+        told = ", ".join(f"{count} of {name}" for name, count in counts.items()) or "none"
+        raise DataError(f"draws: expected as many of each parameter, drawn together, got {told}")
     values = np.stack([elements[name] for name in chosen], 1)
     again = None
     if weights is not None:

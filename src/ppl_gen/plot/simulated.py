@@ -32,8 +32,9 @@ def rank_ecdf(
     Args:
         u: name -> (simulations,), uniform on (0, 1) where posteriors are right; or a tree of
             `SimulatedCalibration.to_arviz`, with the groups prior_sbc and prior_sbc_envelope.
-        envelope: places in (0, 1), and the lowest and highest share of values below them; of a tree its own
-            by default.
+        envelope: places in (0, 1), and the lowest and highest share of values below them. By default, of a
+            tree its own; else the band about the diagonal that all of a right one stays in with probability
+            0.95, sqrt(log(2 / 0.05) / (2 simulations)) wide to each side (Massart 1990).
         wrong: names that are coloured; the others stay grey.
 
     >>> import numpy as np
@@ -43,7 +44,7 @@ def rank_ecdf(
     if is_tree(u):
         u, envelope = _of_tree(u, envelope)
     if envelope is None:
-        raise DataError("envelope: expected places, and the lowest and highest shares there; got none")
+        envelope = _band(u)
     x, low, high = (np.asarray(v, dtype=float) for v in envelope)
     if not x.shape == low.shape == high.shape:
         raise DataError(
@@ -177,6 +178,15 @@ def _of_tree(tree: Any, envelope: Any) -> tuple[dict[str, Any], Any]:
         band = group_of(tree, "prior_sbc_envelope", advice)
         envelope = band["point"].values, band["low"].values, band["high"].values
     return {str(name): drawn(values) for name, values in places.items()}, envelope
+
+
+def _band(u: Mapping[str, Any]) -> tuple[Any, Any, Any]:
+    """The bounds of Dvoretzky, Kiefer and Wolfowitz, with Massart's constant."""
+    count = min((len(values) for values in u.values()), default=0)
+    if not count:
+        raise DataError("u: expected name -> places of simulations, got none")
+    x, width = np.linspace(0.005, 0.995, 199), np.sqrt(np.log(2 / 0.05) / (2 * count))
+    return x, (x - width).clip(0, 1), (x + width).clip(0, 1)
 
 
 def _axes(ax: "Axes | None") -> "Axes":

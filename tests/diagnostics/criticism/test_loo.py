@@ -16,7 +16,20 @@ import pytest
 import torch
 from scipy import stats
 
-from ppl_gen import EM, NUTS, SVI, Exact, compare_models, fit, loo, loo_pit, models
+from ppl_gen import (
+    EM,
+    NUTS,
+    SVI,
+    Exact,
+    compare_models,
+    fit,
+    fit_pyro,
+    loo,
+    loo_pit,
+    models,
+    summary,
+    to_arviz,
+)  # fmt: skip
 from ppl_gen.core import dtype_of, is_local, run, variables
 from ppl_gen.diagnostics.criticism.loo import smoothed
 from ppl_gen.errors import DataError, Unanswerable
@@ -178,13 +191,60 @@ def test_what_has_no_draws_is_refused_or_fitted_anew():
     [
         (lambda p: loo(p, by="waic"), "by"),
         (lambda p: loo(p, "p(z)"), "rows fitted"),
-        (lambda p: loo(p.model), "fit or to_arviz returned"),
+        (lambda p: loo(p.model), "fit_pyro or to_arviz returned, got GaussianNaiveBayes$"),
         (lambda p: loo(p, by="PSIS", draws=3), "draws"),
+        (lambda p: loo(bare), r"got function. Of bare Pyro pass the tree, to_arviz\(fitted, model, data\)"),
+        (lambda p: loo_pit(bare), "Of bare Pyro pass the tree"),
+        (lambda p: compare_models({"a": p, "b": bare}), "Of bare Pyro pass the tree"),
     ],
 )
 def test_what_is_no_question_is_refused(call, message):
     with pytest.raises(DataError, match=message):
         call(fit(GaussianNaiveBayes(classes=2, features=2), **ROWS))
+
+
+def bare(x):
+    mu = pyro.sample("mu", dist.Normal(0.0, 3.0))
+    with pyro.plate("rows", len(x)):
+        pyro.sample("x", dist.Normal(mu, 1.0), obs=x)
+
+
+def guided(x, sds=1.0):
+    """What `fit_pyro` returns of the exact posterior, its sd multiplied."""
+    precision = 1 / 9 + len(x)
+    fixed = dist.Normal(x.sum() / precision, sds * precision**-0.5)
+
+    def guide(x):
+        pyro.sample("mu", dist.Normal(fixed.loc + 0 * pyro.param("idle", torch.tensor(0.0)), fixed.scale))
+
+    return fit_pyro(bare, guide, SVI(steps=1, progress=False, compile=False), x)
+
+
+def test_a_bare_fit_is_scored_as_its_tree_is():
+    x = X[:20, 0].float()
+    found = loo(guided(x), draws=400)
+    exact = sum(
+        stats.norm.logpdf(x[i], rest.sum() / (1 / 9 + 19), (1 + 1 / (1 / 9 + 19)) ** 0.5)
+        for i in range(20)
+        for rest in [np.delete(x.numpy(), i)]
+    )
+    # Each row's weighted mean density has a relative error of some sqrt(1 / (19 draws)): 5 of those
+    assert found.elpd == pytest.approx(exact, abs=5 * 20 / math.sqrt(19 * 400))
+    assert (loo(to_arviz(guided(x), draws=400)).rows == found.rows).all()
+    assert summary(guided(x)).index.tolist() == ["mu"]
+    assert list(loo_pit(guided(x), draws=200).found) == ["x"]
+    assert compare_models({"a": guided(x), "b": found}, draws=400).differences.tolist() == [0.0, 0.0]
+    with pytest.raises(Unanswerable, match="which arguments of bare hold rows only you know"):
+        loo(guided(x), by="refit")
+
+
+def test_a_bare_fit_is_never_sent_to_refits():
+    far = loo(guided(X[:20, 0].float(), 0.05), draws=100)
+    assert "a better guide, such as pyro.infer.autoguide.AutoMultivariateNormal(model)" in far.verdict()
+    one = loo(guided(torch.cat([0.1 * X[:19, 0].float(), torch.tensor([40.0])])), draws=100)
+    assert one.unsure == (19,)
+    assert "to_arviz(that fit, model, the row)" in one.verdict()
+    assert "refit" not in far.verdict() + one.verdict()
 
 
 # Several models ---------------------------------------------------------------------------------------------

@@ -6,11 +6,13 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pyro
+import pyro.distributions as dist
 import pytest
 import torch
 from scipy import stats
 
-from ppl_gen import EM, SVI, fit, models
+from ppl_gen import EM, SVI, ProbabilisticModel, fit, models
 from ppl_gen.core import dtype_of, is_local, run, variables
 from ppl_gen.diagnostics import predictive_check
 from ppl_gen.diagnostics.criticism import statistics
@@ -179,6 +181,35 @@ def test_a_regression_that_bends_is_found_by_a_function_of_ones_own():
     assert "correlation of y and x[0]" in predictive_check(posterior, draws=20).names
 
 
+class Groups(ProbabilisticModel):
+    joint = "p(mu) p(y | mu, group)"
+
+    def model(self, group):
+        mu = pyro.sample("mu", dist.Normal(0.0, 10.0))
+        with pyro.plate("data", len(group)):
+            return pyro.sample("y", dist.Normal(mu + 0.0 * group, 1.0))
+
+
+def test_statistics_take_what_the_joint_is_given():
+    group = torch.arange(30) % 3
+    y = torch.tensor(RNG.normal(size=30)) + 4.0 * (group == 2)
+    posterior = fit(Groups(), SVI(steps=50, progress=False), y=y, group=group)
+
+    def by_name(y, group):
+        return [y[group == k].mean() for k in range(3)]
+
+    def all_given(y, *, given):
+        return np.bincount(given["group"], y) / np.bincount(given["group"])  # whole numbers stay whole
+
+    one, other = (predictive_check(posterior, {"mean": f}, draws=50) for f in (by_name, all_given))
+    assert one.names == ("mean[0]", "mean[1]", "mean[2]")
+    assert np.allclose(one.replicated, other.replicated)
+    assert np.allclose(one.observed, [y[group == k].mean() for k in range(3)])
+    assert "mean[2]" in one.misfit
+    with pytest.raises(DataError, match="such as lambda group, y: …, of group, y; or of given, a mapping"):
+        predictive_check(posterior, {"mean": lambda y, groups: 0.0})
+
+
 def test_each_variable_may_be_drawn_given_what_was_observed():
     y = torch.arange(40) % 2
     posterior = fit(GaussianNaiveBayes(2, 1), x=20.0 * y[:, None] + torch.randn(40, 1), y=y)
@@ -244,6 +275,12 @@ def test_what_cannot_be_checked_is_refused(options, message):
     posterior = fit(GaussianMixture(components=1, features=3), EM(), x=X)
     with pytest.raises(DataError, match=message):
         predictive_check(posterior, **options)
+
+
+def test_what_bare_pyro_fitted_is_shown_the_way():
+    svi = pyro.infer.SVI(lambda: None, lambda: None, pyro.optim.Adam({}), pyro.infer.Trace_ELBO())
+    with pytest.raises(DataError, match=r"got SVI\. Of bare Pyro, to_arviz.* has posterior_predictive"):
+        predictive_check(svi)
 
 
 def test_a_model_alone_needs_data():

@@ -313,6 +313,37 @@ def test_arguments_are_constants_with_the_names_of_their_columns() -> None:
     assert t.log_likelihood["y"].dims == ("chain", "draw", "x_plate")
 
 
+def test_arguments_keep_their_names_under_handlers_and_in_copies() -> None:
+    y, x = torch.tensor([1.0, 2.0, 4.0]).double(), np.arange(6.0).reshape(3, 2)
+    blocked = poutine.block(config_enumerate(line), hide=[])
+    found = fit_pyro(
+        line, AutoNormal(line), ppl_gen.SVI(steps=2, compile=False, progress=False), y, x, sd=0.5
+    )
+    assert set(to_arviz(found, draws=2).constant_data.data_vars) == {"x", "sd"}
+    assert set(to_arviz(found, blocked, y, x, sd=0.5, draws=2).constant_data.data_vars) == {"x", "sd"}
+
+
+def schools(sigma: torch.Tensor, y: torch.Tensor) -> None:
+    mu = pyro.sample("mu", dist.Normal(0.0, 5.0))
+    with pyro.plate("school", len(y)):
+        eta = pyro.sample("eta", dist.Normal(0.0, 1.0))
+        theta = pyro.deterministic("theta", mu + 3 * eta)
+        pyro.sample("y", dist.Normal(theta, sigma), obs=y)
+
+
+def test_what_follows_from_latents_in_a_plate_keeps_its_shape() -> None:
+    y = torch.arange(8.0)
+    guide = AutoNormal(schools)
+    guide(torch.ones(8), y)
+    t = to_arviz(guide, schools, torch.full((8,), 1e-4), y, draws=20)
+    for group in ("posterior", "prior"):
+        assert t[group]["theta"].dims == ("chain", "draw", "school")
+        assert raw(t[group]["theta"]) == pytest.approx(raw(t[group]["mu"] + 3 * t[group]["eta"]), abs=1e-5)
+        new = raw(t[f"{group}_predictive"]["y"])
+        assert new == pytest.approx(raw(t[group]["theta"]), abs=1e-3)
+    assert set(t.constant_data.data_vars) == {"sigma"}
+
+
 def masked(x: torch.Tensor, seen: torch.Tensor) -> None:
     mu = pyro.sample("mu", dist.Normal(torch.tensor(0.0).double(), 1.0))
     with pyro.plate("rows", len(x)), poutine.mask(mask=seen):
@@ -396,6 +427,8 @@ def test_what_does_not_fit_is_refused_in_words() -> None:
         (q_normal, (normal, X), {}, "'loc'.* not in Pyro's param store"),
         (q_normal, (), {}, "model: expected the Pyro model"),
         (q_mu, (3, X), {}, "model: expected a Pyro program, got int"),
+        (q_mu, (normal,), {}, r"normal\(x: .*cannot be called .*'x'. Pass .* to_arviz\(fitted, model, x\)"),
+        (q_mu, (normal, X), {"y": X}, "normal.*unexpected keyword argument 'y'"),
         (q_mu, (subsampled, X), {}, "plate 'rows' of the model takes 4 of 15"),
         (idle, (normal, X), {}, "no draws yet"),
         (stream, (normal, X), {}, "StreamingMCMC keeps no draws"),

@@ -3,11 +3,12 @@
 import warnings
 from dataclasses import replace
 
+import pyro
 import pytest
 import torch
 
 from ppl_gen import NUTS, VariationalBayes, fit, invariants, load, relabelled, save, summary, to_arviz
-from ppl_gen.errors import Unanswerable, Unreliable
+from ppl_gen.errors import DataError, Unanswerable, Unreliable
 from ppl_gen.inference.nuts import Draws
 from ppl_gen.models import GaussianMixture, LinearRegression
 
@@ -104,6 +105,13 @@ def test_invariants_are_in_the_tree(permuted, tmp_path):
     again = load(tmp_path / "nuts.pplgen")  # without its data
     assert "renamed alike" in again.note
     assert "together" in to_arviz(again, draws=2, x=X)["sample_stats"]
+
+
+def test_what_bare_pyro_fitted_is_shown_the_way():
+    svi = pyro.infer.SVI(lambda: None, lambda: None, pyro.optim.Adam({}), pyro.infer.Trace_ELBO())
+    for fitted in (svi, lambda: None):
+        with pytest.raises(DataError, match=r"Of bare Pyro pass the tree, to_arviz\(fitted, model, data\)"):
+            summary(fitted)
 
 
 def test_other_posteriors_have_none():

@@ -4,10 +4,13 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
+from pyro.infer import autoguide
 from pyro.infer.autoguide import AutoMultivariateNormal
 
 from ppl_gen import SVI, diagnose, fit_pyro, guide_quality, report
 from ppl_gen.errors import DataError
+from ppl_gen.inference.bare import _Program
+from ppl_gen.inference.guides import correlated
 from tests.planted_faults.base import REAL, normal
 
 QUIET = {"progress": False, "compile": False}
@@ -47,6 +50,34 @@ def test_a_narrow_guide_is_found_and_a_sound_one_passes(tmp_path):
     narrow = diagnose(guided(x, 0.3), draws=300, more_steps=0)
     assert narrow.fault == "sds too small", narrow
     assert report(narrow, tmp_path / "page.html").read_text().count("<svg") >= 2
+
+
+def two(x):
+    a, b = (pyro.sample(name, dist.Normal(torch.zeros((), dtype=REAL), 1.0)) for name in "ab")
+    with pyro.plate("rows", len(x)):
+        pyro.sample("x", dist.Normal(a + b, 1.0), obs=x)
+
+
+def test_advice_names_guides_of_pyro():
+    """Two summands whose sum is known: the best independent Normals are far too narrow."""
+
+    def guide(x):
+        for name in "ab":
+            loc = pyro.param(name, torch.tensor(float(x.sum()) / (1 + 2 * len(x)), dtype=REAL))
+            pyro.sample(name, dist.Normal(loc, (1 + len(x)) ** -0.5))
+
+    found = diagnose(
+        fit_pyro(two, guide, SVI(steps=1, learning_rate=1e-9, **QUIET), normal(4, 30)), more_steps=0
+    )
+    assert found.fault == "correlations ignored", found
+    assert "Try: take pyro.infer.autoguide.AutoMultivariateNormal(model), or" in found.verdict
+    assert not any("guide=" in check.fix or "NUTS()" in check.fix for check in found.checks)
+
+
+def test_a_guide_is_not_advised_to_those_who_have_it():
+    wide = autoguide.AutoMultivariateNormal, autoguide.AutoLowRankMultivariateNormal, autoguide.AutoIAFNormal
+    narrow = autoguide.AutoNormal, autoguide.AutoDiagonalNormal, autoguide.AutoDelta
+    assert [correlated(_Program(made(two))) for made in wide + narrow] == 3 * [True] + 3 * [False]
 
 
 def test_rows_that_the_program_does_not_expect_are_found():

@@ -14,7 +14,9 @@ from ppl_gen.checks import called
 from ppl_gen.diagnostics.criticism.left_out import LeaveOneOut
 from ppl_gen.diagnostics.criticism.loo import loo
 from ppl_gen.diagnostics.trees.arviz_bridge import is_tree
+from ppl_gen.diagnostics.trees.trees import of_bare_pyro
 from ppl_gen.errors import DataError
+from ppl_gen.inference import PyroFit
 from ppl_gen.posterior import Posterior
 
 if TYPE_CHECKING:
@@ -129,7 +131,7 @@ def compare_models(
     Uncertainty in Bayesian leave-one-out cross-validation based model comparison).
 
     Args:
-        models: name -> a posterior, a tree, or what `loo` found of one.
+        models: name -> a posterior, what `fit_pyro` returned, a tree, or what `loo` found of one.
         question: as for `loo`: "p(y | x)" compares classifiers that generate x with those that are given it.
         options: for `loo`.
 
@@ -151,10 +153,10 @@ def compare_models(
         )
     found = {}
     for name, model in models.items():
-        if not (isinstance(model, Posterior | LeaveOneOut) or is_tree(model)):
+        if not (isinstance(model, Posterior | PyroFit | LeaveOneOut) or is_tree(model)):
             raise DataError(
                 f"models: expected a posterior, a tree, or what loo found of one, for {name!r}, got "
-                f"{called(model)}"
+                f"{called(model)}{of_bare_pyro(model)}"
             )
         found[name] = model if isinstance(model, LeaveOneOut) else loo(model, question, **options)
     first, one = next(iter(found.items()))

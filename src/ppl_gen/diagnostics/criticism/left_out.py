@@ -31,6 +31,7 @@ class LeaveOneOut:
         how: how they were obtained.
         fingerprint: a hash of the values scored: numbers compare only where it is the same.
         elpd_data: of a tree, the same as ArviZ has it, for its ``plot_khat`` and ``compare``.
+        refits: whether `loo` can fit without rows; of bare Pyro it does not know what they are.
     """
 
     model: str
@@ -42,6 +43,7 @@ class LeaveOneOut:
     how: str
     fingerprint: str
     elpd_data: Any = None
+    refits: bool = True
 
     @property
     def elpd(self) -> float:
@@ -88,15 +90,27 @@ class LeaveOneOut:
         if not self.unsure:
             return said
         if len(self.unsure) > len(self.rows) / 2:
+            far = f"{said} Not to be trusted: the draws, before any row is left out, are too far from the"
+            if not self.refits:
+                return (
+                    f"{far} posterior, or each row has parameters of its own. Fit by a better guide, such as "
+                    f"pyro.infer.autoguide.AutoMultivariateNormal(model), or by pyro.infer.NUTS(model)."
+                )
             return (
-                f"{said} Not to be trusted: the draws, before any row is left out, are too far from the "
-                f"posterior. Fit by a better guide, or by NUTS(); by='refit' takes {len(self.rows):,} fits."
+                f"{far} posterior. Fit by a better guide, or by NUTS(); loo(posterior, by='refit') takes "
+                f"{len(self.rows):,} fits."
             )
         some = ", ".join(map(str, self.unsure[:8])) + ("…" if len(self.unsure) > 8 else "")
+        fits = f"{len(self.unsure)} fit{'s' * (len(self.unsure) > 1)}"
+        mend = f"loo(posterior, refit=True) fits without each of them, {fits}."
+        if not self.refits:
+            mend = (
+                f"Fit without each of them, {fits}: to_arviz(that fit, model, the row) has its "
+                f"log_likelihood, the log of whose mean density over the draws takes the row's place."
+            )
         return (
             f"{said} Not to be trusted for row{'s' * (len(self.unsure) > 1)} {some}: left out, the posterior "
-            f"is too far from the draws. loo(posterior, refit=True) fits without each of them, "
-            f"{len(self.unsure)} fit{'s' * (len(self.unsure) > 1)}."
+            f"is too far from the draws. {mend}"
         )
 
     def figure(self, *, dark: bool = False) -> "Figure":

@@ -13,10 +13,17 @@ from ppl_gen.checks import called, whole
 from ppl_gen.core import Conjugate
 from ppl_gen.diagnostics.criticism.left_out import LeaveOneOut, fingerprint
 from ppl_gen.diagnostics.criticism.of_trees import given, tree_loo
-from ppl_gen.diagnostics.trees.arviz_bridge import FEWEST, Smoothed, is_tree, leave_one_out, log_likelihood_at
+from ppl_gen.diagnostics.trees.arviz_bridge import (
+    FEWEST,
+    Smoothed,
+    is_tree,
+    leave_one_out,
+    log_likelihood_at,
+)
+from ppl_gen.diagnostics.trees.trees import of_bare_pyro, to_arviz
 from ppl_gen.errors import DataError, PplGenError, Unanswerable
 from ppl_gen.fit import fit
-from ppl_gen.inference import Exact
+from ppl_gen.inference import Exact, PyroFit
 from ppl_gen.inputs import Data
 from ppl_gen.notation import Factor, Factorization, read_question
 from ppl_gen.posterior import Posterior
@@ -49,8 +56,8 @@ def loo(
     ``elpd_data`` is then what ArviZ's ``plot_khat`` and ``compare`` take.
 
     Args:
-        posterior: what `fit` returned, with its data; or a tree with log_likelihood and, of a guide's
-            draws, log_prior and sample_stats.
+        posterior: what `fit` returned, with its data, or `fit_pyro`; or a tree with log_likelihood and, of a
+            guide's draws, log_prior and sample_stats.
         question: what of a row is scored, such as "p(y | x)"; by default all that the joint generates. Only
             scores of the same variables compare models: "p(y | x)" of a classifier of either kind. Of a
             tree, also the name of a variable, given its parents.
@@ -80,9 +87,19 @@ def loo(
                 "and draws=… take the posterior itself"
             )
         return tree_loo(posterior, question)
-    if not isinstance(posterior, Posterior):
-        raise DataError(f"posterior: expected what fit or to_arviz returned, got {called(posterior)}")
     draws = DRAWS if draws is None else draws
+    if isinstance(posterior, PyroFit):
+        if by not in (None, "PSIS") or refit:
+            raise Unanswerable(
+                f"loo: which arguments of {posterior.model.name} hold rows only you know, so none can be "
+                f"left out of a fit: leave by and refit as they are, and PSIS reweights the guide's draws"
+            )
+        return tree_loo(tree_of_fit(posterior, draws, seed), question)
+    if not isinstance(posterior, Posterior):
+        raise DataError(
+            f"posterior: expected what fit, fit_pyro or to_arviz returned, got {called(posterior)}"
+            f"{of_bare_pyro(posterior)}"
+        )
     data = posterior.fitted_data()
     asked = _asked(posterior, question, data)
     exact = posterior.guide is None and isinstance(posterior.method, Exact)
@@ -104,6 +121,12 @@ def loo(
     rows[list(found.unsure)] = _refitted(posterior, asked, data, found.unsure, progress)
     how = f"{found.how}; {len(found.unsure)} fits without such a row"
     return replace(found, rows=rows, k_hat=_without(found.k_hat, found.unsure), how=how)
+
+
+def tree_of_fit(found: PyroFit, draws: int, seed: int, *more: str) -> Any:
+    """The groups that leave-one-out takes of what `fit_pyro` returned, and ``more``."""
+    groups = ("posterior", "log_likelihood", "log_prior", "sample_stats", "observed_data", "constant_data")
+    return to_arviz(found, draws=whole("draws", draws, least=FEWEST), seed=seed, groups=[*groups, *more])
 
 
 def smoothed(

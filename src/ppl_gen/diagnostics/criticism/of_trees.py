@@ -32,7 +32,8 @@ def tree_loo(tree: Any, question: str | None) -> LeaveOneOut:
     seen = tree.get("observed_data", {})
     mark = fingerprint({n: seen[n].values for n in asked.left}) if all(n in seen for n in asked.left) else ""
     name = str(tree.attrs.get("model", "tree"))
-    return LeaveOneOut(name, asked, rows, fitted, found.k_hat, found.limit, how, mark, found.elpd_data)
+    ours = "joint" in tree.attrs
+    return LeaveOneOut(name, asked, rows, fitted, found.k_hat, found.limit, how, mark, found.elpd_data, ours)
 
 
 def tree_predictions(tree: Any) -> tuple[Array, dict[str, Array], Iterator[dict[str, Array]]]:

@@ -9,12 +9,14 @@ import numpy as np
 
 from ppl_gen import plot
 from ppl_gen.checks import called
-from ppl_gen.diagnostics.criticism.loo import DRAWS, loo, smoothed
+from ppl_gen.diagnostics.criticism.loo import DRAWS, loo, smoothed, tree_of_fit
 from ppl_gen.diagnostics.criticism.of_trees import tree_predictions
 from ppl_gen.diagnostics.criticism.replications import Array, arrays_of, drawn_rows, targets_of
 from ppl_gen.diagnostics.criticism.uniformity import Uniformity, uniformity
 from ppl_gen.diagnostics.trees.arviz_bridge import is_tree
+from ppl_gen.diagnostics.trees.trees import of_bare_pyro
 from ppl_gen.errors import DataError
+from ppl_gen.inference import PyroFit
 from ppl_gen.posterior import Posterior
 
 if TYPE_CHECKING:
@@ -109,8 +111,8 @@ def loo_pit(posterior: Any, /, *, draws: int | None = None, seed: int = 0, level
     among the columns by Bonferroni). Leave-one-out transforms depend weakly on one another.
 
     Args:
-        posterior: what `fit` returned, with its data; or a tree with log_likelihood, observed_data and
-            posterior_predictive.
+        posterior: what `fit` returned, with its data, or `fit_pyro`; or a tree with log_likelihood,
+            observed_data and posterior_predictive.
         draws: of the posterior [1000, or those of the tree]. seed: decides them, and the random parts.
         level: of the envelopes.
 
@@ -128,6 +130,9 @@ def loo_pit(posterior: Any, /, *, draws: int | None = None, seed: int = 0, level
     """
     if not 0 < level < 1:
         raise DataError(f"level: expected a number between 0 and 1, got {level!r}")
+    if isinstance(posterior, PyroFit):
+        count = DRAWS if draws is None else draws
+        posterior, draws = tree_of_fit(posterior, count, seed, "posterior_predictive"), None
     if is_tree(posterior):
         if draws is not None:
             raise DataError("draws: a tree has draws of its own")
@@ -140,7 +145,10 @@ def loo_pit(posterior: Any, /, *, draws: int | None = None, seed: int = 0, level
         observed = {name: v for name, v in arrays_of(data).items() if name in targets_of(data)}
         drawn = drawn_rows(posterior, data, found.parameters, seed)
     else:
-        raise DataError(f"posterior: expected what fit or to_arviz returned, got {called(posterior)}")
+        raise DataError(
+            f"posterior: expected what fit, fit_pyro or to_arviz returned, got {called(posterior)}"
+            f"{of_bare_pyro(posterior)}"
+        )
     how = left_out.how.partition(";")[0]
     return LooPit(
         left_out.model, _transforms(weights, observed, drawn, seed, level), level, how, left_out.unsure

@@ -12,8 +12,10 @@ from ppl_gen.diagnostics.criticism.criteria import values_of
 from ppl_gen.diagnostics.criticism.misfit import PredictiveCheck
 from ppl_gen.diagnostics.criticism.replications import Array, arrays_of, replications, targets_of
 from ppl_gen.diagnostics.criticism.statistics import Names, Statistic, labels_of, statistics_of
+from ppl_gen.diagnostics.trees.trees import of_bare_pyro
 from ppl_gen.errors import DataError
 from ppl_gen.fit import fit
+from ppl_gen.inference import PyroFit
 from ppl_gen.inputs import Data, admit
 from ppl_gen.isolation import isolated
 from ppl_gen.posterior import Posterior
@@ -57,7 +59,10 @@ def predictive_check(
         statistics: names out of mean, sd, min, max, skew, zeros (their share), distinct (how many), shares
             (of classes), correlation, and "by class"; or a mapping of names to functions of variables by
             name, on NumPy arrays with nan where a cell is missing: ``{"gap": lambda x: numpy.ptp(x)}``, which
-            give one number or several. By default, what suits the kind of each variable.
+            give one number or several. What the joint is given has its name, too: ``lambda y, group:
+            y[group == 2].mean()``; or all of it is in the mapping ``given``: ``lambda y, given: …``. Whole
+            numbers that it is given, such as groups, stay whole and may index. By default, what suits the
+            kind of each variable.
         prior: whether to check the prior.
         split: whether to fit half of the rows anew and to compare with the others.
         draws: how many replications. seed: decides them, and the halves.
@@ -79,7 +84,13 @@ def predictive_check(
     ('skew of x[0]', 'max of x[0]')
     """
     if not isinstance(of, ProbabilisticModel | Posterior):
-        raise DataError(f"of: expected a Posterior or a ProbabilisticModel, got {called(of)}")
+        bare = ""
+        if isinstance(of, PyroFit) or of_bare_pyro(of):
+            bare = (
+                ". Of bare Pyro, to_arviz(…) has posterior_predictive to compare with observed_data, and "
+                "diagnose(found) compares them, if fit_pyro made it"
+            )
+        raise DataError(f"of: expected a Posterior or a ProbabilisticModel, got {called(of)}{bare}")
     model = not isinstance(of, Posterior)
     prior = prior or model
     if prior and split:

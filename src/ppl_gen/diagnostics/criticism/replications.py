@@ -19,8 +19,10 @@ Array = NDArray[Any]
 
 
 def arrays_of(data: Data) -> dict[str, Array]:
-    """What the rows hold by name, inputs too; float64, nan where a cell is missing."""
-    return {name: v.numpy(force=True).astype(float) for name, v in {**data.inputs, **data.gaps}.items()}
+    """What the rows hold by name; float64, nan where a cell is missing. Whole numbers given stay whole."""
+    rows = {name: v.numpy(force=True).astype(float) for name, v in {**data.inputs, **data.gaps}.items()}
+    whole = {name: v.numpy(force=True) for name, v in data.inputs.items() if not v.is_floating_point()}
+    return rows | whole
 
 
 def targets_of(data: Data) -> tuple[str, ...]:

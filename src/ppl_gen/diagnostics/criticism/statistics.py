@@ -15,6 +15,7 @@ Array = NDArray[Any]
 Named = Mapping[str, Array]
 Names = Mapping[str, Iterable[Any]]
 WIDE = 16  # columns; of more, the sums of rows are looked at in place of each by class, or each pair
+GIVEN = "given"  # an argument of users' statistics: what the joint is given, by name
 PAIRS = 8  # columns whose pairs are looked at one by one
 
 
@@ -122,7 +123,9 @@ def statistics_of(
             found
             for name, what in wanted.items()
             for found in (
-                [_own(name, what, values)] if callable(what) else _named([what], values, called_, levels)
+                [_own(name, what, values, set(called_))]
+                if callable(what)
+                else _named([what], values, called_, levels)
             )
         ]
     chosen = BUILT_IN if wanted is None else [wanted] if isinstance(wanted, str) else list(wanted)
@@ -250,20 +253,22 @@ def _residuals(x: Array, y: Array) -> Array:
     return x
 
 
-def _own(name: str, function: Callable[..., Any], values: Named) -> Statistic:
+def _own(name: str, function: Callable[..., Any], values: Named, targets: Iterable[str]) -> Statistic:
     try:
         wanted = [p.name for p in inspect.signature(function).parameters.values() if p.default is p.empty]
     except (TypeError, ValueError):  # a built-in function without a signature
         wanted = []
-    if not wanted or any(v not in values for v in wanted):
+    if not wanted or any(v not in values and v != GIVEN for v in wanted):
+        some = ", ".join(list(values)[:2])
         raise DataError(
-            f"statistics: {name!r} is to be a function of variables by name, such as "
-            f"lambda {next(iter(values))}: …, of {', '.join(values)}; got {called(function)} of "
-            f"{', '.join(wanted) or 'none'}"
+            f"statistics: {name!r} is to be a function of variables by name, such as lambda {some}: …, of "
+            f"{', '.join(values)}; or of {GIVEN}, a mapping of all that the joint is given. Got "
+            f"{called(function)} of {', '.join(wanted) or 'none'}"
         )
 
     def of(data: Named) -> Array:
-        return np.atleast_1d(np.asarray(function(**{v: data[v] for v in wanted}), dtype=float)).ravel()
+        known = {GIVEN: {v: x for v, x in data.items() if v not in targets}, **data}
+        return np.atleast_1d(np.asarray(function(**{v: known[v] for v in wanted}), dtype=float)).ravel()
 
     size = len(of(values))
     return Statistic((name,) if size == 1 else tuple(f"{name}[{i}]" for i in range(size)), of)

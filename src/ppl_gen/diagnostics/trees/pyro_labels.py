@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ppl_gen.core import variables
 from ppl_gen.diagnostics.trees.labels import Coords, Dims, Labels, own_dims
+from ppl_gen.errors import DataError
 from ppl_gen.inference.elbo import Node, delta
 
 
@@ -79,11 +80,10 @@ def constants(
     model: Any, args: Sequence[Any], kwargs: Mapping[str, Any], observed: Mapping[str, Node]
 ) -> Given:
     """The numbers that the model was given and does not generate, by the names of its arguments."""
-    program = model.forward if isinstance(model, nn.Module) else model
     kept = Given()
     kept.columns = {}
     try:
-        bound = inspect.signature(program).bind(*args, **kwargs)
+        bound = signature_of(model).bind(*args, **kwargs)
     except (TypeError, ValueError):  # a builtin, or a callable that hides its signature
         return kept
     values: dict[str, Any] = {}
@@ -104,6 +104,35 @@ def constants(
         if hasattr(value, "columns"):
             kept.columns[name] = tuple(map(str, value.columns))
     return kept
+
+
+def signature_of(program: Any) -> inspect.Signature:
+    """What a program is called with, as it was written: also of the copies of `fit_pyro`.
+
+    Raises:
+        ValueError: it hides its signature.
+    """
+    program = program.program if hasattr(program, "parameters_by_name") else program
+    return inspect.signature(program.forward if isinstance(program, nn.Module) else program)
+
+
+def refuse_unbound(name: str, program: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Arguments that the program cannot be called with, before Python says so of a line of Pyro's."""
+    try:
+        signature = signature_of(program)
+    except ValueError:
+        return
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as error:
+        several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        needed = [
+            p.name for p in signature.parameters.values() if p.default is p.empty and p.kind not in several
+        ]
+        raise DataError(
+            f"model: {name}{signature} cannot be called with the arguments that came: {error}. Pass after "
+            f"the model what the fit was given: to_arviz(fitted, {', '.join(['model', *needed])})"
+        ) from None
 
 
 def _numbers(value: Any) -> Tensor | None:

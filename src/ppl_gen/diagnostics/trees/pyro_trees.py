@@ -6,18 +6,30 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from pyro import poutine
+from pyro.poutine.uncondition_messenger import UnconditionMessenger
 
 from ppl_gen.core import variables
 from ppl_gen.diagnostics.trees.groups import DRAWS, GROUPS, history, refuse_large, reseed, stack, tree_of
 from ppl_gen.diagnostics.trees.labels import Coords, Dims, Labels, Named
 from ppl_gen.diagnostics.trees.pyro_draws import Drawer, drawer, refuse_subsamples, running
-from ppl_gen.diagnostics.trees.pyro_labels import constants, labels_of_trace
+from ppl_gen.diagnostics.trees.pyro_labels import constants, labels_of_trace, refuse_unbound
 from ppl_gen.diagnostics.trees.pyro_scores import Scores, data_of, scores
 from ppl_gen.errors import DataError
 from ppl_gen.inference.elbo import delta, plate_depth
 
 if TYPE_CHECKING:
     import xarray
+
+
+class Unobserved(UnconditionMessenger):
+    """Draw what was observed; what follows from its parents stays, which Pyro writes as observed too.
+
+    Pyro's own handler draws that from its Delta, which in a plate has one dimension too many.
+    """
+
+    def _pyro_sample(self, msg: Any) -> None:
+        if not msg["infer"].get("_deterministic"):
+            super()._pyro_sample(msg)
 
 
 def pyro_tree(
@@ -34,6 +46,7 @@ def pyro_tree(
 ) -> "xarray.DataTree":
     """What `to_arviz` says of a bare Pyro model."""
     source = drawer(fitted, model, args, kwargs, elbo)
+    refuse_unbound(source.name, source.model, source.args, source.kwargs)
     with running(seed, source.model, source.guide) as refuse_untrained:
         first = source.guides(1)[0]
         plain = source.run(poutine.replay(source.model, trace=first))
@@ -89,7 +102,7 @@ def _predictions(
     seed: int,
 ) -> dict[str, Any]:
     """The latents before the data, and new rows before and after them."""
-    blank, made = poutine.uncondition(source.model), dict[str, Any]()
+    blank, made = Unobserved()(source.model), dict[str, Any]()
 
     def values(trace: poutine.Trace, wanted: Sequence[str]) -> Named:
         return {name: trace.nodes[name]["value"] for name in wanted}

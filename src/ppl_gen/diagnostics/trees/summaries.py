@@ -9,8 +9,9 @@ import numpy as np
 
 from ppl_gen.checks import called
 from ppl_gen.diagnostics.trees.arviz_bridge import arviz_summary
-from ppl_gen.diagnostics.trees.trees import to_arviz
+from ppl_gen.diagnostics.trees.trees import of_bare_pyro, to_arviz
 from ppl_gen.errors import DataError, Unanswerable, Unreliable
+from ppl_gen.inference import PyroFit
 from ppl_gen.posterior import Posterior
 
 AGREE = 1.05  # an R-hat up to which chains may be said to agree
@@ -31,7 +32,7 @@ def summary(posterior: Any, /, **options: Any) -> Any:
     if they were.
 
     Args:
-        posterior: what `fit` or `to_arviz` returned, or any tree with a posterior group.
+        posterior: what `fit`, `fit_pyro` or `to_arviz` returned, or any tree with a posterior group.
         options: of ``arviz_stats.summary``: var_names, ci_prob, round_to, …; with ``var_names``, there are
             no invariants.
 
@@ -146,13 +147,17 @@ def _invariants(tree: Any, options: dict[str, Any], stacklevel: int) -> Any:
 
 def _tree(posterior: Any) -> Any:
     """The tree of a posterior, or what already is one."""
-    tree = to_arviz(posterior) if isinstance(posterior, Posterior) else posterior
+    tree = posterior
+    if isinstance(posterior, Posterior):
+        tree = to_arviz(posterior)
+    elif isinstance(posterior, PyroFit):
+        tree = to_arviz(posterior, groups=["posterior"])
     try:
         _ = tree["posterior"].attrs
     except Exception:  # whatever it says: a class of Pyro asserts
         raise DataError(
-            f"posterior: expected what fit or to_arviz returned, or a tree with a posterior group, got "
-            f"{called(posterior)}"
+            f"posterior: expected what fit, fit_pyro or to_arviz returned, or a tree with a posterior group, "
+            f"got {called(posterior)}{of_bare_pyro(posterior)}"
         ) from None
     return tree
 

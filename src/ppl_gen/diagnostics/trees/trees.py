@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ppl_gen.checks import whole
+from ppl_gen.core import ProbabilisticModel
 from ppl_gen.diagnostics.trees.groups import ROWLESS, chosen
 from ppl_gen.diagnostics.trees.labels import Coords, Dims
 from ppl_gen.diagnostics.trees.posterior_trees import posterior_tree
@@ -17,6 +18,13 @@ from ppl_gen.posterior import Posterior
 
 if TYPE_CHECKING:
     import xarray
+
+
+def of_bare_pyro(value: Any) -> str:
+    """What to pass in the place of what bare Pyro fitted, in words; nothing of anything else."""
+    known = isinstance(value, ProbabilisticModel | type)
+    bare = not known and (type(value).__module__.startswith("pyro.") or callable(value))
+    return ". Of bare Pyro pass the tree, to_arviz(fitted, model, data)" if bare else ""
 
 
 def to_arviz(

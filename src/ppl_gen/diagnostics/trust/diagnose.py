@@ -2,7 +2,7 @@
 
 import html
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from ppl_gen.diagnostics.trust.pyro_case import PyroCase, replicated
 from ppl_gen.diagnostics.trust.quality import GuideQuality, guide_quality, not_fitted
 from ppl_gen.errors import NoEvidence, Unanswerable
 from ppl_gen.inference import NUTS, CrossValidation, PyroFit
+from ppl_gen.inference.guides import in_pyro
 from ppl_gen.inference.nuts import Draws
 from ppl_gen.isolation import isolated
 from ppl_gen.posterior import Posterior
@@ -188,7 +189,7 @@ def diagnose(
         if value is not None:
             whole(name, value, least=0)
     if isinstance(posterior, PyroFit):
-        return _of_pyro(posterior, draws or FEW, seed, nuts, more_steps, restarts, data)
+        return _of_pyro(posterior, draws, seed, nuts, more_steps, restarts, data)
     skipped: list[str] = []
     try:
         quality = guide_quality(posterior, draws=draws or FEW, seed=seed, nuts=nuts, **data)
@@ -210,7 +211,7 @@ def diagnose(
 
 def _of_pyro(
     pair: PyroFit,
-    draws: int,
+    draws: int | None,
     seed: int,
     nuts: bool | NUTS,
     more_steps: int | None,
@@ -218,7 +219,10 @@ def _of_pyro(
     data: Mapping[str, Any],
 ) -> Diagnosis:
     """What applies to a program that declares no joint."""
-    quality = guide_quality(pair, draws=draws, seed=seed, nuts=nuts, restarts=restarts or 0, **data)
+    options: dict[str, Any] = {"seed": seed, "nuts": nuts, "restarts": restarts or 0, **data}
+    quality = guide_quality(pair, draws=draws or FEW, **options)
+    if draws is None and quality.undecided:
+        quality = guide_quality(pair, draws=MANY, **options)
     case = PyroCase.of(pair, seed, quality)
     t = case.runs[0]
     parts: Mapping[str, Callable[[], Iterator[Check]]] = {
@@ -234,7 +238,7 @@ def _of_pyro(
         "modes that the guide never visits: fit again with other seeds, and compare",
     ]
     with isolated(seed):
-        checks = _found(parts, skipped)
+        checks = tuple(replace(check, fix=in_pyro(check.fix)) for check in _found(parts, skipped))
     return Diagnosis(pair, checks, quality, tuple(skipped))
 
 

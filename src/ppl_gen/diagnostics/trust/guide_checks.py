@@ -12,7 +12,7 @@ from ppl_gen.diagnostics.trust.case import Case
 from ppl_gen.diagnostics.trust.causes import attributed, claimed, curved, funnel, non_centre
 from ppl_gen.diagnostics.trust.checks import Check, fault
 from ppl_gen.diagnostics.trust.quality import GuideQuality, evidence_of_last_rows
-from ppl_gen.inference.guides import Automatic
+from ppl_gen.inference.guides import correlated
 
 EXACTLY = 1 - 1e-6  # share of what an update is off by, that a cause of it explains: it has no noise
 UNEVEN = 0.5  # sd of log weights in nats from which a cause is sought, whatever k-hat
@@ -68,7 +68,7 @@ def guide_checks(case: Case) -> Iterator[Check]:
     yield Check("gap", "ok" if q.trusted and q.gap < 1 else "note", gap, value=q.gap, error=q.gap_error)
     best, by = q.best
     if best is not None and q.guide is not None and cause is None:
-        symptom = _moments(q, best, by)
+        symptom = _moments(case, q, best, by)
         yield (attributed(case, q.scored) if symptom.fault else None) or symptom
 
 
@@ -124,7 +124,8 @@ def _why_far(case: Case, q: GuideQuality, shown: str, numbers: dict[str, Any]) -
         )
     bend = curved(q.scored)
     if bend is None or bend.share < 0.8:
-        fix = 'take a richer guide, guide="full_rank" or guide="flow", or NUTS()'
+        richer = 'guide="flow"' if correlated(case.posterior.guide) else 'guide="full_rank" or guide="flow"'
+        fix = f"take a richer guide, {richer}, or NUTS()"
         if q.rows is not None:
             fix = "take a richer guide of the rows' codes, or bound p(x) by more draws: LowerBound(k=…)"
         return fault("guide too far", "k-hat", shown, fix, **numbers)
@@ -139,7 +140,7 @@ def _why_far(case: Case, q: GuideQuality, shown: str, numbers: dict[str, Any]) -
     state = "fault" if moved > APART else "caution"
     more: dict[str, Any] = {**numbers, "state": state}
     off = bend.apart.abs()
-    rigid = isinstance(case.posterior.guide, Automatic) and not case.posterior.guide.factorised
+    rigid = correlated(case.posterior.guide)
     if len(bend.names) > 1 and float(off.max()) > APART and not rigid:
         i, j = divmod(int(off.argmax()), len(off))
         named = f"{bend.names[i]} and {bend.names[j]}"
@@ -180,14 +181,15 @@ def _worst(
     return sorted(found, key=lambda pair: -abs(math.log(pair[1])))[:most]
 
 
-def _moments(q: GuideQuality, best: Any, by: str) -> Check:
+def _moments(case: Case, q: GuideQuality, best: Any, by: str) -> Check:
     assert q.guide is not None
     off = list(q.guide.differences(best))
     narrow = [(n, r) for n, _, r in off if r < NARROW]
     wide = [(n, r) for n, _, r in off if r > WIDE]
     moved = [(n, s) for n, s, _ in off if abs(s) > APART]
     words = in_words(q.guide, best, by)
-    fix = 'weight the draws: guide_quality(posterior).corrected; or take guide="full_rank" or guide="flow"'
+    richer = "more steps" if correlated(case.posterior.guide) else 'guide="full_rank"'
+    fix = f'weight the draws: guide_quality(posterior).corrected; or take {richer} or guide="flow"'
     if moved:
         more: dict[str, Any] = {
             "state": "caution",

@@ -33,8 +33,8 @@ from ppl_gen.plot.style import PALETTE
 # %% [markdown]
 # ## One line, and what it assumes
 #
-# Somebody comes to a doctor with a cold or a flu: the class $y$. The doctor notes two features $x = (x_1,
-# x_2)$, each yes (1) or no (0): fever and cough. Print the model:
+# Somebody comes to a doctor with a cold or a flu: the class $y$. The doctor notes two features
+# $x = (x_1, x_2)$, each yes (1) or no (0): fever and cough. Print the model:
 
 # %%
 doctor = BernoulliNaiveBayes(classes=2, features=2)
@@ -43,8 +43,9 @@ print(doctor)
 # %% [markdown]
 # Every factor says how one variable comes about, from left to right. `pi` and `theta` are the model's
 # parameters: `pi[y]` is how frequent class $y$ is, `theta[y, j]` how often feature $j$ is a yes in class $y$.
-# Given them, each patient has a class $y$, drawn with the frequencies `pi`, and features $x$, drawn as
-# flips of a coin ("Bernoulli") whose bias depends on the class.
+# (That they have factors of their own, $p(\pi)$ and $p(\theta)$, will matter when we learn them.) Given both,
+# each patient has a class $y$, drawn with the frequencies `pi`, and features $x$, drawn as flips of coins
+# whose bias depends on the class. A yes-or-no variable is called *Bernoulli*; hence the name of the model.
 #
 # The word **naive** hides in the last factor. The coins of one patient are flipped *independently* once the
 # class is known, so that with $d$ features
@@ -120,7 +121,7 @@ with style():
     left.set(xlim=(0, 1), ylim=(0, 1), xlabel="p(y): the width", ylabel="p(x | y): the heights")
     left.set_title("the joint", pad=20)
     kept = joint[:, seen] / joint[:, seen].sum()
-    right.bar(["cold", "flu"], kept, color=PALETTE[:2])
+    right.bar(["cold", "flu"], kept.tolist(), color=PALETTE[:2])
     for y in (0, 1):
         right.text(y, kept[y] + 0.02, f"{kept[y]:.2f}", ha="center")
     right.set(ylim=(0, 1), ylabel="p(y | fever only)")
@@ -226,8 +227,8 @@ with style():
 # Which single number would you use? The **peak** of the curve is the *MAP estimate* of `theta`: the same
 # idea as above, for a parameter. Under this flat prior it is $k/n$, which is also the
 # **maximum-likelihood** estimate, the value that makes the pictures most probable. For a pixel that was
-# never ink, the peak is 0: *impossible*, after four pictures. The **mean** of the curve is more modest: $(k
-# + 1)/(n + 2)$, as if one picture with and one without ink had been seen before (Laplace's rule of
+# never ink, the peak is 0: *impossible*, after four pictures. The **mean** of the curve is more modest:
+# $(k + 1)/(n + 2)$, as if one picture with and one without ink had been seen before (Laplace's rule of
 # succession). `fit` keeps the whole curve, and `ask` averages over it; for the next pixel, that average is
 # just the mean.
 #
@@ -457,13 +458,13 @@ def read(axes, lines):
     """Above: what is known, and below: which digit it may be."""
     known_part = uncovered(reader, lines)
     probs = ask(posterior, "p(y | x)", x=known_part).probs
-    axes[0].imshow(known_part.reshape(8, 8), cmap="gray_r", vmin=0, vmax=1)
+    axes[0].imshow(known_part.reshape(8, 8).numpy(), cmap="gray_r", vmin=0, vmax=1)
     axes[0].set_facecolor("#c9d3e3")
     axes[0].set(xticks=[], yticks=[])
     axes[0].grid(False)
     axes[0].set_title(f"{lines} of 8 lines")
     colours = [PALETTE[3] if k == int(probs.argmax()) else PALETTE[6] for k in range(10)]
-    axes[1].bar(range(10), probs, color=colours)
+    axes[1].bar(range(10), probs.tolist(), color=colours)
     axes[1].set(ylim=(0, 1), xticks=range(10), xlabel="digit")
     axes[1].tick_params(axis="x", labelsize=8)
 
@@ -609,8 +610,8 @@ assert abs(slope - 2) < 0.05  # log odds twice as large
 #
 # <details><summary>Solution</summary>
 #
-# The odds of flu against cold are $1 \times 9 \times \tfrac12 = 4.5$, so $p(\text{flu} \mid x) = 4.5 / 5.5
-# = 9/11$. The symptoms are the same; the prior turned the answer round.
+# The odds of flu against cold are $1 \times 9 \times \tfrac12 = 4.5$, so
+# $p(\text{flu} \mid x) = 4.5 / 5.5 = 9/11$. The symptoms are the same; the prior turned the answer round.
 #
 # ```python
 # epidemic = known | {"pi": [0.5, 0.5]}

@@ -47,6 +47,12 @@ print(doctor)
 # each patient has a class $y$, drawn with the frequencies `pi`, and features $x$, drawn as flips of coins
 # whose bias depends on the class. A yes-or-no variable is called *Bernoulli*; hence the name of the model.
 #
+# The same as a graph, with an arrow for every "depends on", and boxes round what repeats:
+
+# %%
+doctor
+
+# %% [markdown]
 # The word **naive** hides in the last factor. The coins of one patient are flipped *independently* once the
 # class is known, so that with $d$ features
 # $$p(x \mid y, \theta) = \prod_{j=1}^{d} p(x_j \mid y, \theta).$$
@@ -130,7 +136,7 @@ with style():
         ax.grid(False)
 
 answer = ask(doctor, "p(y | x, pi, theta)", x=[1, 0], **known)
-print(answer.probs.tolist(), answer.how)
+print("cold {:.3f}, flu {:.3f},".format(*answer.probs), answer.how)
 
 # %% [check]
 torch.testing.assert_close(answer.probs, kept)
@@ -398,9 +404,9 @@ with style():
 # %% [check]
 assert [wines.features[j] for j in pair] == ["total_phenols", "flavanoids"]
 assert int(of.sum()) == 59
-real = torch.corrcoef(rows.x[of][:, pair].T)[0, 1]
+true = torch.corrcoef(rows.x[of][:, pair].T)[0, 1]
 many = torch.corrcoef(ask(cellar, "p(x | y)", y=0).sample(20_000, seed=1)[:, pair].T)[0, 1]
-assert real > 0.7
+assert true > 0.7
 assert abs(many) < 5 / 20_000**0.5  # none
 
 # %% [markdown]
@@ -424,12 +430,12 @@ def neighbours(rows, labels):
 
 
 invented = ask(posterior, "p(x, y)").sample(len(x), seed=0)
-print(f"correlation with the pixel below: real {neighbours(x, y):.2f}, "
-      f"drawn {neighbours(invented['x'], invented['y']):.2f}")  # fmt: skip
+real, coins = neighbours(x, y), neighbours(invented["x"], invented["y"])
+print(f"correlation with the pixel below: real {real:.2f}, drawn {coins:.2f}")
 
 # %% [check]
-assert neighbours(x, y) > 0.2
-assert abs(neighbours(invented["x"], invented["y"])) < 0.03
+assert real > 0.2
+assert abs(coins) < 0.03
 
 # %% [markdown]
 # The right pixels in the right places, mostly; but no pen moves like that. Remember the two correlations.
@@ -503,6 +509,38 @@ if importlib.util.find_spec("ipywidgets"):
     _ = interact(shown, lines=(0, 8))
 
 # %% [markdown]
+# Which pixels change its mind? Each has a say of its own, in log odds, as the symptoms had. To hear one pixel
+# alone, hide all the others:
+
+# %%
+alone = torch.where(torch.eye(64, dtype=torch.bool), reader, HIDDEN)  # 64 rows, each with one pixel
+says = [ask(posterior, "p(x | y)", y=k).log_prob(x=alone) for k in (3, 7)]
+votes = says[0] - says[1]
+with style():
+    figure, ax = plt.subplots(figsize=(3.9, 3.0))
+    shown = ax.imshow(votes.reshape(8, 8).numpy(), cmap="PuOr", vmin=-4, vmax=4)
+    down, across = reader.reshape(8, 8).nonzero().T
+    ax.scatter(across, down, s=16, color="black")
+    ax.set(xticks=[], yticks=[], title="A 3 rather than a 7? Each pixel's say")
+    ax.grid(False)
+    figure.colorbar(shown, label="for 7  ←  nats  →  for 3")
+print(f"top half: {votes[:32].sum():+.1f} nats for 3, bottom half: {votes[32:].sum():+.1f} nats")
+
+# %% [check]
+both = ask(posterior, "p(y | x)", x=reader).log_joint[[3, 7]]
+prior = ask(posterior, "p(y)").probs.log()[[3, 7]]
+torch.testing.assert_close(votes.sum() + prior[0] - prior[1], both[0] - both[1])
+assert votes[:32].sum() < 0 < votes[32:].sum()
+assert int(votes.argmax()) == 8 * 6 + 5
+assert reader[8 * 6 + 5] == 1
+assert votes[8 * 4 + 3] > 1.5
+assert reader[8 * 4 + 3] == 0
+
+# %% [markdown]
+# The dots are the ink. The top half leans to a 7. In the bottom half it is outvoted: by the ink at the
+# right, where a 7 has none, and by the *paper* to the left of the stroke, where a 7 would have its stem.
+# What is not there has its say, too.
+#
 # The same joint can fill in what is missing: once each class has its probability, the missing pixels have
 # their expectations. And how much of a digit does it take? Hide pixels at random and count.
 
@@ -534,8 +572,9 @@ assert hits[shares.index(0.1)] > 0.25
 
 # %% [markdown]
 # With four pixels in ten it still reads two thirds of the digits or more. One warning: summing out is right
-# if *that* a pixel is missing tells nothing about its value (statisticians say "missing at random"). A
-# sensor that fails whenever it sees ink would need a model of the failing, too.
+# if *that* a pixel is missing tells nothing about its value beyond what the other pixels tell
+# (statisticians say "missing at random"). A sensor that fails whenever it sees ink would need a model of
+# the failing, too.
 #
 # ## What goes wrong: it is far too sure
 #
@@ -559,8 +598,8 @@ assert bool((trust.curve.observed[unsure] < trust.curve.predicted[unsure]).all()
 # %% [markdown]
 # This is a **reliability diagram**. The digits are put in order of the probability of the class decided
 # for, and cut into ten groups; each dot is a group. If "95 % sure" meant right in 95 of 100 cases, dots
-# would lie on the diagonal. They lie below: the model is **over-confident**. (The bars are 95 % intervals;
-# the *expected calibration error* is the mean distance from the diagonal.)
+# would lie on the diagonal. Wherever the model admits any doubt they lie below: it is **over-confident**.
+# (The bars are 95 % intervals; the *expected calibration error* is the mean distance from the diagonal.)
 #
 # Why? Think of the odds in the doctor's head. Suppose the nurse writes "fever" in two columns. Naive Bayes
 # multiplies by 9 twice: it hears one witness twice and believes in two. Neighbouring pixels that agree,
@@ -570,14 +609,15 @@ assert bool((trust.curve.observed[unsure] < trust.curve.predicted[unsure]).all()
 
 # %%
 copied, table = {}, []
-for copies in (0, 1, 3):
+for copies, name in [(0, "no copies"), (1, "one copy"), (3, "three copies")]:
     world = gaussian_classes(4000, features=3, copies=copies, seed=1)
-    fitted = fit(GaussianNaiveBayes(classes=2, features=3 * (copies + 1)), x=world.x[:2000], y=world.y[:2000])
-    probs = ask(fitted, "p(y | x)", x=world.x[2000:]).probs
-    copied[f"{copies} copies" if copies != 1 else "1 copy"] = probs
-    hit = (probs.argmax(1) == world.y[2000:]).double().mean()
-    table.append((copies, float(probs.amax(1).mean()), float(hit)))
-    print(f"{copies} copies: sure {probs.amax(1).mean():.1%}, right {hit:.1%}")
+    model = GaussianNaiveBayes(classes=2, features=3 * (copies + 1))
+    fitted = fit(model, x=world.x[:2000], y=world.y[:2000])
+    copied[name] = probs = ask(fitted, "p(y | x)", x=world.x[2000:]).probs
+    sure = float(probs.amax(1).mean())
+    hit = float((probs.argmax(1) == world.y[2000:]).double().mean())
+    table.append((copies, sure, hit))
+    print(f"{name}: sure {sure:.1%}, right {hit:.1%}")
 with style():
     plot.calibration(copied, world.y[2000:])
 
@@ -587,12 +627,12 @@ assert abs(table[0][1] - table[0][2]) < 0.03  # calibrated
 assert table[1][1] > table[1][2] + 0.04
 assert table[2][1] > table[2][2] + 0.08
 assert max(h for *_, h in table) - min(h for *_, h in table) < 0.01  # decisions as before
-base, more = (copied[name].clamp(1e-12).log() for name in ("0 copies", "1 copy"))
+base, more = (copied[name].clamp(1e-12).log() for name in ("no copies", "one copy"))
 slope = ((more[:, 1] - more[:, 0]) / (base[:, 1] - base[:, 0])).median()
 assert abs(slope - 2) < 0.05  # log odds twice as large
 
 # %% [markdown]
-# Without copies the dots are on the diagonal: the assumption holds, and so do the probabilities. One copy
+# Without copies the dots are about the diagonal: the assumption holds, and so do the probabilities. One copy
 # doubles all log odds, three copies make them four times as large. Odds of 9 become $9^4$, more than six
 # thousand. And still it decides as before: doubling a number does not change its sign. This is why naive
 # Bayes is often a good *classifier* and a bad judge of its own certainty (Domingos and Pazzani 1997).

@@ -10,7 +10,7 @@ from tutorials.percent import FOLDER, as_notebook, cells, notebook, sources
 from tutorials.smoke import short_fits, smoke
 
 SOURCES = sources()
-MACHINE = re.compile(r"/(?:home|root|work|tmp|Users|usr)/|site-packages|[A-Z]:\\")
+MACHINE = re.compile(r"/(?:home|root|work|tmp|Users|usr)/|site-packages|\b[A-Z]:\\\\")
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)

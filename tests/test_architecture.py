@@ -23,7 +23,7 @@ LEVELS = {
     "networks": 1, "distributions": 1, "core": 1, "data": 1, "plot": 2,
     "calibration": 1, "pareto": 1, "unscored": 1,
     "inputs": 2, "models": 2, "tables": 2,
-    "vocabulary": 3, "inference": 3,
+    "inference": 3,
     "posterior": 4,
     "world": 5,
     "clusters": 6, "imputation": 6, "engine": 6, "fit": 7, "ask": 7, "storage": 7, "testing": 7,

@@ -339,7 +339,7 @@ def _posterior(
         yesterday=yesterday,
         data=None if isinstance(data, Stored) else data,
         note=fitted.note,
-        vocabulary=before.vocabulary if before else None,
         columns=data.columns,
         classes=data.classes,
+        encoder=before.encoder if before else None,
     )

@@ -241,7 +241,8 @@ def admit(
         if value.dim() == 0 or len(value) != n:
             others = ", ".join(v for v in (*inputs, *observed) if v != name)
             raise DataError(f"{name}: expected {n} rows, as in {others}, got shape {tuple(value.shape)}")
-    columns = {k: names for k, names in columns.items() if k not in values or tensors[k].dim() > 1}
+    told = like.columns if like else {}
+    columns = {k: v for k, v in columns.items() if k not in values or tensors[k].dim() > 1 or k in told}
     return Data(inputs, observed, n, found, seen, p.reads_gaps, columns, classes)
 
 

@@ -40,7 +40,9 @@ def rows(n=60, seed=0):
 
 
 @pytest.mark.parametrize("made", CLASSIFIERS)
-@pytest.mark.parametrize("move", [lambda x: x + 1e8, lambda x: x - 1e4, lambda x: x * 1e-10, lambda x: x / 1e3])
+@pytest.mark.parametrize(
+    "move", [lambda x: x + 1e8, lambda x: x - 1e4, lambda x: x * 1e-10, lambda x: x / 1e3]
+)
 def test_a_prior_that_decides_says_so_and_decides(made, move):
     x, y = rows()
     with pytest.warns(Unreliable, match=SIZED):
@@ -78,7 +80,9 @@ def test_the_column_is_named_and_constant_or_missing_ones_are_none():
     x, y = rows()
     year = np.arange(60) % 10 + 2020.0
     frame = pd.DataFrame({"a": x[:, 0], "year": year, "same": 1e8, "none": np.nan})
-    with pytest.warns(Unreliable, match=r"got column 'year' about 2024.5 within a range of 9\. .*loc=") as told:
+    with pytest.warns(
+        Unreliable, match=r"got column 'year' about 2024.5 within a range of 9\. .*loc="
+    ) as told:
         fit(GaussianNaiveBayes(classes=2, features=4), x=frame, y=y)
     assert told[0].filename == __file__
     columns = ["gaussian", "poisson", "gaussian"]
@@ -122,6 +126,8 @@ def test_other_models_and_methods_that_have_a_prior(p, method, data):
 def test_targets_of_a_regression():
     x, _ = rows()
     fit(LinearRegression(features=1), x=x[:, :1], y=x[:, 1])
-    with pytest.warns(Unreliable, match=r"y: expected numbers .* got about 1e\+08 within a range of .*precision="):
+    with pytest.warns(
+        Unreliable, match=r"y: expected numbers .* got about 1e\+08 within a range of .*precision="
+    ):
         far = fit(LinearRegression(features=1), x=x[:, :1], y=x[:, 1] + 1e8)
     assert abs(ask(far, "p(y | x)", x=x[:1, :1]).mean.item() - 1e8) > 1e3

@@ -146,7 +146,9 @@ for size, y in {"1e-10": X[:, 0] * 1e-10, "offset 1e8": X[:, 0] + 1e8}.items():
     )
     warned(
         f"mixture, variational Bayes: rows of {size}",
-        lambda y=y: fit(GaussianMixture(components=2, features=1), VariationalBayes(restarts=2), x=y[:, None]),
+        lambda y=y: fit(
+            GaussianMixture(components=2, features=1), VariationalBayes(restarts=2), x=y[:, None]
+        ),
         "x: expected numbers of the size .* got about",
     )
 refused(

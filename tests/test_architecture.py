@@ -74,6 +74,12 @@ def test_diagnostics_import_one_another_in_one_direction(folder):
     assert found <= set(DIAGNOSTICS[: DIAGNOSTICS.index(folder) + 1])
 
 
+@pytest.mark.parametrize("path", sorted((SOURCE / "estimators").glob("*.py")), ids=lambda p: p.name)
+def test_private_names_of_scikit_learn_are_in_one_file(path):
+    private = re.findall(r"from sklearn[\w.]*\b_\w*|from sklearn.* import .*\b_\w+", path.read_text())
+    assert (path.name == "private.py") == bool(private), private
+
+
 def test_every_part_has_a_level():
     assert {part(path) for path in FILES} <= LEVELS.keys()
 

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from sklearn.base import RegressorMixin
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from ppl_gen.ask import ask
 from ppl_gen.estimators.base import Estimator, lean
+from ppl_gen.estimators.private import Interval
 from ppl_gen.estimators.starting import FLOATS, Array, sample_size
 from ppl_gen.fit import fit
 from ppl_gen.inference import Exact

@@ -9,7 +9,6 @@ import torch
 from sklearn.base import ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
@@ -17,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from ppl_gen.ask import ask
 from ppl_gen.distributions import centre_and_spread
 from ppl_gen.estimators.base import Estimator, encode, labels, normalised
+from ppl_gen.estimators.private import Interval, StrOptions
 from ppl_gen.estimators.softmax import Peak, Softmax
 from ppl_gen.estimators.starting import FLOATS, Array, sample_size
 from ppl_gen.posterior import Posterior

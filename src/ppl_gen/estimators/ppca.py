@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ppl_gen import models
 from ppl_gen.ask import ask
 from ppl_gen.distributions.linear_gaussian import LinearGaussian, principal_axes
 from ppl_gen.estimators.base import Estimator
+from ppl_gen.estimators.private import Interval, StrOptions
 from ppl_gen.estimators.starting import FLOATS, Array, sample_size
 from ppl_gen.inference import MaximumLikelihood
 from ppl_gen.inputs import describe

@@ -32,8 +32,8 @@ class BayesianLinearRegression(RegressorMixin, Estimator):
     MacKay's steps, as scikit-learn takes them: the numbers are the same. Given their ratio the joint
     `LinearRegression` is conjugate and ``posterior_`` exact, with its log evidence. ``predict`` of standard
     deviations is the Student t that follows, which does not know the noise for certain, nor the intercept:
-    they are wider than scikit-learn's, by about 1 / n. Offsets cost nothing, but as in scikit-learn the priors
-    of the precisions, and ``tol``, suit features of order 1 in units of y: standardise far smaller ones.
+    they are wider than scikit-learn's, by about 1 / n. Offsets cost nothing, but as in scikit-learn priors
+    of the precisions, and ``tol``, suit features of order 1 in units of y: standardise smaller ones.
 
     Args:
         max_iter: steps at most. tol: stop when the weights move by less, all together.

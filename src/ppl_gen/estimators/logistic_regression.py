@@ -159,7 +159,7 @@ class LogisticRegression(ClassifierMixin, Estimator):
 
     def _climbed(self, joint: Softmax) -> None:
         end, curvature = Peak(self._start(joint), 0, False), None
-        work = joint.scale.numel() ** 2 * len(joint.basis) if self.max_iter >= NEWTON else np.inf
+        work = joint.scale.numel() ** 2 * joint.basis.shape[1] if self.max_iter >= NEWTON else np.inf
         if work <= QUICK:
             end, curvature = joint.newton(end, NEWTON)
         if curvature is None:

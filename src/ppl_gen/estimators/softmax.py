@@ -40,35 +40,34 @@ class Softmax:
     def __init__(
         self, x: Tensor, codes: Array, centre: Tensor, spread: Tensor, scale: Tensor, weights: Any = None
     ):
-        more = len(scale) - x.shape[1]
-        self.basis = torch.ones(len(x), len(scale), dtype=scale.dtype)
-        torch.sub(x, centre, out=self.basis[:, more:]).div_(spread)
+        more, y = len(scale) - x.shape[1], torch.as_tensor(codes)[None]
+        self.basis = torch.ones(len(scale), len(x), dtype=scale.dtype)  # rows lie along the last dimension
+        torch.sub(x.T, centre[:, None], out=self.basis[more:]).div_(spread[:, None])
         self.centre, self.spread, self.scale = centre, spread, scale
-        self.codes = torch.as_tensor(codes)[None]  # one of the classes, which lie along dimension 0
         self.weights = None if weights is None else torch.as_tensor(weights)
         self.count = len(x) if weights is None else float(self.weights.sum())
+        mine = torch.zeros(scale.shape[1], len(x), dtype=scale.dtype).scatter_(0, y, 1.0)
+        self.seen = (
+            self.basis @ self._weighed(mine).T
+        )  # sums of the rows of each class: w · these = Σ w · row
 
     def height(self, w: Tensor) -> float:
         """The log joint at ``w``, less the logarithm of the prior's constant."""
-        return float(self._likelihood(self._log_probs(w)) - (w / self.scale).square().sum() / 2)
+        return self._height(w, *self._log_probs(w))
 
     def slope(self, w: Tensor) -> tuple[float, Tensor, Tensor]:
-        """The height less a constant, its slope, of the shape of ``w``, and p(y | x) (classes, n)."""
-        logs, pull = self._log_probs(w), w / self.scale.square()
-        height = float(self._likelihood(logs) - (w * pull).sum() / 2)
-        probs = logs.exp_()
-        apart = probs.clone().scatter_add_(0, self.codes, torch.full_like(probs[:1], -1.0))
-        apart = apart if self.weights is None else apart.mul_(self.weights)
-        return height, -(apart @ self.basis).T - pull, probs
+        """The `height`, its slope, of the shape of ``w``, and p(y | x) (classes, n)."""
+        scores, logs = self._log_probs(w)
+        height, probs = self._height(w, scores, logs), logs.exp_()
+        return height, self.seen - self.basis @ self._weighed(probs).T - w / self.scale.square(), probs
 
     def curvature(self, probs: Tensor) -> Tensor:
         """The negative second derivatives (terms · classes, terms · classes) where p(y | x) is ``probs``."""
-        k, terms = len(probs), self.basis.shape[1]
+        k, terms = len(probs), len(self.basis)
         found = torch.zeros(terms, k, terms, k, dtype=self.basis.dtype)
         for a in range(k):
             for b in range(a):
-                both = probs[a] * probs[b] if self.weights is None else probs[a] * probs[b] * self.weights
-                block = (self.basis * both[:, None]).T @ self.basis
+                block = (self.basis * self._weighed(probs[a] * probs[b])) @ self.basis.T
                 found[:, a, :, a] += block
                 found[:, b, :, b] += block
                 found[:, a, :, b] -= block
@@ -119,7 +118,7 @@ class Softmax:
 
     def found(self, end: Peak, curvature: Tensor | None) -> "Found":
         """All that is kept of the climb; the ELBO is the mean of two draws of the Gaussian."""
-        kept = Found(end.w, end.steps, len(self.basis), self.centre, self.spread, self.scale)
+        kept = Found(end.w, end.steps, self.basis.shape[1], self.centre, self.spread, self.scale)
         if curvature is None:
             return kept
         root = torch.linalg.cholesky(curvature)
@@ -129,12 +128,17 @@ class Softmax:
         constant = float(self.scale.log().sum() + root.diagonal().log().sum())
         return kept._replace(root=root, elbo=bound - constant, evidence=self.height(end.w) - constant)
 
-    def _log_probs(self, w: Tensor) -> Tensor:
-        return (w.T @ self.basis.T).log_softmax(0)
+    def _log_probs(self, w: Tensor) -> tuple[Tensor, Tensor]:
+        """The scores of the classes, and log p(y | x), two of (classes, n)."""
+        scores = w.T @ self.basis
+        return scores, scores.log_softmax(0)
 
-    def _likelihood(self, logs: Tensor) -> Tensor:
-        rows = logs.gather(0, self.codes)[0]
-        return rows.sum() if self.weights is None else rows @ self.weights
+    def _height(self, w: Tensor, scores: Tensor, logs: Tensor) -> float:
+        normalizers = self._weighed(scores[0] - logs[0]).sum()
+        return float((w * self.seen).sum() - normalizers - (w / self.scale).square().sum() / 2)
+
+    def _weighed(self, rows: Tensor) -> Tensor:
+        return rows if self.weights is None else rows * self.weights
 
 
 class Found(NamedTuple):

@@ -33,7 +33,7 @@ class Words:
     def of(cls, posterior: Posterior) -> Self:
         """The words that a posterior keeps."""
         classes = tuple(_natural(name) for name in posterior.classes.get("y", ()))
-        return cls(posterior.encoder, *posterior.columns.get("y", ("",)), classes)
+        return cls(posterior.encoder, posterior.columns.get("y", ("",))[0], classes)
 
     def codes(self, values: Sequence[Any]) -> list[float]:
         """Classes as codes, NaN where one is missing; numbers stay as they are where y is a number.

@@ -144,9 +144,10 @@ class PPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         elbo = torch.tensor([evidence], dtype=torch.float64)
         with isolated(0):
             sites = describe(prior, {})
-        known = {"evidence": evidence, "dtypes": {"x": torch.float64}}
-        found, method, shapes = prior.having(linear), MaximumLikelihood(), {"x": (n, d)}
-        return Posterior(found, prior, None, method, elbo, n, shapes, sites, (), **known)
+        after, method, dtypes = prior.having(linear), MaximumLikelihood(), {"x": torch.float64}
+        return Posterior(
+            after, prior, None, method, elbo, n, {"x": (n, d)}, sites, (), evidence, dtypes=dtypes
+        )
 
     def _latent(self, most: int, spectrum: Array) -> int:
         """How many components."""
@@ -156,7 +157,7 @@ class PPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         if not isinstance(wanted, Integral):
             share = spectrum.cumsum() / max(spectrum.sum(), np.finfo(float).tiny)
             return min(most, int(np.searchsorted(share, wanted, side="right")) + 1)
-        if wanted > most:
+        if int(wanted) > most:
             raise ValueError(
                 f"n_components={wanted!r} must be between 1 and min(n_samples, n_features)={most!r}"
             )

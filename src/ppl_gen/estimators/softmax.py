@@ -45,7 +45,7 @@ class Softmax:
         torch.sub(x.T, centre[:, None], out=self.basis[more:]).div_(spread[:, None])
         self.centre, self.spread, self.scale = centre, spread, scale
         self.weights = None if weights is None else torch.as_tensor(weights)
-        self.count = len(x) if weights is None else float(self.weights.sum())
+        self.count = len(x) if self.weights is None else float(self.weights.sum())
         mine = torch.zeros(scale.shape[1], len(x), dtype=scale.dtype).scatter_(0, y, 1.0)
         self.seen = (
             self.basis @ self._weighed(mine).T

@@ -77,18 +77,21 @@ class Softmax:
         return flat
 
     def climbed(self, w: Tensor, steps: int, tolerance: float) -> Peak:
-        """From ``w`` by L-BFGS, until no slope exceeds the ``tolerance`` in nats a row."""
-        shape = w.shape
+        """From ``w`` by L-BFGS, until no slope exceeds the ``tolerance`` in nats a row.
+
+        It steps in the features' units, shorter where the prior is narrow: else that alone would bend it.
+        """
+        unit = (1 + 4 / (self.count * self.scale.square())).rsqrt()
         if not steps:  # scipy would take one
             return Peak(w, 0, False)
 
-        def descent(u: Array) -> tuple[float, Array]:
-            height, slope, _ = self.slope(torch.from_numpy(u).view(shape))
-            return -height / self.count, slope.div_(-self.count).numpy().ravel()
+        def descent(v: Array) -> tuple[float, Array]:
+            height, slope, _ = self.slope(unit * torch.from_numpy(v).view(unit.shape))
+            return -height / self.count, slope.mul_(unit).div_(-self.count).numpy().ravel()
 
         options = {"maxiter": steps, "maxls": 50, "gtol": tolerance, "ftol": 64 * np.finfo(float).eps}
-        end = minimize(descent, w.numpy().ravel(), jac=True, method="L-BFGS-B", options=options)
-        return Peak(torch.from_numpy(end.x).view(shape), int(end.nit), end.status == 0)
+        end = minimize(descent, (w / unit).numpy().ravel(), jac=True, method="L-BFGS-B", options=options)
+        return Peak(unit * torch.from_numpy(end.x).view(unit.shape), int(end.nit), end.status == 0)
 
     def newton(self, start: Peak, steps: int) -> tuple[Peak, Tensor | None]:
         """On by Newton's steps to the mode, and the curvature there; None if it is not reached."""

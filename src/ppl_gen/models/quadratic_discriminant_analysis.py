@@ -37,7 +37,6 @@ class QuadraticDiscriminantAnalysis(ExpectedCells):
         "classes": (Dirichlet, ("concentration",)),
         "features": (NormalInverseWishart, ("loc", "strength", "df", "factor")),
     }
-    scaled = {"x": ("features",)}
     svi = {"steps": 2000, "learning_rate": 0.05}
     tied = False
 

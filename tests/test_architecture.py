@@ -23,7 +23,7 @@ LEVELS = {
     "networks": 1, "distributions": 1, "core": 1, "data": 1, "plot": 2,
     "calibration": 1, "pareto": 1, "unscored": 1,
     "inputs": 2, "models": 2, "tables": 2,
-    "vocabulary": 3, "inference": 3,
+    "inference": 3,
     "posterior": 4,
     "world": 5,
     "clusters": 6, "imputation": 6, "engine": 6, "fit": 7, "ask": 7, "storage": 7, "testing": 7,
@@ -72,6 +72,12 @@ def test_diagnostics_import_one_another_in_one_direction(folder):
     text = "".join(path.read_text() for path in (SOURCE / "diagnostics" / folder).glob("*.py"))
     found = set(re.findall(r"ppl_gen\.diagnostics\.(\w+)", text))
     assert found <= set(DIAGNOSTICS[: DIAGNOSTICS.index(folder) + 1])
+
+
+@pytest.mark.parametrize("path", sorted((SOURCE / "estimators").glob("*.py")), ids=lambda p: p.name)
+def test_private_names_of_scikit_learn_are_in_one_file(path):
+    private = re.findall(r"from sklearn[\w.]*\b_\w*|from sklearn.* import .*\b_\w+", path.read_text())
+    assert (path.name == "private.py") == bool(private), private
 
 
 def test_every_part_has_a_level():

@@ -121,6 +121,15 @@ def test_a_file_of_models_is_checked(pytester):
     beside.assert_outcomes(passed=2 * len(CHECKS) + before + 1, failed=1, skipped=len(CHECKS) - before - 1)
 
 
+@pytest.mark.slow
+def test_workers_share_the_checks_of_a_file(pytester):
+    pytest.importorskip("xdist")
+    pytester.makepyfile(answer=ANSWER)
+    result = pytester.runpytest_subprocess(*PLUGIN, "--ppl-gen-models=answer.py", "-n", "2")
+    before = CHECKS.index("variables")
+    result.assert_outcomes(passed=2 * len(CHECKS) + before, failed=1, skipped=len(CHECKS) - before - 1)
+
+
 def test_files_without_models_and_models_that_cannot_be_made_are_named(pytester):
     pytester.makepyfile(empty="")
     assert (

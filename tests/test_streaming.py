@@ -91,6 +91,8 @@ def test_shards_of_every_conjugate_model_merge_to_the_whole(name, cuts, tmp_path
         torch.testing.assert_close(here, there, rtol=1e-9, atol=1e-10)
 
 
+# The prior does contradict the rows.
+@pytest.mark.filterwarnings("ignore:[xy]. expected numbers of the size")
 def test_merging_keeps_its_digits_where_the_prior_is_far_and_strong():
     """The prior's part of a shard, which is taken out, is a million times what the rows say."""
     data = iris()

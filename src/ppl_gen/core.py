@@ -146,6 +146,7 @@ class Conjugate(ProbabilisticModel):
     """
 
     families: Mapping[str, tuple[Callable[..., Any], tuple[str, ...]]] = {}
+    scaled: Mapping[str, tuple[str, ...]] = {}  # variable -> families with a prior of its location and scale
     hidden: str = ""  # the variable of a row that data rarely bring, if there is one
     exchangeable: bool = True  # whether its values may change names: the prior is alike for all
 

@@ -15,6 +15,7 @@ from ppl_gen.checks import called
 from ppl_gen.core import ProbabilisticModel, Site
 from ppl_gen.errors import DataError, NonFinite, Repeated, Unanswerable
 from ppl_gen.inference import EM, NUTS, SVI, CrossValidation, Exact, MaximumLikelihood, VariationalBayes
+from ppl_gen.inference.conflict import warn_of_conflict
 from ppl_gen.inference.devices import ready
 from ppl_gen.inference.guides import Point
 from ppl_gen.inference.method import Fitted
@@ -64,6 +65,8 @@ def fit(
 
     Under ``torchrun`` all processes call it with the same data, each takes its part of the rows, and all get
     the same posterior: see `ppl_gen.ranks`.
+
+    The warning `Unreliable` tells of rows whose location or scale the prior overrules: standardise them.
 
     Raises:
         UnknownVariable, DataError: the data do not fit the joint.
@@ -116,12 +119,19 @@ def fit(
             if batches is None
             else _stored(start, method, batches, chosen, before)
         )
+        if before is None and _minds_prior(method):
+            warn_of_conflict(start, admitted, stacklevel=2)
         if counts or isinstance(method, CrossValidation):
             return _counted(start, before, method, admitted)
         method = method.resolved(start) if isinstance(method, SVI) else method
         fingerprint = admitted.fingerprint()
         _agree(start, method, fingerprint)
         return _approximate(start, before, method, admitted, fingerprint)
+
+
+def _minds_prior(method: Any) -> bool:
+    """Whether the prior of the parameters plays a part."""
+    return not isinstance(method, MaximumLikelihood | CrossValidation) and getattr(method, "prior", True)
 
 
 def _agree(start: ProbabilisticModel, method: Any, fingerprint: str) -> None:
@@ -329,7 +339,7 @@ def _posterior(
         yesterday=yesterday,
         data=None if isinstance(data, Stored) else data,
         note=fitted.note,
-        vocabulary=before.vocabulary if before else None,
         columns=data.columns,
         classes=data.classes,
+        encoder=before.encoder if before else None,
     )

@@ -31,7 +31,6 @@ from ppl_gen.notation import Factorization
 from ppl_gen.posterior import Posterior
 from ppl_gen.storage import save
 from ppl_gen.tables import Encoder, columns_of
-from ppl_gen.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,8 +100,13 @@ def fit_file(
     elif method is None and given:
         chosen = _method("svi", given)
     data = {"x": rows.x} | ({} if y is None else {"y": y})
-    words = Vocabulary(rows.encoder, column or "", tuple(classes))
-    posterior = dataclasses.replace(fit(p, chosen, **data), vocabulary=words)
+    columns = {"x": tuple(rows.encoder.columns)} if rows.encoder else {}
+    if column is not None and y is not None:
+        columns["y"] = (column,)
+    names = {"y": tuple(map(str, classes))} if classes else {}
+    posterior = dataclasses.replace(
+        fit(p, chosen, **data), columns=columns, classes=names, encoder=rows.encoder
+    )
     save(posterior, out)
     return posterior, says
 

@@ -255,7 +255,8 @@ def admit(
             raise DataError(
                 f"{name}: expected {n} rows, as in {', '.join(full)}, got shape {tuple(tensors[name].shape)}"
             )
-    columns = {k: names for k, names in columns.items() if k not in values or tensors[k].dim() > 1}
+    told = like.columns if like else {}
+    columns = {k: v for k, v in columns.items() if k not in values or tensors[k].dim() > 1 or k in told}
     return Data(inputs, observed, n, found, seen, p.reads_gaps, columns, classes)
 
 

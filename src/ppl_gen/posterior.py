@@ -27,7 +27,7 @@ from ppl_gen.inference.variational_bayes import VariationalBayes
 from ppl_gen.inputs import Data, admit, may_repeat
 from ppl_gen.isolation import isolated
 from ppl_gen.notation import Factorization
-from ppl_gen.vocabulary import Vocabulary
+from ppl_gen.tables import Encoder
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -44,13 +44,14 @@ class Posterior:
             draw's estimate, which scatters about the bound. `estimate_elbo` averages.
         n: the number of rows of the last fit.
         shapes, dtypes: of the data of the last fit, by name.
-        columns: what a data frame called the columns of a variable; frames are matched with them by name.
+        columns: what a data frame, or the table of `ppl-gen fit`, called the columns of a variable; frames
+            are matched with them by name.
         classes: where classes came by name, what the codes 0, 1, … of a variable stand for.
+        encoder: of the columns of x in the table of `ppl-gen fit`: their families, and what codes stand for.
         sites: the latent variables and the rows' variables, as one run of the model shows them.
         fingerprints: one hash for each data set that went in, in order.
         data: the data of the last fit (held in memory, never saved), or None after `load`.
         note: what happened on the way, if anything did.
-        vocabulary: the words of the table that was fitted, if `ppl-gen fit` read one.
     """
 
     model: ProbabilisticModel
@@ -67,9 +68,9 @@ class Posterior:
     data: Data | None = None
     note: str = ""
     dtypes: Mapping[str, torch.dtype] = field(default_factory=dict)
-    vocabulary: Vocabulary | None = None
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    encoder: Encoder | None = None
     _drawn: dict[tuple[int, int | None], dict[str, Tensor]] = field(default_factory=dict)
 
     @property

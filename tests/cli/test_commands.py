@@ -82,6 +82,28 @@ def test_diagnose(said, folder, monkeypatch, capsys):
     np.save("few.npy", np.load("iris.npy")[::2])
     found = said("diagnose", "nb.pplgen", "few.npy")
     assert found["read"] == ["the fit had 30 rows; few.npy holds 15, which are judged here"]
+    assert said(*words)["read"] == []
+
+
+@pytest.mark.parametrize("parts", [False, True])
+def test_diagnose_knows_the_rows_of_the_fit(said, folder, monkeypatch, parts):
+    """Also where the array is so large that a fit reads it in parts, here of a thousand rows."""
+    rows = np.load("iris.npy")
+    if parts:
+        rows = np.tile(rows, (70, 1)) + np.arange(2100)[:, None] / 1e4 * [1, 1, 1, 1, 0]
+        monkeypatch.setattr("ppl_gen.inference.stored.CHUNK", 1)
+    np.save("mine.npy", rows)
+    fit = "mine.npy --model LogisticRegression --class 4 --method svi --steps 2 --batch-size 9"
+    said("fit", *fit.split(), "--out", f"lr{parts}.pplgen")
+    expected = diagnose(load("nb.pplgen"), draws=100, x=ROWS.x, y=ROWS.y)
+    monkeypatch.setattr("ppl_gen.diagnostics.diagnose", lambda *_, **__: expected)  # it takes its time
+    assert said("diagnose", f"lr{parts}.pplgen", "mine.npy")["read"] == []
+    other, turned = rows.copy(), rows[::-1]
+    other[7, 1] += 1e-9
+    for name, values in (("other.npy", other), ("turned.npy", turned)):
+        np.save(name, values)
+        (note,) = said("diagnose", f"lr{parts}.pplgen", name)["read"]
+        assert note.startswith(f"{name} holds {len(rows):,} rows, as many as the fit had, but not the same")
 
 
 def test_diagnose_says_what_it_needs(said, folder, capsys):

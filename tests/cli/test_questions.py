@@ -14,6 +14,7 @@ from ppl_gen.__main__ import main
 from ppl_gen.data import iris
 from ppl_gen.models import GaussianNaiveBayes, MixedNaiveBayes
 from ppl_gen.storage import saving
+from ppl_gen.storage.values import encoded
 
 DATA = iris()
 NAMES = [name.replace(" ", "_") for name in DATA.features]
@@ -57,6 +58,10 @@ def there(fitted, monkeypatch):
     return fitted
 
 
+def words(posterior) -> tuple:
+    return posterior.encoder, posterior.columns, posterior.classes
+
+
 def said(capsys, *words: str) -> dict:
     """What a command says as JSON, and nothing else."""
     assert main([*words, "--json"]) == 0
@@ -69,22 +74,46 @@ def said(capsys, *words: str) -> dict:
 
 
 def test_a_posterior_keeps_the_words_of_its_table(there):
-    words = load("mixed.pplgen").vocabulary
-    encoder = columns_of(PEOPLE[["age", "town", "visits"]])
-    assert (words.target, words.classes) == ("state", ("ill", "well"))
-    assert words.encoder == encoder
-    assert load("wordless.pplgen").vocabulary is None
-    more = fit(load("nb.pplgen"), x=DATA.x[:1] + 1, y=DATA.y[:1])
-    assert more.vocabulary == load("nb.pplgen").vocabulary
+    mixed = load("mixed.pplgen")
+    assert words(mixed) == (
+        columns_of(PEOPLE[["age", "town", "visits"]]),
+        {"x": ("age", "town", "visits"), "y": ("state",)},
+        {"y": ("ill", "well")},
+    )
+    assert words(load("wordless.pplgen")) == (None, {}, {})
+    assert words(load("array.pplgen")) == (None, {"y": ("4",)}, {"y": ("0", "1", "2")})
+    for y in (DATA.y[:1], [DATA.classes[DATA.y[0]]], pd.Series([DATA.classes[DATA.y[0]]])):
+        more = fit(load("nb.pplgen"), x=DATA.x[:1] + 1, y=y)
+        assert words(more) == words(load("nb.pplgen"))
 
 
-def test_files_of_before_have_no_words(there, tmp_path, monkeypatch):
+def test_python_asks_and_answers_in_the_words_of_the_table(there):
+    nb = load("nb.pplgen")
+    answer = ask(nb, "p(y | x)", x=pd.DataFrame(DATA.x.numpy(), columns=NAMES)[NAMES[::-1]])
+    assert answer.classes == DATA.classes
+    assert (answer.labels == np.array(DATA.classes)[answer.mode]).all()
+    assert ask(nb, "p(x | y)", y=DATA.classes[2]).mean.equal(ask(nb, "p(x | y)", y=2).mean)
+
+
+@pytest.mark.parametrize("name", ["nb", "mixed", "array", "pca", "wordless"])
+def test_files_of_before_keep_their_words(there, tmp_path, monkeypatch, name):
+    """Of 0.1: all under "vocabulary", where the command line wrote them, and classes of the table's types."""
+    kept = load(f"{name}.pplgen")
+
     def packed(document, tensors, real=saving.packed):
-        return real({name: part for name, part in document.items() if name != "vocabulary"}, tensors)
+        old = {key: part for key, part in document.items() if key not in ("encoder", "columns", "classes")}
+        e = kept.encoder
+        plain = {
+            "columns": None if e is None else dict(e.columns),
+            "categories": None if e is None else dict(e.categories),
+            "target": kept.columns.get("y", ("",))[0],
+            "classes": tuple(int(c) if c.isdecimal() else c for c in kept.classes.get("y", ())),
+        }
+        return real(old | {"vocabulary": encoded(plain if name != "wordless" else None, tensors)[0]}, tensors)
 
     monkeypatch.setattr(saving, "packed", packed)
-    save(load("nb.pplgen"), tmp_path / "old.pplgen")
-    assert load(tmp_path / "old.pplgen").vocabulary is None
+    save(kept, tmp_path / "old.pplgen")
+    assert words(load(tmp_path / "old.pplgen")) == words(kept)
 
 
 def test_probabilities_are_those_of_the_library(there, capsys):

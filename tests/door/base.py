@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ppl_gen import ask, fit
-from ppl_gen.errors import PplGenError
+from ppl_gen.errors import PplGenError, Unreliable
 from ppl_gen.models import GaussianNaiveBayes
 
 Y = np.array([0, 1] * 6)
@@ -48,6 +48,11 @@ def same(name: str, act: Callable[[], Any], plain: Callable[[], Any], tolerance:
 def refused(name: str, act: Callable[[], Any], words: str, error: type[Exception] = PplGenError) -> None:
     """It has none, and the message starts with ``words``, which name the argument."""
     CASES.append(Case(name, act, refused=(error, words)))
+
+
+def warned(name: str, act: Callable[[], Any], words: str) -> None:
+    """It has an answer that cannot be trusted, and says so; warnings are errors in tests."""
+    refused(name, act, words, Unreliable)
 
 
 @functools.cache

@@ -132,6 +132,27 @@ def test_samples_have_the_mixtures_moments_and_a_seed_of_their_own():
     assert (found.sample(5, random_state=3)[0] != found.sample(5, random_state=4)[0]).all()
 
 
+@pytest.mark.parametrize("structure", STRUCTURES)
+def test_fit_predict_is_that_of_the_twin(structure):
+    """Of one start: the labels of the rows as the parameters kept give them, missing cells and all."""
+    settings = {
+        "n_components": 3,
+        "covariance_type": structure,
+        "random_state": 3,
+        "tol": 1e-6,
+        "max_iter": 500,
+    }
+    x = rows()
+    made = GaussianMixture(**settings)
+    found = made.fit_predict(x)
+    twin = sklearn.mixture.GaussianMixture(**settings).fit_predict(x)
+    np.testing.assert_array_equal(found, twin)
+    np.testing.assert_array_equal(found, made.predict(x))
+    assert len(np.unique(found)) == 3
+    holes = np.where(np.eye(len(x), 3, k=-5, dtype=bool), np.nan, x)
+    np.testing.assert_array_equal(made.fit_predict(holes, y=None), made.predict(holes))
+
+
 def test_the_posterior_answers_and_goes_to_arviz():
     x = rows()
     found = GaussianMixture(3, random_state=0).fit(x)

@@ -1,13 +1,20 @@
 """`LogisticRegression` against its twin at its optimum, and what the twin lacks."""
 
+import warnings
+
 import numpy as np
 import pytest
 import sklearn.linear_model
+import torch
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
 
-from ppl_gen import ask, to_arviz
+from ppl_gen import ask, fit, models, to_arviz
 from ppl_gen.estimators import LogisticRegression, logistic_regression
+from ppl_gen.inference import Laplace
+from ppl_gen.inference.unconstrained import Unconstrained
+from ppl_gen.inputs import admit
+from ppl_gen.isolation import isolated
 
 X, Y = load_iris(return_X_y=True)
 TWO = Y < 2
@@ -59,14 +66,87 @@ def test_without_a_prior_it_is_maximum_likelihood():
 
 def test_many_parameters_take_the_way_of_l_bfgs(monkeypatch):
     monkeypatch.setattr(logistic_regression, "CURVED", 0)
+    monkeypatch.setattr(logistic_regression, "QUICK", 0)
     exact = twin().fit(X, Y)
     with pytest.warns(ConvergenceWarning, match="max_iter"):
         hurried = LogisticRegression(max_iter=3).fit(X, Y)
     assert np.abs(hurried.coef_ - exact.coef_).max() > 0.05
     found = LogisticRegression(tol=1e-6).fit(X, Y)
-    assert found.posterior_.point
+    assert found.posterior_.point["w"].shape == (5, 3)
     assert 3 < found.n_iter_[0] < 100
     np.testing.assert_allclose(found.coef_, exact.coef_, atol=1e-4)
+
+
+@pytest.mark.parametrize("settings", [{}, {"fit_intercept": False}, {"C": 0.03}], ids=str)
+@pytest.mark.parametrize("two", [False, True])
+def test_the_closed_form_is_the_joint(two, settings):
+    """Height, slope, curvature and ELBO by hand against those that the program's trace gives."""
+    x, y = torch.tensor(X[Y != 0] if two else X), (Y[Y != 0] - 1 if two else Y)
+    weights = np.random.default_rng(0).random(len(y))
+    made = LogisticRegression(**settings)
+    made.classes_ = np.unique(y)
+    for worth in (None, weights):
+        joint = made._joint(x, y, worth)
+        p = models.LogisticRegression(
+            len(made.classes_), x.shape[1], scale=joint.scale, intercept=made.fit_intercept
+        )
+        start = torch.randn(p.scale.shape, generator=torch.Generator().manual_seed(1)).double()
+        at = start.reshape(-1).requires_grad_()
+        with isolated(0, grad=True):
+            target = Unconstrained(p, None, admit(p, {"x": x, "y": y}), None, "MAP", worth)
+            value = target(at)
+            (slope,) = torch.autograd.grad(value, at, create_graph=True)
+            bend = torch.stack([torch.autograd.grad(s, at, retain_graph=True)[0] for s in slope])
+        height, found, probs = joint.slope(start)
+        constant = torch.distributions.Normal(0.0, joint.scale).log_prob(torch.zeros(())).sum()
+        np.testing.assert_allclose(height + constant, value.item(), rtol=1e-10)
+        np.testing.assert_allclose(joint.height(start), height, rtol=1e-12)
+        np.testing.assert_allclose(found.reshape(-1), slope.detach(), rtol=1e-10, atol=1e-10)
+        np.testing.assert_allclose(joint.curvature(probs), -bend, rtol=1e-10, atol=1e-10)
+
+
+def test_the_posterior_is_that_of_the_verb():
+    """`Laplace`, by Pyro's trace, finds the same mode, spread and evidence; the ELBO is one of its draws."""
+    made = LogisticRegression(C=2.0).fit(X, Y)
+    ours = made.posterior_
+    p = models.LogisticRegression(3, 4, scale=made._found.scale)
+    verb = fit(p, Laplace(), x=X, y=Y)
+    for name in ("loc", "scale", "scale_tril"):
+        one, other = (getattr(posterior.guide.auto, name).detach() for posterior in (ours, verb))
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)  # what no row tells has sd 1e5
+    assert ours.note == verb.note
+    elbo, error = ours.estimate_elbo(400, x=X, y=Y)
+    draws = ours.weighted(400, x=X, y=Y)[0].std().item()
+    assert abs(ours.elbo.item() - elbo) < 5 * draws + 5 * error
+    w = made._at(made._found.centre.numpy(), made._found.spread.numpy())
+    asked = ask(ours, "p(y | x, w)", x=X, w=w)
+    np.testing.assert_allclose(made.predict_proba(X), asked.probs, rtol=1e-10, atol=1e-14)
+
+
+def test_a_warm_start_goes_on_where_the_last_fit_ended():
+    for x, y in ((X, Y), (X[Y != 0], Y[Y != 0])):
+        exact = twin().fit(x, y).coef_
+        made = LogisticRegression(max_iter=3, warm_start=True)
+        with pytest.warns(ConvergenceWarning, match="max_iter"):
+            hurried = made.fit(x, y).coef_
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            for _ in range(10):
+                made.fit(x, y)
+            cold = LogisticRegression(max_iter=3).fit(x, y)
+        assert np.abs(hurried - exact).max() > 0.05
+        np.testing.assert_array_equal(cold.coef_, hurried)
+        assert np.abs(made.coef_ - exact).max() < np.abs(hurried - exact).max() / 4
+        made.set_params(max_iter=100).fit(x[:, :2], y)  # of other features: afresh
+        np.testing.assert_allclose(made.coef_, twin().fit(x[:, :2], y).coef_, atol=1e-5)
+
+
+def test_no_step_at_all_leaves_the_start():
+    with pytest.warns(ConvergenceWarning, match="failed to converge in 0 iterations: raise max_iter"):
+        found = LogisticRegression(max_iter=0).fit(X, Y)
+    assert not found.coef_.any()
+    assert found.n_iter_[0] == 0
+    np.testing.assert_allclose(found.predict_proba(X), 1 / 3)
 
 
 def test_the_posterior_is_wider_than_its_mode():
@@ -87,7 +167,7 @@ def test_the_posterior_is_wider_than_its_mode():
         ({"penalty": "l1"}, "penalty: expected the ridge"),
         ({"l1_ratio": 0.5}, "l1_ratio: expected the ridge"),
         ({"C": 0.0}, "'C'"),
-        ({"max_iter": 0}, "'max_iter'"),
+        ({"max_iter": -1}, "'max_iter'"),
         ({"class_weight": "even"}, "'class_weight'"),
     ],
 )

@@ -83,6 +83,22 @@ def test_units_do_not_matter(name, seed, power, shift):
 
 
 @few
+@given(SEEDS, st.sampled_from([2.0**-33, 1.0, 2.0**33]), st.sampled_from([-1e8, 0.0, 1e8]))
+def test_units_of_any_size_do_not_matter(name, seed, scale, shift):
+    """Of the same digits: those that the shift left, and powers of two cost none."""
+    case, _, X, y = made(name, seed)
+    if not case.affine:
+        return
+    far = X + shift
+    near = far - shift
+    one, other = case.make().fit(near, y), case.make().fit(scale * far, y)
+    lost = 1e-6 * bool(shift)  # a mean of numbers of 1e8 has 8 digits behind the point
+    np.testing.assert_allclose(
+        answers(other, scale * far), answers(one, near), rtol=0, atol=case.digits + lost
+    )
+
+
+@few
 @given(SEEDS)
 def test_rows_are_answered_one_by_one(name, seed):
     case, rng, X, y = made(name, seed)

@@ -78,6 +78,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> dict[str, Any]:
     """Fit and save; returns what was found."""
     out = Path(options.out)
     writable(out, overwrite=options.overwrite)
+    from ppl_gen.cli.words import Words
     from ppl_gen.fitting import fit_file
 
     posterior, says = fit_file(
@@ -96,7 +97,6 @@ def run(options: argparse.Namespace, terminal: Terminal) -> dict[str, Any]:
         evidence = posterior.log_evidence
     except NoEvidence:
         evidence = None
-    words = posterior.vocabulary
     document: dict[str, Any] = plain(
         {
             "model": type(posterior.model).__name__,
@@ -104,7 +104,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> dict[str, Any]:
             "method": str(posterior.method),
             "rows": posterior.n,
             "shapes": posterior.shapes,
-            "classes": words.classes if words else (),
+            "classes": Words.of(posterior).classes,
             "log_evidence": evidence,
             "elbo": float(posterior.elbo[-50:].mean())
             if len(posterior.elbo) and not posterior.point

@@ -12,13 +12,13 @@ from torch import Tensor
 
 from ppl_gen.ask import ask
 from ppl_gen.checks import did_you_mean
+from ppl_gen.cli.words import Words
 from ppl_gen.comparison.cells import read_cells
 from ppl_gen.comparison.reading import read_table
 from ppl_gen.errors import DataError
 from ppl_gen.notation import read_question
 from ppl_gen.posterior import Posterior
 from ppl_gen.storage import load
-from ppl_gen.vocabulary import Vocabulary
 
 
 def spelled_out(words: Sequence[str], options: Mapping[str, Sequence[str]]) -> list[str]:
@@ -71,7 +71,7 @@ class Reader:
 
     def __init__(self, posterior: Posterior):
         self.posterior = posterior
-        self.words = posterior.vocabulary or Vocabulary()
+        self.words = Words.of(posterior)
         self.notes: list[str] = []
 
     def values(

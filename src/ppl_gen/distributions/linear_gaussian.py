@@ -82,16 +82,20 @@ class LinearGaussian(NamedTuple):
         Raises:
             DataError: the rows lie in a space of ``latent`` dimensions, so that no noise is left.
         """
-        loc = x.mean(0)
-        _, lengths, axes = torch.linalg.svd(x - loc, full_matrices=False)
-        spectrum = torch.zeros_like(loc)
-        spectrum[: len(lengths)] = lengths.square() / len(x)
+        return cls.along(*principal_axes(x), x, latent, variance)
+
+    @classmethod
+    def along(
+        cls, loc: Tensor, spectrum: Tensor, axes: Tensor, x: Tensor, latent: int, variance: Tensor | None
+    ) -> "LinearGaussian":
+        """The same from what `principal_axes` of ``x`` found, or from variances scaled alike."""
         least = min(latent, len(loc) - 1)  # with as many axes as features, the last has no length: all fits
         rest = spectrum[least:].sum() / (len(loc) - least) if variance is None else variance
         _refuse_noiseless(rest, spectrum.sum(), latent, x)
         length = (spectrum[:latent] - rest).clamp(min=0).sqrt()
-        weights = torch.zeros(len(loc), latent, dtype=x.dtype)
-        weights[:, : len(axes)] = axes[:latent].T * length[: len(axes)]
+        weights = torch.zeros(len(loc), latent, dtype=loc.dtype)
+        many = min(latent, axes.shape[1])
+        weights[:, :many] = axes[:, :many] * length[:many]
         return cls(loc, weights, rest.expand_as(loc).clone()).rotated()
 
     @classmethod
@@ -213,6 +217,21 @@ def _refuse_constant(x: Tensor) -> None:
             f"x: expected columns that vary, since each has a noise of its own; {found} "
             f"{'are' if many else 'is'} constant: drop {'them' if many else 'it'}"
         )
+
+
+def principal_axes(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean, variances (features,) along the principal axes, the longest first, and these axes as columns.
+
+    By the smaller of the matrices of inner products, of the features or of the rows of ``x`` (n, features):
+    its rounding, 1e-16 of the largest variance, is far below any noise. Of fewer rows there are fewer axes.
+    """
+    loc = x.mean(0)
+    u = x - loc
+    tall = len(x) >= len(loc)
+    values, axes = torch.linalg.eigh((u.T @ u if tall else u @ u.T) / len(x))
+    spectrum, axes = torch.zeros_like(loc), axes.flip(1)
+    spectrum[: len(values)] = values.flip(0).clamp(min=0)
+    return loc, spectrum, axes if tall else torch.nn.functional.normalize(u.T @ axes, dim=0, eps=1e-300)
 
 
 def _refuse_noiseless(noise: Tensor, total: Tensor, latent: int, x: Tensor) -> None:

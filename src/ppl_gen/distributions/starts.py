@@ -10,10 +10,13 @@ def centre_and_spread(x: Tensor) -> tuple[Tensor, Tensor]:
     Missing cells (NaN) are left out.
     """
     x = x if x.is_floating_point() else x.double()
-    seen = ~torch.isnan(x)
-    count = seen.sum(0).clamp(min=1)
-    mean = torch.where(seen, x, 0.0).sum(0) / count
-    apart = torch.where(seen, x - mean, 0.0)
+    count, mean = torch.tensor(max(len(x), 1)), x.mean(0) if len(x) else x.new_zeros(x.shape[1:])
+    apart = x - mean
+    if bool(mean.isnan().any()):
+        seen = ~torch.isnan(x)
+        count = seen.sum(0).clamp(min=1)
+        mean = torch.where(seen, x, 0.0).sum(0) / count
+        apart = torch.where(seen, x - mean, 0.0)
     sd = (apart.square().sum(0) / count).sqrt()
     if bool((sd == 0).any()) and len(x):  # constant, or so small that squares vanish
         largest = apart.abs().amax(0)

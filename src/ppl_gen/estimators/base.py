@@ -15,13 +15,14 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import unique_labels
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ppl_gen.arrays import as_tensor, dense, refuse_extremes
 from ppl_gen.ask import ask
 from ppl_gen.checks import whole
 from ppl_gen.core import Conjugate, ProbabilisticModel
 from ppl_gen.errors import DataError
+from ppl_gen.estimators.private import check_sample_weight
 from ppl_gen.inference import Exact
 from ppl_gen.inputs import describe
 from ppl_gen.isolation import isolated
@@ -57,7 +58,7 @@ class Estimator(BaseEstimator):
         if sample_weight is None:
             return None
         with naming("sample_weight"):
-            weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
+            weights = check_sample_weight(sample_weight, X, dtype=np.float64)
         if (weights < 0).any():
             raise ValueError(f"sample_weight: expected numbers from 0 up, got {weights.min():g} among them")
         return weights

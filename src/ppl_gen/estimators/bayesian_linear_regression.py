@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from sklearn.base import RegressorMixin
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from ppl_gen.ask import ask
 from ppl_gen.estimators.base import Estimator, lean
+from ppl_gen.estimators.private import Interval
 from ppl_gen.estimators.starting import FLOATS, Array, sample_size
 from ppl_gen.fit import fit
 from ppl_gen.inference import Exact
@@ -32,7 +32,8 @@ class BayesianLinearRegression(RegressorMixin, Estimator):
     MacKay's steps, as scikit-learn takes them: the numbers are the same. Given their ratio the joint
     `LinearRegression` is conjugate and ``posterior_`` exact, with its log evidence. ``predict`` of standard
     deviations is the Student t that follows, which does not know the noise for certain, nor the intercept:
-    they are wider than scikit-learn's, by about 1 / n.
+    they are wider than scikit-learn's, by about 1 / n. Offsets cost nothing, but as in scikit-learn priors
+    of the precisions, and ``tol``, suit features of order 1 in units of y: standardise smaller ones.
 
     Args:
         max_iter: steps at most. tol: stop when the weights move by less, all together.

@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_non_negative
 
 from ppl_gen.distributions import Dirichlets
 from ppl_gen.estimators.base import known
 from ppl_gen.estimators.discrete import Discrete
+from ppl_gen.estimators.private import Interval
 from ppl_gen.models import CategoricalNaiveBayes
 from ppl_gen.posterior import Posterior
 

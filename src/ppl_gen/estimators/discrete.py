@@ -6,10 +6,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse
-from sklearn.utils._param_validation import Interval
 
 from ppl_gen.core import Conjugate
 from ppl_gen.estimators.base import Incremental, chosen_prior
+from ppl_gen.estimators.private import Interval
 
 LEAST = 1e-10  # scikit-learn's least alpha, where it is not forced
 NOTHING = 1e-300  # in the place of an alpha of 0: a prior worth no rows that leaves no log of zero

@@ -6,10 +6,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import Interval
 
 from ppl_gen.distributions import Moments, NormalGamma
 from ppl_gen.estimators.base import Incremental, chosen_prior, known, lean
+from ppl_gen.estimators.private import Interval
 from ppl_gen.fit import fit
 from ppl_gen.inference import Exact
 from ppl_gen.models import GaussianNaiveBayes

@@ -3,10 +3,10 @@
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.utils._param_validation import StrOptions
 
 from ppl_gen.distributions.bandwidth import SHARING
 from ppl_gen.estimators.base import Classifier, chosen_prior, encode, labels, lean
+from ppl_gen.estimators.private import StrOptions
 from ppl_gen.fit import fit
 from ppl_gen.models import KernelNaiveBayes
 from ppl_gen.posterior import Posterior

@@ -1,6 +1,7 @@
 """Linear discriminant analysis, as scikit-learn has it."""
 
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -9,12 +10,12 @@ import numpy as np
 import scipy.linalg
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ppl_gen import models
 from ppl_gen.estimators.base import labels, normalised
 from ppl_gen.estimators.discriminant import Discriminant, triangle
+from ppl_gen.estimators.private import HasMethods, Interval, StrOptions
 from ppl_gen.imputation import imputed
 from ppl_gen.inference.guides import Point
 
@@ -103,9 +104,10 @@ class LinearDiscriminantAnalysis(ClassNamePrefixFeaturesOutMixin, TransformerMix
         self.priors_ = self._class_priors()
         self._n_features_out = most if self.n_components is None else self.n_components
         {"svd": self._by_svd, "lsqr": self._by_lsqr, "eigen": self._by_eigen}[self.solver](X, codes)
-        self._linear = self.coef_, self.intercept_
         if classes == 2:
-            self.coef_, self.intercept_ = np.diff(self.coef_, axis=0), np.diff(self.intercept_)
+            coef, constant, centre = self._about
+            self.coef_ = np.diff(coef, axis=0)
+            self.intercept_ = np.diff(constant) - self.coef_ @ centre
         return self
 
     def _class_priors(self) -> np.ndarray:
@@ -134,6 +136,7 @@ class LinearDiscriminantAnalysis(ClassNamePrefixFeaturesOutMixin, TransformerMix
             constant = np.log(self.priors_) - 0.5 * (place**2).sum(1)
         self.coef_ = place @ self.scalings_.T
         self.intercept_ = constant - self.coef_ @ self.xbar_
+        self._about = self.coef_, constant, self.xbar_
 
     def _by_svd(self, X: np.ndarray, codes: np.ndarray) -> None:
         """Make the rows of each class white, then turn the means' spread onto its axes."""
@@ -158,8 +161,7 @@ class LinearDiscriminantAnalysis(ClassNamePrefixFeaturesOutMixin, TransformerMix
 
     def _by_lsqr(self, X: np.ndarray, codes: np.ndarray) -> None:
         self.covariance_ = self._within(X, codes)
-        self.coef_ = scipy.linalg.lstsq(self.covariance_, self.means_.T)[0].T
-        self._constant()
+        self._plain(lambda means: scipy.linalg.lstsq(self.covariance_, means.T)[0].T)
 
     def _by_eigen(self, X: np.ndarray, codes: np.ndarray) -> None:
         """The axes along which the classes' means spread most, in units of the rows' spread within them."""
@@ -170,12 +172,18 @@ class LinearDiscriminantAnalysis(ClassNamePrefixFeaturesOutMixin, TransformerMix
         values, axes = scipy.linalg.eigh(self._covariance(X, plain) - within, within)
         self.explained_variance_ratio_ = np.sort(values / (values.sum() or 1.0))[::-1][: self._n_features_out]
         self.scalings_ = axes[:, ::-1]
-        self.coef_ = self.means_ @ self.scalings_ @ self.scalings_.T
-        self._constant()
+        self._plain(lambda means: means @ self.scalings_ @ self.scalings_.T)
 
-    def _constant(self) -> None:
-        with np.errstate(divide="ignore"):
-            self.intercept_ = np.log(self.priors_) - 0.5 * (self.means_ * self.coef_).sum(1)
+    def _plain(self, coef: Callable[[np.ndarray], np.ndarray]) -> None:
+        """Scores about the origin, as of scikit-learn, and about the rows' mean, which keep all digits."""
+        centre = self._counts @ self.means_ / self._counts.sum()
+        for means in (self.means_, self.means_ - centre):
+            slope = coef(means)
+            with np.errstate(divide="ignore"):
+                constant = np.log(self.priors_) - 0.5 * (means * slope).sum(1)
+            if means is self.means_:
+                self.coef_, self.intercept_ = slope, constant
+        self._about = slope, constant, centre
 
     def transform(self, X: Any) -> np.ndarray:
         """The rows along the axes on which the classes differ most, (n_samples, n_components).
@@ -197,8 +205,12 @@ class LinearDiscriminantAnalysis(ClassNamePrefixFeaturesOutMixin, TransformerMix
     def decision_function(self, X: Any) -> np.ndarray:
         """log p(y | x) up to a constant, (n_samples, n_classes); of two classes the log odds (n_samples,)."""
         check_is_fitted(self)
-        scores = self._scores(self._rows(X, dtype=np.float64))
-        return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
+        X = self._rows(X, dtype=np.float64)
+        scores = self._scores(X)
+        if len(self.classes_) == 2:
+            return scores[:, 1] - scores[:, 0]
+        plain = X @ self.coef_.T + self.intercept_  # the constant that scikit-learn leaves in
+        return np.where(np.isnan(plain), scores, plain)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """log p(y | x) of every row and class, shape (n_samples, n_classes)."""
@@ -212,9 +224,9 @@ class LinearDiscriminantAnalysis(ClassNamePrefixFeaturesOutMixin, TransformerMix
 
     def _scores(self, X: np.ndarray) -> np.ndarray:
         """The joint's log p(x, y) less what all classes share: linear in x; with missing cells, asked."""
-        coef, intercept = self._linear
+        coef, constant, centre = self._about
         gone = np.isnan(X).any(1)
-        scores: np.ndarray = np.where(gone[:, None], 0.0, X) @ coef.T + intercept
+        scores: np.ndarray = np.where(gone[:, None], 0.0, X - centre) @ coef.T + constant
         if gone.any():
             scores[gone] = self._joint_log_proba(X[gone])
         return scores

@@ -9,22 +9,20 @@ import torch
 from sklearn.base import ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from ppl_gen import models
-from ppl_gen.ask import Answer, ask
+from ppl_gen.ask import ask
 from ppl_gen.distributions import centre_and_spread
-from ppl_gen.errors import Unanswerable
-from ppl_gen.estimators.base import Estimator, encode, labels, lean
+from ppl_gen.estimators.base import Estimator, encode, labels, normalised
+from ppl_gen.estimators.private import Interval, StrOptions
+from ppl_gen.estimators.softmax import Peak, Softmax
 from ppl_gen.estimators.starting import FLOATS, Array, sample_size
-from ppl_gen.fit import fit
-from ppl_gen.inference import MAP, Laplace
 from ppl_gen.posterior import Posterior
 
 CURVED = 5e7  # parameters² × rows up to which the curvature at the mode is worth its price
+QUICK = 5e5  # the same, up to which Newton's steps alone are the fastest way there
 NEWTON = 20  # steps that Newton may need
 FLAT = 1e5  # prior standard deviation, in log odds, of what the prior leaves open: intercepts
 
@@ -42,12 +40,14 @@ class LogisticRegression(ClassifierMixin, Estimator):
         penalty, l1_ratio: no other than the ridge ("l2", 0) or None, which is C = inf: an L1 penalty is no
             Gaussian prior.
         C: the weights' prior variance, in units of X: the inverse of the ridge.
-        tol: of L-BFGS: the slope, in nats a unit of a weight, at which it ends. Newton needs none.
+        tol: of L-BFGS: the slope, in nats a row and a weight's unit, at which it ends. Newton, which goes on
+            from there where parameters are few, needs none.
         fit_intercept: False leaves the intercepts at zero.
         class_weight: a weight for each class, by label, or "balanced".
-        max_iter: steps at most; fewer than 20 leave Newton's out.
-        dual, intercept_scaling, random_state, solver, verbose, warm_start, n_jobs: accepted; the mode is one
-            wherever the climb starts, and does not depend on them.
+        max_iter: steps of L-BFGS at most; fewer than 20 leave Newton's out.
+        warm_start: whether the climb starts where the last fit ended, of as many classes and features.
+        dual, intercept_scaling, random_state, solver, verbose, n_jobs: accepted; the mode is one wherever the
+            climb starts, and does not depend on them.
 
     Attributes:
         coef_ (n_classes, n_features), intercept_ (n_classes,): the mode; one row for two classes.
@@ -70,7 +70,7 @@ class LogisticRegression(ClassifierMixin, Estimator):
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "random_state": ["random_state"],
         "solver": [StrOptions({"lbfgs", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga"})],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 0, None, closed="left")],
         "verbose": ["verbose"],
         "warm_start": ["boolean"],
         "n_jobs": [None, Integral],
@@ -129,7 +129,8 @@ class LogisticRegression(ClassifierMixin, Estimator):
             )
         codes = encode(y, self.classes_)
         weights = self._worth(codes, self._weights(sample_weight, X))
-        self._keep(self._climbed(torch.tensor(X, dtype=torch.float64), codes, weights), X.dtype)
+        self._climbed(self._joint(torch.as_tensor(X).double(), codes, weights))
+        self._keep(X.dtype)
         return self
 
     def _worth(self, codes: Array, weights: Any) -> Any:
@@ -144,77 +145,94 @@ class LogisticRegression(ClassifierMixin, Estimator):
             each = total.sum() / (len(total) * np.where(total > 0, total, np.inf))  # 0 for one without rows
         return weights * each[codes]
 
-    def _model(self, x: torch.Tensor) -> models.LogisticRegression:
+    def _joint(self, x: torch.Tensor, codes: Array, weights: Any) -> Softmax:
         k, d = len(self.classes_), x.shape[1]
-        _, spread = centre_and_spread(x)
+        centre, spread = centre_and_spread(x)
         ridge = np.inf if self.penalty is None else self.C
         flat = FLAT / max(1.0, len(x) / 1e4) ** 0.5  # wider ones drown in the rounding of many rows
         scale = (spread * (ridge / (2 if k == 2 else 1)) ** 0.5).clamp(1e-100, flat)[:, None].expand(d, k)
         if self.fit_intercept:
             scale = torch.cat([torch.full((1, k), flat, dtype=scale.dtype), scale])
-        return models.LogisticRegression(k, d, scale=scale, intercept=self.fit_intercept)
+        else:
+            centre = torch.zeros_like(centre)
+        return Softmax(x, codes, centre, spread, scale, weights)
 
-    def _climbed(self, x: torch.Tensor, codes: Array, weights: Any) -> Posterior:
-        model = self._model(x)
-        if model.scale.numel() ** 2 * len(x) <= CURVED and self.max_iter >= NEWTON:
-            try:
-                return fit(model, Laplace(newton=self.max_iter, draws=2, weights=weights), x=x, y=codes)
-            except Unanswerable:  # no peak within reach: the best there is
-                pass
-        climb = MAP(steps=self.max_iter, newton=0, tolerance=max(self.tol, 1e-12), weights=weights)
-        posterior = fit(model, climb, x=x, y=codes)
-        if posterior.guide.steps >= self.max_iter:
+    def _climbed(self, joint: Softmax) -> None:
+        end, curvature = Peak(self._start(joint), 0, False), None
+        work = joint.scale.numel() ** 2 * joint.basis.shape[1] if self.max_iter >= NEWTON else np.inf
+        if work <= QUICK:
+            end, curvature = joint.newton(end, NEWTON)
+        if curvature is None:
+            end = joint.climbed(end.w, self.max_iter, self.tol)
+        if curvature is None and work <= CURVED:
+            end, curvature = joint.newton(end, NEWTON)
+        if not end.converged:
             warnings.warn(
                 f"LogisticRegression failed to converge in {self.max_iter} iterations: raise max_iter or tol",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=3,
             )
-        return posterior
+        self._found = joint.found(end, curvature)
 
-    def _keep(self, posterior: Posterior, dtype: Any) -> None:
-        p: Any = posterior.model
-        mode = posterior.point["w"] if posterior.point else posterior.guide.auto.loc.reshape(p.scale.shape)
-        w = mode.detach().numpy()
-        slope = w[-p.features :].T / p.spread.numpy()
-        start = w[0] - slope @ p.centre.numpy() if self.fit_intercept else np.zeros(len(slope))
+    def _start(self, joint: Softmax) -> torch.Tensor:
+        """Zero; with ``warm_start`` where the last fit ended, if of as many classes and features."""
+        k = len(self.classes_)
+        shape = (1 if k == 2 else k, len(joint.spread))
+        if self.warm_start and hasattr(self, "coef_") and self.coef_.shape == shape:
+            return torch.from_numpy(self._at(joint.centre.numpy(), joint.spread.numpy()))
+        return torch.zeros_like(joint.scale)
+
+    def _keep(self, dtype: Any) -> None:
+        found = self._found
+        centre, spread, w = found.centre.numpy(), found.spread.numpy(), found.w.numpy()
+        slope = w[-len(spread) :].T / spread
+        start = w[0] - slope @ centre if self.fit_intercept else np.zeros(len(slope))
         if len(slope) == 2:
             slope, start = slope[1:] - slope[:1], start[1:] - start[:1]
         else:  # what all classes share tells nothing
             slope, start = slope - slope.mean(0), start - start.mean()
         self.coef_, self.intercept_ = slope.astype(dtype), start.astype(dtype)
-        self.n_iter_ = np.array([posterior.guide.steps], dtype=np.int32)
-        self.posterior_ = lean(posterior)
+        self.n_iter_ = np.array([found.steps], dtype=np.int32)
 
-    def decision_function(self, X: Any) -> Array:
-        """The log odds of the second of two classes (n,), else the score of each class (n, n_classes)."""
-        check_is_fitted(self)
-        scores = self._rows(X, dtype=FLOATS) @ self.coef_.T + self.intercept_
-        return scores.ravel() if scores.shape[1] == 1 else scores
-
-    def predict(self, X: Any) -> Array:
-        """The most probable class of every row (n,)."""
-        scores = self.decision_function(X)
-        return self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(1)]
-
-    def predict_log_proba(self, X: Any) -> Array:
-        """log p(y | x) at the mode, of every row and class (n, n_classes)."""
-        return self._asked(X).log_joint.log_softmax(-1).numpy().astype(self.coef_.dtype)
-
-    def predict_proba(self, X: Any) -> Array:
-        """p(y | x) at the mode, of every row and class (n, n_classes)."""
-        return self._asked(X).probs.numpy().astype(self.coef_.dtype)
-
-    def _asked(self, X: Any) -> Answer:
-        check_is_fitted(self)
-        X = self._rows(X, dtype=FLOATS)
-        p: Any = self.posterior_.model
+    def _at(self, centre: Array, spread: Array) -> Array:
+        """The mode as ``w`` of a joint in these units."""
         slope, start = self.coef_.astype(np.float64), self.intercept_.astype(np.float64)
         if len(slope) == 1:
             slope, start = np.stack([-slope[0], slope[0]]) / 2, np.array([-start[0], start[0]]) / 2
-        w = (slope * p.spread.numpy()).T
-        if self.fit_intercept:
-            w = np.concatenate([(start + slope @ p.centre.numpy())[None], w])
-        return ask(self.posterior_, "p(y | x, w)", x=X, w=w)
+        w = (slope * spread).T
+        return np.concatenate([(start + slope @ centre)[None], w]) if self.fit_intercept else w
+
+    @property
+    def posterior_(self) -> Posterior:
+        """The joint's posterior, for `ppl_gen.ask` and `ppl_gen.to_arviz`."""
+        check_is_fitted(self)
+        return self._found.posterior()
+
+    def _scores(self, X: Any) -> tuple[Array, Any]:
+        """The score of each class, or of two the log odds of the second (n, 1); and the type of X."""
+        check_is_fitted(self)
+        X = self._rows(X, dtype=FLOATS)
+        return X.astype(np.float64, copy=False) @ self.coef_.T.astype(np.float64) + self.intercept_, X.dtype
+
+    def decision_function(self, X: Any) -> Array:
+        """The log odds of the second of two classes (n,), else the score of each class (n, n_classes)."""
+        scores, dtype = self._scores(X)
+        return (scores.ravel() if scores.shape[1] == 1 else scores).astype(dtype, copy=False)
+
+    def predict(self, X: Any) -> Array:
+        """The most probable class of every row (n,)."""
+        scores = self._scores(X)[0]
+        return self.classes_[(scores[:, 0] > 0).astype(int) if scores.shape[1] == 1 else scores.argmax(1)]
+
+    def predict_log_proba(self, X: Any) -> Array:
+        """log p(y | x) at the mode, of every row and class (n, n_classes)."""
+        scores, dtype = self._scores(X)
+        scores = np.concatenate([-scores / 2, scores / 2], 1) if scores.shape[1] == 1 else scores
+        return normalised(scores).astype(dtype, copy=False)
+
+    def predict_proba(self, X: Any) -> Array:
+        """p(y | x) at the mode, of every row and class (n, n_classes)."""
+        return np.exp(self.predict_log_proba(X))
 
     def sample_y(self, X: Any, n_samples: int = 1, random_state: Any = 0) -> Array:
         """Classes drawn from p(y | x), averaged over the posterior: (n, n_samples).

@@ -7,11 +7,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from sklearn.utils import check_consistent_length, column_or_1d
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import assert_all_finite, validate_data
 
 from ppl_gen.distributions import Categorical, Moments
 from ppl_gen.estimators.base import Classifier, chosen_prior, encode, labels, lean
+from ppl_gen.estimators.private import Interval, StrOptions
 from ppl_gen.fit import fit
 from ppl_gen.inference import Exact
 from ppl_gen.models import MixedNaiveBayes

@@ -1,6 +1,5 @@
 """Probabilistic principal component analysis with the face of `sklearn.decomposition.PCA`."""
 
-from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -8,16 +7,17 @@ import numpy as np
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ppl_gen import models
 from ppl_gen.ask import ask
-from ppl_gen.distributions import LinearGaussian
-from ppl_gen.estimators.base import Estimator, lean
+from ppl_gen.distributions.linear_gaussian import LinearGaussian, principal_axes
+from ppl_gen.estimators.base import Estimator
+from ppl_gen.estimators.private import Interval, StrOptions
 from ppl_gen.estimators.starting import FLOATS, Array, sample_size
-from ppl_gen.fit import fit
 from ppl_gen.inference import MaximumLikelihood
+from ppl_gen.inputs import describe
+from ppl_gen.isolation import isolated
 from ppl_gen.posterior import Posterior
 
 LEAST = 1e-10  # share of the variance that is noise at least
@@ -96,15 +96,9 @@ class PPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         """The axes and the noise that make the rows of X (n, features) most likely; y is ignored."""
         self._validate_params()
         X = self._rows(X, reset=True, dtype=FLOATS, ensure_min_samples=2)
-        n, d = X.shape
-        spectrum = _spectrum(X)
-        latent = self._latent(X, spectrum)
-        least = LEAST * float(spectrum.sum())
-        noiseless = spectrum[min(latent, d - 1) :].sum() <= (d - min(latent, d - 1)) * least
-        model = models.PPCA(d, latent, noise=least**0.5 if noiseless and least else None)
-        posterior = _unbiased(fit(model, MaximumLikelihood(), x=X), X)
-        p: Any = posterior.model
-        loc, weights, variance = (part.detach().numpy() for part in p.linear())
+        self._learn(torch.as_tensor(X).double())
+        (n, d), linear = X.shape, self._found[0]
+        loc, weights, variance = (part.numpy() for part in linear)
         noise, lengths = float(variance[0]), np.linalg.norm(weights, axis=0)
         axes = weights / np.where(lengths > 0, lengths, 1)
         if not lengths.all():  # an axis no longer than the noise is any that is left
@@ -118,18 +112,52 @@ class PPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         self.explained_variance_ratio_ = (explained / total).astype(X.dtype)
         self.singular_values_ = np.sqrt((n - 1) * explained).astype(X.dtype)
         self.noise_variance_, self.n_components_, self.n_samples_ = noise, axes.shape[1], n
-        self.posterior_ = lean(posterior)
         return self
 
-    def _latent(self, X: Array, spectrum: Array) -> int:
+    def _learn(self, x: torch.Tensor) -> None:
+        """The density, its variances divided by n - 1, its noise if chosen, and the log likelihood."""
+        (n, d), gone = x.shape, bool(x.isnan().any())
+        loc, spectrum, axes = principal_axes(torch.where(x.isnan(), x.nanmean(0), x) if gone else x)
+        latent = self._latent(min(n, d), spectrum.numpy())
+        more, least, last = n / (n - 1), LEAST * float(spectrum.sum()), min(latent, d - 1)
+        noiseless = bool(spectrum[last:].sum() <= (d - last) * least)
+        noise = torch.tensor(least).double() if noiseless and least else None
+        if gone:
+            with isolated(0):
+                loc, weights, variance = LinearGaussian.start(x, latent).em(x, True, noise)
+            linear = LinearGaussian(loc, more**0.5 * weights, variance if noiseless else more * variance)
+            evidence = float(linear.log_prob(x).sum())
+        else:
+            linear = LinearGaussian.along(loc, more * spectrum, axes, x, latent, noise)
+            along = torch.full((d,), float(linear.variance[0])).double()
+            along[:latent] += linear.weights.square().sum(0)
+            evidence = -0.5 * n * float((2 * torch.pi * along).log().sum() + (spectrum / along).sum())
+        self._found = linear, noise, evidence, n
+
+    @property
+    def posterior_(self) -> Posterior:
+        """The joint's posterior, for `ppl_gen.ask` and `ppl_gen.to_arviz`."""
+        check_is_fitted(self)
+        linear, noise, evidence, n = self._found
+        d, latent = linear.weights.shape
+        prior = models.PPCA(d, latent, noise=None if noise is None else noise**0.5)
+        elbo = torch.tensor([evidence], dtype=torch.float64)
+        with isolated(0):
+            sites = describe(prior, {})
+        after, method, dtypes = prior.having(linear), MaximumLikelihood(), {"x": torch.float64}
+        return Posterior(
+            after, prior, None, method, elbo, n, {"x": (n, d)}, sites, (), evidence, dtypes=dtypes
+        )
+
+    def _latent(self, most: int, spectrum: Array) -> int:
         """How many components."""
-        most, wanted = min(X.shape), self.n_components
+        wanted = self.n_components
         if wanted is None:
             return most
         if not isinstance(wanted, Integral):
             share = spectrum.cumsum() / max(spectrum.sum(), np.finfo(float).tiny)
             return min(most, int(np.searchsorted(share, wanted, side="right")) + 1)
-        if wanted > most:
+        if int(wanted) > most:
             raise ValueError(
                 f"n_components={wanted!r} must be between 1 and min(n_samples, n_features)={most!r}"
             )
@@ -204,23 +232,3 @@ class PPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def _spectrum(X: Array) -> Array:
-    """The variances along the principal axes (n_features,), longest first; missing cells are at the mean."""
-    centred = np.nan_to_num(X - np.nanmean(X, axis=0)).astype(np.float64)
-    lengths = np.linalg.svd(centred, compute_uv=False)
-    found = np.zeros(X.shape[1])
-    found[: len(lengths)] = np.square(lengths) / len(X)
-    return found
-
-
-def _unbiased(posterior: Posterior, X: Array) -> Posterior:
-    """The same density, its variances divided by n - 1 instead of n."""
-    p: Any = posterior.model
-    more, (loc, weights, variance) = len(X) / (len(X) - 1), p.linear()
-    with torch.no_grad():
-        model = p.having(LinearGaussian(loc, more**0.5 * weights, variance if p.known else more * variance))
-        evidence = float(model.linear().log_prob(torch.as_tensor(X, dtype=torch.float64)).sum())
-    elbo = torch.tensor([evidence], dtype=torch.float64)
-    return replace(posterior, model=model, evidence=evidence, elbo=elbo, _drawn={})

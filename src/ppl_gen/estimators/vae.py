@@ -11,7 +11,6 @@ import pyro.distributions as dist
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ppl_gen import models
@@ -19,6 +18,7 @@ from ppl_gen.ask import ask
 from ppl_gen.checks import whole
 from ppl_gen.distributions import Bernoulli, Gaussian, Likelihood
 from ppl_gen.estimators.base import Estimator, lean
+from ppl_gen.estimators.private import Interval, StrOptions
 from ppl_gen.estimators.starting import Array, sample_size
 from ppl_gen.fit import fit
 from ppl_gen.inference import SVI

@@ -40,6 +40,7 @@ class DiscretisedRegression(Conjugate):
         "bins": (Histogram, ("concentration", "edges")),
         "features": (NormalGamma, ("loc", "strength", "shape", "rate")),
     }
+    scaled = {"x": ("features",)}
     svi = {"steps": 2000, "learning_rate": 0.05}
 
     def __init__(

@@ -13,6 +13,7 @@ class ExpectedCells(Conjugate):
     """A conjugate model with ``classes`` of multivariate Normal rows ``x``; parameters ``mu``, ``sigma``."""
 
     classes: int
+    scaled = {"x": ("features",)}
 
     def completed(self, values: Mapping[str, Tensor], **rows: Tensor) -> tuple[Self, Tensor]:
         """The update by rows whose missing cells are expected at the ``values``, and these' entropy."""

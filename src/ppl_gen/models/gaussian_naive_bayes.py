@@ -37,6 +37,7 @@ class GaussianNaiveBayes(Conjugate):
         "classes": (Dirichlet, ("concentration",)),
         "features": (NormalGamma, ("loc", "strength", "shape", "rate")),
     }
+    scaled = {"x": ("features",)}
     svi = {"steps": 2000, "learning_rate": 0.05}
     precisions: tuple[int, ...] = (0, 1)  # the sizes, of classes and features, that tau has: both
 

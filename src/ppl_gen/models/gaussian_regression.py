@@ -37,6 +37,7 @@ class GaussianRegression(Conjugate):
         "target": (NormalGamma, ("loc", "strength", "shape", "rate")),
         "features": (NormalGammaRegression, ("w_loc", "w_root", "w_shape", "w_rate")),
     }
+    scaled = {"y": ("target",), "x": ("features",)}
     svi = {"steps": 2000, "learning_rate": 0.05}
 
     def __init__(

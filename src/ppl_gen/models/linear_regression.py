@@ -34,6 +34,7 @@ class LinearRegression(Conjugate):
     joint = "p(tau) p(w | tau) p(y | x, w, tau)"
     marginal = "p(y | x)"
     families = {"weights": (NormalGammaRegression, ("loc", "root", "shape", "rate"))}
+    scaled = {"y": ("weights",)}
     svi = {"steps": 2000, "learning_rate": 0.05}
 
     def __init__(

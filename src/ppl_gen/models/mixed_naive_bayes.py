@@ -33,7 +33,7 @@ class MixedNaiveBayes(Conjugate):
 
     joint = f"p(pi) {' '.join(PRIORS.values())} p(y | pi) p(x | y, {', '.join(PARENTS.values())})"
     approximation = f"p(pi) {' '.join(PRIORS.values())}".replace("p(", "q(")
-    marginal = "p(y) p(x | y)"
+    marginal, scaled = "p(y) p(x | y)", {"x": ("gaussian",)}
     svi = {"steps": 2000, "learning_rate": 0.05}
 
     def __init__(

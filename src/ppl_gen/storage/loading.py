@@ -20,7 +20,7 @@ from ppl_gen.posterior import Posterior
 from ppl_gen.storage.layout import read
 from ppl_gen.storage.modules import filled, guide_name, kind_of
 from ppl_gen.storage.values import CLASSES, decode
-from ppl_gen.vocabulary import Vocabulary
+from ppl_gen.tables import Encoder
 
 
 def load(
@@ -64,7 +64,7 @@ def _posterior(
     fresh = _fresh_model(document["model"], tensors, model)
     fill = functools.partial(filled, document["parts"], tensors)
     method, note = _method(document["method"], tensors, guide)
-    words = decode(document.get("vocabulary"), tensors)  # files of earlier versions have none
+    encoder, columns, classes = _words(document, tensors)
     posterior = Posterior(
         model=fill("model", fresh),
         prior=fill("prior", fresh),
@@ -78,9 +78,9 @@ def _posterior(
         evidence=document["evidence"],
         note="; ".join(filter(None, [document["note"], note])),
         dtypes={name: getattr(torch, dtype) for name, dtype in document["dtypes"].items()},
-        vocabulary=None if words is None else Vocabulary.of(words),
-        columns={name: tuple(names) for name, names in document.get("columns", {}).items()},
-        classes={name: tuple(names) for name, names in document.get("classes", {}).items()},
+        columns=columns,
+        classes=classes,
+        encoder=encoder,
     )
     given = Factorization(posterior.model.joint).given
     inputs = {name: v for name, v in posterior.zeros(2).items() if name in given}
@@ -102,6 +102,23 @@ def _posterior(
             yesterday = fill("yesterday", made)
         made = fill("guide", made)
     return dataclasses.replace(posterior, guide=made, yesterday=yesterday)
+
+
+def _words(
+    document: Mapping[str, Any], tensors: Mapping[str, Tensor]
+) -> tuple[Encoder | None, dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
+    """The encoder, columns and classes; files of 0.1 may have them under "vocabulary", or none."""
+    columns, classes = (
+        {name: tuple(names) for name, names in document.get(part, {}).items()}
+        for part in ("columns", "classes")
+    )
+    parts, old = (decode(document.get(part), tensors) for part in ("encoder", "vocabulary"))
+    if old:
+        parts = old if old["columns"] is not None else None
+        columns |= {"x": tuple(parts["columns"])} if parts else {}
+        columns |= {"y": (old["target"],)} if old["target"] else {}
+        classes |= {"y": tuple(map(str, old["classes"]))} if old["classes"] else {}
+    return parts and Encoder(parts["columns"], parts["categories"]), columns, classes
 
 
 def _fresh_model(

@@ -16,6 +16,7 @@ from ppl_gen.posterior import Posterior
 from ppl_gen.storage.layout import packed
 from ppl_gen.storage.modules import description, guide_name, kind_of, tensors_of
 from ppl_gen.storage.values import NAMES, encoded, shown
+from ppl_gen.tables import Encoder
 
 
 def save(posterior: Posterior, path: str | os.PathLike[str]) -> None:
@@ -108,11 +109,15 @@ def _content(posterior: Posterior) -> bytes:
         "fingerprints": list(posterior.fingerprints),
         "evidence": posterior.evidence,
         "note": posterior.note,
-        "vocabulary": encoded(posterior.vocabulary and posterior.vocabulary.plain(), tensors)[0],
+        "encoder": encoded(posterior.encoder and _parts(posterior.encoder), tensors)[0],
     }
     for part, module in parts.items():
         tensors |= {f"{part}.{name}": t for name, t in tensors_of(module).items()}
     return packed(document, tensors)
+
+
+def _parts(encoder: Encoder) -> dict[str, Any]:
+    return {"columns": dict(encoder.columns), "categories": dict(encoder.categories)}
 
 
 def _without_start(family: Any) -> Any:

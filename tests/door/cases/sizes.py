@@ -18,7 +18,7 @@ from ppl_gen.models import (
     PoissonNaiveBayes,
     QuadraticDiscriminantAnalysis,
 )
-from tests.door.base import HOLED, WHOLE, X, Y, after, fitted, model, probs, refused, same
+from tests.door.base import HOLED, WHOLE, X, Y, after, fitted, model, probs, refused, same, warned
 
 ML = MaximumLikelihood()
 LEARNERS = {
@@ -101,16 +101,28 @@ for learner, p in {
             lambda x=MIXED[size], p=p: told(x, lambda: (p,)),
             lambda: torch.tensor(Y),
         )
+    same(
+        f"{learner}, exact: constant rows",
+        lambda p=p: probs(np.ones((12, 2)), fit(p, x=np.ones((12, 2)), y=Y)),
+        lambda: torch.full((12, 2), 0.5).double(),
+        1e-3,
+    )
     for size, x in {
-        "constant rows": np.ones((12, 2)),
         "subnormal numbers": X * 1e-310,
         "1e-200": X * 1e-200,
+        "1e-10": X * 1e-10,
+        "1e-3": X * 1e-3,
+        "offset 1e4": X + 1e4,
+        "offset 1e8": X + 1e8,
+        "offset 1e8, float32": MIXED["offset 1e8, float32"],
+        "offset 1e12": MIXED["offset 1e12"],
+        "columns of 1e-100 and 1e100": MIXED["columns of 1e-100 and 1e100"],
+        "years beside others": np.column_stack([X[:, 0], 2020 + X[:, 1]]),
     }.items():
-        same(
-            f"{learner}, exact: {size}",
+        warned(
+            f"{learner}, exact: rows of {size}",
             lambda x=x, p=p: probs(x, fit(p, x=x, y=Y)),
-            lambda: torch.full((12, 2), 0.5).double(),
-            1e-3,
+            f"x: expected numbers of the size .* got column {int('years' in size)} about",
         )
 same(
     "logistic regression: 1e-250",
@@ -126,6 +138,19 @@ same(
         ).mean
     ),
 )
+for size, y in {"1e-10": X[:, 0] * 1e-10, "offset 1e8": X[:, 0] + 1e8}.items():
+    warned(
+        f"linear regression: targets of {size}",
+        lambda y=y: fit(LinearRegression(features=1), x=X[:, 1:], y=y),
+        "y: expected numbers of the size .* got about",
+    )
+    warned(
+        f"mixture, variational Bayes: rows of {size}",
+        lambda y=y: fit(
+            GaussianMixture(components=2, features=1), VariationalBayes(restarts=2), x=y[:, None]
+        ),
+        "x: expected numbers of the size .* got about",
+    )
 refused(
     "linear regression: 1e200",
     lambda: fit(LinearRegression(features=2), x=X * 1e200, y=Y),

@@ -1,32 +1,39 @@
-"""A table's own words: what the columns of x, the column of y and its classes are called."""
+"""A table's own words on the command line: the columns of x, the column of y and its classes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from ppl_gen.checks import did_you_mean
 from ppl_gen.errors import DataError
+from ppl_gen.posterior import Posterior
 from ppl_gen.tables import Encoder
 
 
 @dataclass(frozen=True)
-class Vocabulary:
-    """Words that a posterior keeps beside its numbers, so that it can be asked in them and answer in them.
+class Words:
+    """What a posterior calls the columns and classes of its fit, for texts that ask it and answers in text.
 
     Attributes:
         encoder: of the columns of x; None of an array, whose columns have no names.
-        target: the column of y, by name, or of an array by number; "" if there is none.
-        classes: what the codes 0, 1, … of y stand for; empty where y is a number.
+        target: the column of y, by name, or of an array by number; "" if nobody told.
+        classes: what the codes 0, 1, … of y stand for, numbers as such; empty where y is a number.
 
-    >>> Vocabulary(target="state", classes=("ill", "well")).codes(["well", None])
+    >>> Words(target="state", classes=("ill", "well")).codes(["well", None])
     [1.0, nan]
     """
 
     encoder: Encoder | None = None
     target: str = ""
     classes: tuple[Any, ...] = ()
+
+    @classmethod
+    def of(cls, posterior: Posterior) -> Self:
+        """The words that a posterior keeps."""
+        classes = tuple(_natural(name) for name in posterior.classes.get("y", ()))
+        return cls(posterior.encoder, posterior.columns.get("y", ("",))[0], classes)
 
     def codes(self, values: Sequence[Any]) -> list[float]:
         """Classes as codes, NaN where one is missing; numbers stay as they are where y is a number.
@@ -59,26 +66,20 @@ class Vocabulary:
         """Codes of y as classes; numbers as they are."""
         return [self.classes[int(code)] if self.classes else code for code in codes]
 
-    def plain(self) -> dict[str, Any]:
-        """Everything in it as dictionaries and tuples, for a file."""
-        e = self.encoder
-        return {
-            "columns": None if e is None else dict(e.columns),
-            "categories": None if e is None else dict(e.categories),
-            "target": self.target,
-            "classes": self.classes,
-        }
-
-    @classmethod
-    def of(cls, plain: dict[str, Any]) -> "Vocabulary":
-        """What `plain` told."""
-        columns, categories = plain["columns"], plain["categories"]
-        encoder = None if columns is None else Encoder(columns, categories)
-        return cls(encoder, plain["target"], plain["classes"])
-
 
 def _word(value: Any) -> str | None:
     """A cell as the table writes it; None if it is missing. 1.0 and 1 are the same."""
     if value is None or value != value:
         return None
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
+
+
+def _natural(text: str) -> Any:
+    """A number that is written as Python writes it; else the text."""
+    for kind in (int, float):
+        try:
+            if str(kind(text)) == text:
+                return kind(text)
+        except ValueError:
+            continue
+    return text

@@ -51,9 +51,12 @@ def test_the_names_of_classes_do_not_matter(name, seed):
     new = rng.permutation(y.max() + 1)
     words = np.array(["ash", "elm", "fir"])[new]
     one, other = case.make().fit(X, y), case.make().fit(X, words[y])
+    probs = answers(one, X)
     found = answers(other, X)[:, [list(other.classes_).index(word) for word in words[: y.max() + 1]]]
-    np.testing.assert_allclose(found, answers(one, X), rtol=0, atol=case.digits)
-    np.testing.assert_array_equal(other.predict(X), words[one.predict(X)])
+    np.testing.assert_allclose(found, probs, rtol=0, atol=case.digits)
+    first, second = np.sort(probs, axis=1)[:, :-3:-1].T
+    clear = first - second > 2 * case.digits  # of two as probable, either may be predicted
+    np.testing.assert_array_equal(other.predict(X)[clear], words[one.predict(X)][clear])
 
 
 @few

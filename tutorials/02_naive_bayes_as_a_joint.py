@@ -42,12 +42,15 @@ print(doctor)
 
 # %% [markdown]
 # Every factor says how one variable comes about, from left to right. `pi` and `theta` are the model's
-# parameters: `pi[y]` is how frequent class $y$ is, `theta[y, j]` how often feature $j$ is a yes in class $y$.
-# (That they have factors of their own, $p(\pi)$ and $p(\theta)$, will matter when we learn them.) Given both,
-# each patient has a class $y$, drawn with the frequencies `pi`, and features $x$, drawn as flips of coins
-# whose bias depends on the class. A yes-or-no variable is called *Bernoulli*; hence the name of the model.
+# parameters: `pi[y]` is how frequent class $y$ is, `theta[y, j]` how often feature $j$ is a yes in class
+# $y$. (That they have factors of their own, $p(\pi)$ and $p(\theta)$, will matter when we learn them.)
+# Given both, each patient has a class $y$, drawn with the frequencies `pi`, and features $x$, drawn as
+# flips of coins whose bias depends on the class. A yes-or-no variable is called *Bernoulli*; hence the name
+# of the model.
 #
-# The same as a graph, with an arrow for every "depends on", and boxes round what repeats:
+# The same as a graph, with an arrow for every "depends on", and boxes round what repeats. (The grey line
+# under the joint is for a later lesson: it is the form in which a posterior is sought where none can be
+# computed.)
 
 # %%
 doctor

@@ -44,10 +44,11 @@ x, y = train.x[:, COLUMNS], train.y
 x_test, y_test = test.x[:, COLUMNS], test.y
 
 
-def scatter(ax, rows, labels, **look):
+def scatter(ax, rows, labels, **more):
     for k in range(3):
         own = rows[labels == k]
-        ax.scatter(own[:, 0], own[:, 1], s=14, color=PALETTE[k], label=f"class {k}", **look)
+        look = {"color": PALETTE[k], "marker": "os^"[k], **more}
+        ax.scatter(own[:, 0], own[:, 1], s=16, label=f"class {k}", **look)
     ax.set(xlabel="alcohol (standard deviations)", ylabel="flavanoids (standard deviations)")
 
 
@@ -74,7 +75,9 @@ print(generative)
 print(discriminative)
 
 # %% [markdown]
-# Read each line as a recipe, from left to right; every factor says how one variable is drawn.
+# Read each line as a recipe, from left to right; every factor says how one variable is drawn. The parameters
+# are drawn, too: their factors say how credible each of their values is before any data are seen. That is
+# called their **prior**.
 #
 # * **Naive Bayes**: draw the class frequencies `pi`, then for every class and feature a precision `tau` (one
 #   over the variance) and a mean `mu`. For each wine draw its class `y` from `pi`, *then draw its
@@ -92,7 +95,8 @@ assert str(generative) == "p(pi) p(tau) p(mu | tau) p(y | pi) p(x | y, mu, tau)"
 assert str(discriminative) == "p(w) p(y | x, w)"
 
 # %% [markdown]
-# The same as graphs: an arrow for every "depends on", a box round what repeats for each row.
+# The same as graphs: an arrow for every "depends on", a circle for what is drawn, a square for what is given,
+# and a box round what repeats. (The grey line under each joint is for lesson 5.)
 
 # %%
 generative
@@ -103,8 +107,10 @@ discriminative
 # %% [markdown]
 # ## Both classify
 #
-# `fit` infers everything hidden (`pi`, `tau`, `mu`; or `w`) from the rows. `ask` takes the question as a
-# textbook writes it. Naive Bayes has no factor $p(y \mid x)$. It answers by **Bayes' rule**,
+# `fit` infers everything hidden (`pi`, `tau`, `mu`; or `w`) from the rows. What it returns is the
+# **posterior**: how credible each value of the hidden variables is once the rows are seen. `ask` takes the
+# question as a textbook writes it; the most probable class of its answer is `answer.mode`. Naive Bayes has no
+# factor $p(y \mid x)$. It answers by **Bayes' rule**,
 # $$p(y \mid x) = \frac{p(y)\, p(x \mid y)}{\sum_{y'} p(y')\, p(x \mid y')},$$
 # which needs nothing but the joint. Logistic regression has that very factor.
 
@@ -248,7 +254,7 @@ labels = torch.arange(3).repeat_interleave(50)
 with style():
     figure, axes = plt.subplots(1, 2, figsize=(7.4, 3.4), sharex=True, sharey=True)
     scatter(axes[0], x, y)
-    scatter(axes[1], drawn, labels, marker="^")
+    scatter(axes[1], drawn, labels)
     axes[0].set_title("real wines")
     axes[1].set_title("wines drawn from p(x | y)")
     axes[1].set_ylabel("")
@@ -269,11 +275,11 @@ except Unanswerable:
 assert refused
 
 # %% [markdown]
-# At a glance they could be mistaken for one another. In the lesson on checking models we shall look more
-# closely: within a class, real features are *not* independent, and drawn ones are.
+# At a glance they could be mistaken for one another. Lessons 2 and 9 look more closely: within a class, real
+# features are *not* independent, and drawn ones are.
 #
 # Missing cells are the same idea. Someone forgot to measure the alcohol of a wine: a joint that generates `x`
-# sums the missing number out. What is given must be there.
+# sums the missing number out. A model that is *given* `x` needs all of it.
 
 # %%
 half_known = torch.tensor([[float("nan"), -1.5]], dtype=torch.float64)
@@ -315,7 +321,8 @@ for posterior in (naive_bayes, logistic):
 # $p(y \mid x)$ says nothing about whether `x` belongs here at all.
 #
 # **How to see it**: ask for $p(x)$, the density of the wine itself, and hold it beside those of the test
-# wines. Only the generative model can.
+# wines. Only the generative model can. Densities are compared by their natural logarithms, in *nats*: one nat
+# less is a factor of 2.7.
 
 # %%
 usual = ask(naive_bayes, "p(x)").log_prob(x=x_test)
@@ -336,8 +343,8 @@ assert odd < usual.min() - 10  # far below every one of them
 
 # %% [markdown]
 # The strange wine lies far below every test wine. A rule such as "do not decide below the least likely
-# training wine" would have caught it. (It is no cure-all: in many dimensions, densities can be high where no
-# data are.)
+# training wine" would have caught it. (It is no cure-all: deep models of images gave higher
+# densities to pictures of another kind than to their own, Nalisnick and others 2019.)
 #
 # ## The same with numbers: regression
 #
@@ -355,7 +362,9 @@ given_length = fit(forwards, x=length, y=width)
 both = fit(backwards, x=length, y=width)
 
 # %% [markdown]
-# Where is `x` in the two lines? Right of a bar only in the first; left of one in the second. So the first
+# (`tau` and `kappa` are precisions, and `w` are the intercept and slope of a line: of widths over lengths in
+# the first model, of lengths over widths in the second.) Where is `x` in the two lines? Right of a bar only
+# in the first; left of one in the second. So the first
 # answers $p(y \mid x)$ and no more. The second answers it by Bayes' rule, in which the sum over classes
 # became an integral over widths, and it can be turned round: $p(x \mid y)$, lengths for a given width.
 
@@ -367,14 +376,14 @@ with style():
     figure, axes = plt.subplots(1, 2, figsize=(7.4, 3.4), sharex=True, sharey=True)
     for ax in axes:
         ax.scatter(length[:, 0], width, s=10, color=PALETTE[6], alpha=0.5, label="150 irises", linewidths=0)
-        ax.set(xlabel="petal length (x)")
+        ax.set(xlabel="petal length x (standard deviations)")
     axes[0].plot(
         lengths, ask(given_length, "p(y | x)", x=lengths).mean, color=PALETTE[1], label="linear regression"
     )
     axes[0].plot(
         lengths, ask(both, "p(y | x)", x=lengths).mean, "--", color=PALETTE[0], label="by Bayes' rule"
     )
-    axes[0].set(ylabel="petal width (y)", title="mean of p(y | x)")
+    axes[0].set(ylabel="petal width y (standard deviations)", title="mean of p(y | x)")
     for i, w in enumerate(widths):
         axes[1].scatter(invented[i], w.repeat(40), s=12, marker="|", color=PALETTE[i])
     axes[1].set_title("lengths drawn from p(x | y), three widths")
@@ -447,7 +456,7 @@ assert refused
 # <details><summary>Solution</summary>
 #
 # $p(w)\,p(y \mid x, w)$, and $p(\pi)\,p(\theta)\,p(y \mid \pi)\,p(x \mid y, \theta)$. The second: only there
-# is `x` left of a bar. It is multinomial naive Bayes.
+# is `x` left of a bar. It is multinomial naive Bayes; lesson 4 fits it to texts.
 #
 # ```python
 # from ppl_gen.models import MultinomialNaiveBayes
@@ -469,7 +478,9 @@ assert refused
 # first = int((density < usual.min()).nonzero()[0])
 # sure = ask(logistic, "p(y | x)", x=line[first : first + 1]).probs.max()
 # print(f"at {line[first].tolist()}: logistic regression is {sure:.1%} sure")
+# sureness = ask(logistic, "p(y | x)", x=line[first:]).probs.amax(1)
 # assert sure > 0.9
+# assert bool((sureness.diff() > -1e-9).all())
 # ```
 #
 # It is sure long before anything was ever seen there, and it grows surer the further one goes.
@@ -486,6 +497,8 @@ assert refused
 # * T. Minka, "Discriminative models, not discriminative training", Microsoft Research TR-2005-144 (2005): two
 #   pages on what the difference is, and what it is not.
 # * K. P. Murphy, *Probabilistic Machine Learning: An Introduction* (2022), chapter 9: generative classifiers.
+# * E. Nalisnick, A. Matsukawa, Y. W. Teh, D. Gorur and B. Lakshminarayanan, "Do Deep Generative Models Know
+#   What They Don't Know?", *ICLR* (2019).
 #
 # The data: M. Forina et al., *PARVUS* (1988), https://doi.org/10.24432/C5PC7J; R. A. Fisher, *Annals of
 # Eugenics* 7 (1936).

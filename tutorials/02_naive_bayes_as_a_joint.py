@@ -105,9 +105,9 @@ torch.testing.assert_close(joint, torch.tensor(by_hand, dtype=torch.float64))
 assert abs(joint.sum() - 1) < 1e-12
 
 # %% [markdown]
-# The next patient has a fever and does not cough. Draw the table as a square, in which every case has the
-# area of its probability. What we saw leaves two pieces of it. **Bayes' rule** keeps these two and rescales
-# them until they add up to one:
+# The next patient has a fever and does not cough. Draw the table as a square of side 1, in which every case
+# has the area of its probability. What we saw leaves two pieces of it, one in each column, in full colour.
+# **Bayes' rule** keeps these two and rescales them until they add up to one:
 # $$p(y \mid x) = \frac{p(y)\, p(x \mid y)}{\sum_{y'} p(y')\, p(x \mid y')}.$$
 
 # %%
@@ -243,7 +243,8 @@ with style():
 #
 # A zero is dangerous, because it is a factor in a product: *one* pixel of ink where none was ever seen in
 # the class, and the class has probability zero, whatever the other 63 pixels say. See what that costs when
-# we learn from only 100 digits.
+# we learn from only 100 digits. (`MaximumLikelihood(smoothing=0)` takes the peaks as they are; without a
+# method, `fit` keeps the whole posterior.)
 
 # %%
 few = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[:100]
@@ -499,7 +500,7 @@ torch.testing.assert_close(
 # %% [markdown]
 # With nothing known, the answer is how frequent each digit is, $p(y)$. Half-way it takes the digit for a 7;
 # the lower half makes it a 3. No second model was needed: a model fitted to the top half alone would say
-# the same, to the last digit. If you run this notebook, move the slider.
+# the same. If you run this notebook, move the slider.
 
 # %%
 if importlib.util.find_spec("ipywidgets"):
@@ -575,7 +576,7 @@ assert hits[shares.index(0.1)] > 0.25
 
 # %% [markdown]
 # With four pixels in ten it still reads two thirds of the digits or more. One warning: summing out is right
-# if *that* a pixel is missing tells nothing about its value beyond what the other pixels tell
+# if *that* a pixel is missing tells nothing about its value beyond what the pixels that are seen tell
 # (statisticians say "missing at random"). A sensor that fails whenever it sees ink would need a model of
 # the failing, too.
 #
@@ -633,10 +634,15 @@ assert max(h for *_, h in table) - min(h for *_, h in table) < 0.01  # decisions
 base, more = (copied[name].clamp(1e-12).log() for name in ("no copies", "one copy"))
 slope = ((more[:, 1] - more[:, 0]) / (base[:, 1] - base[:, 0])).median()
 assert abs(slope - 2) < 0.05  # log odds twice as large
+most = copied["three copies"].clamp(1e-12).log()
+slope = ((most[:, 1] - most[:, 0]) / (base[:, 1] - base[:, 0])).median()
+assert abs(slope - 4) < 0.1  # and four times
+assert 6000 < 9**4
 
 # %% [markdown]
-# Without copies the dots are about the diagonal: the assumption holds, and so do the probabilities. One copy
-# doubles all log odds, three copies make them four times as large. Odds of 9 become $9^4$, more than six
+# Without copies the dots are near the diagonal: the assumption holds, and so do the probabilities. One copy
+# doubles all log odds, three copies make them four times as large (the two classes are equally frequent, so
+# the prior adds nothing). Odds of 9 become $9^4$, more than six
 # thousand. And still it decides as before: doubling a number does not change its sign. This is why naive
 # Bayes is often a good *classifier* and a bad judge of its own certainty (Domingos and Pazzani 1997).
 #
@@ -708,9 +714,10 @@ assert abs(slope - 2) < 0.05  # log odds twice as large
 #
 # <details><summary>Solution</summary>
 #
-# A power changes no decision, since it keeps the order of the classes. $T$ comes out at about 2: two pixels
-# are worth about one independent witness. We choose it on half of the test digits, and look at the other
-# half.
+# `answer.log_joint` is $\log p(x, y)$ for every class, of which we take the share $1/T$ before the
+# exponential. A power changes no decision, since it keeps the order of the classes. $T$ comes out at about
+# 2: two pixels are worth about one independent witness. We choose it on half of the test digits, and look
+# at the other half.
 #
 # ```python
 # from ppl_gen import calibration_curve

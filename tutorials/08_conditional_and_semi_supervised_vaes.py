@@ -61,7 +61,9 @@ assert train.x.max() == 16
 #
 # A **variational autoencoder** says that each picture comes from a short hidden code `z`, here two numbers.
 # Draw the code from a standard Normal; a neural network, the **decoder**, turns it into 64 probabilities of
-# ink; draw the pixels. Print it:
+# ink; draw the pixels. (A neural network is a function with very many parameters, its weights, which can be
+# bent to almost any shape.) Print it; `latent` is the length of the code, and each network has one inner
+# layer of 128 units:
 
 # %%
 plain = VAE(features=64, latent=2, hidden=(128,))
@@ -73,8 +75,9 @@ print(plain)
 # is the *guide* $q(z \mid x)$, a Normal distribution. Both networks climb the evidence lower bound,
 # $$\mathrm{ELBO} = \mathbb{E}_{q(z \mid x)}\big[\log p(z) + \log p(x \mid z) - \log q(z \mid x)\big]
 # \;\le\; \log p(x),$$
-# in units called nats (natural logarithms). `SVI`, stochastic variational inference, is that climb: a small
-# step up for every batch of rows, many times.
+# in units called nats (natural logarithms). Here $\mathbb{E}_{q(z \mid x)}$ is the mean over codes drawn
+# from the guide. `SVI`, stochastic variational inference, is that climb: a small step up for every batch of
+# rows, many times.
 
 # %%
 vae = fit(plain, SVI(steps=1500, learning_rate=5e-3), x=x)
@@ -154,7 +157,7 @@ assert refused
 # ## Style against class
 #
 # Did the two part? Look at the codes: for each training picture, the mean of the guide, which is the first
-# half of what the encoder gives. Colours are classes; five of the ten are shown.
+# half of what the encoder gives. Each is marked by its digit; five of the ten are shown.
 
 # %%
 with torch.no_grad():
@@ -168,10 +171,9 @@ with style():
     for ax, (name, z) in zip(axes, codes.items(), strict=True):
         for k in range(5):
             own = z[y == k]
-            ax.scatter(own[:, 0], own[:, 1], s=9, color=PALETTE[k], label=str(k), linewidths=0)
+            ax.scatter(own[:, 0], own[:, 1], s=26, color=PALETTE[k], marker=f"${k}$", linewidths=0)
         ax.set(title=name, xlabel="first number of z", xlim=(-4, 4), ylim=(-4, 4))
     axes[0].set_ylabel("second number of z")
-    axes[1].legend(title="digit", loc="upper right", handletextpad=0, borderaxespad=0)
 
 
 def told(z):
@@ -213,8 +215,8 @@ with style():
 
 # %% [markdown]
 # Shown are the probabilities of ink, the mean of $p(x \mid z, y)$, so there are no crumbs. Read a row on the
-# left: ten different digits in one hand. On the right, ones of many hands, with a foot and without. If you
-# run this notebook, move the sliders.
+# left: ten different digits in one hand. On the right, ones of many hands, with a foot and without: `z` runs
+# from (−2, −2) at the lower left to (2, 2) at the upper right. If you run this notebook, move the sliders.
 
 # %%
 if importlib.util.find_spec("ipywidgets"):
@@ -264,6 +266,10 @@ with style():
 print(style_of.how)
 
 # %% [markdown]
+# (The printed line is about the mean of $p(z \mid x, y)$, which was found with draws from the guide: "s.e."
+# is its standard error, and "k-hat" tells whether the guide is near enough to the posterior; below 0.7 it
+# is.)
+#
 # And for all test digits at once: how a digit leans, beside how its style makes the nine *other* classes
 # lean.
 
@@ -289,8 +295,10 @@ print(f"correlation: {correlation:.2f}")
 assert correlation > 0.4
 
 # %% [markdown]
-# Nobody told the model what "leaning" is, or that a leaning 3 and a leaning 7 have anything in common. It is
-# the independence of `z` and `y` in the joint that makes one code serve all classes. (Other sides of a hand,
+# Nobody told the model what "leaning" is, or that a leaning 3 and a leaning 7 have anything in common. Since
+# `z` and `y` are independent in the joint, each class has to use the whole plane of codes; and since all
+# classes share one decoder, one code comes to mean the same hand in each. (The joint does not *force* that: a
+# decoder could turn the plane round for every class. Other sides of a hand,
 # such as how thick its pen is, find little room in a code of two numbers.)
 #
 # ## Add one factor, and it classifies
@@ -305,7 +313,8 @@ print(semi)
 # %% [markdown]
 # Now `y` is left of a bar, and the class can be asked for:
 # $$p(y \mid x) = \frac{p(y)\,p(x \mid y)}{\sum_{y'} p(y')\,p(x \mid y')}, \qquad
-# p(x \mid y) = \int p(z)\,p(x \mid y, z)\,dz.$$ In words: imagine each of the ten digits in every style, and
+# p(x \mid y) = \int p(z)\,p(x \mid y, z)\,dz.$$
+# In words: imagine each of the ten digits in every style, and
 # see which makes this picture most likely. The sum over classes is **enumerated**, term by term. The integral
 # over styles is an average over draws of the guide, weighted so that the guide's errors cancel: importance
 # sampling.
@@ -339,7 +348,8 @@ print(f"{(~known.isnan()).sum()} rows with a label, {known.isnan().sum():,} with
 # What is climbed (Kingma, Mohamed, Rezende and Welling 2014) is built of two bounds. For a picture with its
 # class, the ELBO with that class put in:
 # $$\mathcal{L}(x, y) = \mathbb{E}_{q(z \mid x, y)}\big[\log p(y) + \log p(z) + \log p(x \mid y, z) -
-# \log q(z \mid x, y)\big] \;\le\; \log p(x, y).$$ For a picture without, the guide must guess the class too.
+# \log q(z \mid x, y)\big] \;\le\; \log p(x, y).$$
+# For a picture without, the guide must guess the class too.
 # A third network, the **classifier** $q(y \mid x)$, does, and the bound averages over its guesses:
 # $$\mathcal{U}(x) = \sum_y q(y \mid x)\,\big[\mathcal{L}(x, y) - \log q(y \mid x)\big] \;\le\; \log p(x).$$
 # Look for the classifier in $\mathcal{L}$: it is not there. Rows *with* a label, the only ones that know
@@ -419,8 +429,8 @@ for each in counts:
         curves[name].append(right(ask(twin, "p(y | x)", x=x_test).mode))
 with style():
     figure, ax = plt.subplots(figsize=(5.8, 3.2))
-    for (name, shares), colour in zip(curves.items(), (PALETTE[0], PALETTE[1], PALETTE[2]), strict=True):
-        ax.plot([10 * each for each in counts], shares, "o-", color=colour, label=name)
+    for k, (name, shares) in enumerate(curves.items()):
+        ax.plot([10 * each for each in counts], shares, marker="os^"[k], color=PALETTE[k], label=name)
     ax.set_xscale("log")
     ax.set_xticks([10 * each for each in counts], [str(10 * each) for each in counts])
     ax.minorticks_off()
@@ -432,14 +442,16 @@ vae_curve, logistic_curve, bayes_curve = (torch.tensor(c) for c in curves.values
 gains = vae_curve - logistic_curve
 assert gains[1:].mean() > 0.03  # "ahead from fifty labels on"
 assert gains[1:].min() > -0.01
+assert gains[1] > gains[3]  # "by little"
 assert (vae_curve[1:] - bayes_curve[1:]).mean() > 0.02
 assert vae_curve[0] < vae_curve[1] - 0.05  # "with twenty it is far worse"
 assert vae_curve[0] < bayes_curve[0] + 0.03  # "no longer ahead"
 
 # %% [markdown]
-# From fifty labels on, the VAE is ahead. With twenty, two of each class, it is far worse than with fifty, and
-# no longer ahead of naive Bayes. It still sorts the nameless rows into ten heaps of alike pictures, but two
-# examples do not tell it enough about *which* likeness is meant: heaps then cut across the classes.
+# From fifty labels on, the VAE is ahead, though with three hundred by little. With twenty, two of each
+# class, it is far worse than with fifty, and no longer ahead of naive Bayes. It still sorts the nameless
+# rows into ten heaps of alike pictures, but two examples do not tell it enough about *which* likeness is
+# meant: heaps may then cut across the classes.
 #
 # One draw of the labels is one draw: `benchmarks/VAE_LABELS.md` in the library's repository repeats the
 # comparison with a hundred labels ten times, with intervals.
@@ -507,8 +519,8 @@ assert judged[1] < judged[0] - 0.05  # drawing shows it
 #
 # <details><summary>Solution</summary>
 #
-# `z` has no `y` to its right, and no child of both is observed: they are independent, so $p(z \mid y) =
-# p(z)$.
+# `z` has no `y` to its right, and `x`, which depends on both, is not seen: they are independent, so
+# $p(z \mid y) = p(z)$.
 #
 # ```python
 # z = torch.randn(5, 4)

@@ -398,8 +398,7 @@ assert rungs["NUTS"].seconds > 3 * rungs["variational Bayes"].seconds
 
 # %% [markdown]
 # Both bounds lie about a nat below the log evidence, and both posteriors are too narrow. EM, a point, has no
-# width at all. NUTS is nearly right, and takes by far the longest. For many rows the order of their prices
-# stays the same, while all of them come closer to the truth: the choice is yours.
+# width at all. NUTS is nearly right, and takes by far the longest.
 #
 # But something is odd. Up to $\log 2 = 0.69$ nats of both gaps have nothing to do with the shape of $q$.
 #

@@ -84,7 +84,7 @@ def elbo_terms(posterior: Posterior, /, *, draws: int = 100, seed: int = 0, **da
     """
     values, code = _rows(posterior, data)
     guide = posterior.latents_of(values)
-    with isolated(seed):
+    with isolated(seed), torch.no_grad():
         q = _code_of(posterior, code, values)
         p, _, _ = terms(posterior.joint.model, guide, values.values, values.observed, seen=values.seen)
         prior = _base(p[code]["fn"])

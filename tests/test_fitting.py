@@ -12,6 +12,8 @@ import torch
 from ppl_gen import fit, load
 from ppl_gen.__main__ import main
 from ppl_gen.data import iris
+from ppl_gen.errors import Unreliable
+from ppl_gen.fitting import fit_file
 from ppl_gen.inference.steps import Steps
 from ppl_gen.models import GaussianNaiveBayes, LogisticRegression, MixedNaiveBayes
 from ppl_gen.models import __all__ as MODELS
@@ -113,6 +115,10 @@ def test_other_models(folder, capsys, command, says):
         ("iris.csv --model GaussianNaiveBayes", "--class: GaussianNaiveBayes is .*; name the column of y"),
         ("iris.csv --model GaussianNaiveBayes --class kin", "no column 'kin'.* Did you mean 'kind'"),
         ("iris.csv --model LinearRegression --class kind", "'kind' holds text"),
+        (
+            f"iris.csv --model GaussianNaiveBayes --class {NAMES[0]} --drop kind",
+            "a few classes; .* is a quantity, of 35 different numbers",
+        ),
         ("iris.npy --model GaussianNaiveBayes --class 7", "the number of a column, from 0 to 4, got '7'"),
         ("people.csv --model GaussianNaiveBayes --class state", "'town' holds text. Take MixedNaiveBayes"),
         ("iris.csv --model GaussianNaiveBayes --class kind --method exact --steps 3", "--steps: Exact"),
@@ -232,3 +238,14 @@ def test_two_processes_write_the_same_posterior_once(folder):
     assert done.returncode == 1  # torchrun's own, whose report names the 2 of its processes
     assert re.search(r"exitcode\s*: 2", done.stderr)
     assert done.stderr.count("ppl-gen: --class: LogisticRegression") == 1
+
+
+def test_a_column_of_dates_is_told_and_named(folder, capsys):
+    days = pd.date_range("2024-01-01", periods=40).strftime("%Y-%m-%d")
+    frame = pd.DataFrame({"when": days, "age": np.linspace(-1, 1, 40), "state": ["well", "ill"] * 20})
+    frame.loc[3, "age"] = None
+    frame.to_csv("visits.csv", index=False)
+    with pytest.warns(Unreliable, match=r"column 'when' .*numpy\.nanmean\(x, 0\)"):
+        posterior, says = fit_file(Path("visits.csv"), "MixedNaiveBayes", Path("v.pplgen"), column="state")
+    assert "when: dates, as days since 1970-01-01" in says
+    assert posterior.columns["x"] == ("when", "age")

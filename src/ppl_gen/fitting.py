@@ -99,7 +99,10 @@ def fit_file(
         chosen = _method("vb", given)  # a posterior, as SVI's, by fewer steps and from several starts
     elif method is None and given:
         chosen = _method("svi", given)
-    data = {"x": rows.x} | ({} if y is None else {"y": y})
+    x = rows.x
+    if rows.encoder:  # by name, in what a fit says of a column, too
+        x = _frame(dict(zip(rows.encoder.columns, np.asarray(x).T, strict=True)))
+    data = {"x": x} | ({} if y is None else {"y": y})
     columns = {"x": tuple(rows.encoder.columns)} if rows.encoder else {}
     if column is not None and y is not None:
         columns["y"] = (column,)
@@ -155,6 +158,7 @@ def _table(path: Path, column: str | None, drop: Sequence[str]) -> Rows:
             cells = read_cells(frame[name], None, separator)
             parts[name] = cells.values
             notes += [f"{name}: {note}" for note in cells.notes]
+            notes += [f"{name}: dates, as days since 1970-01-01"] * (cells.kind == "date")
     if not parts:
         raise DataError(f"{path}: nothing is left of its columns to fit")
     typed = _frame(parts)
@@ -187,6 +191,12 @@ def _made(
         y = rows.y
         if "classes" in asked:
             y, classes = _codes(rows.y)
+            if any(isinstance(value, float) for value in classes):
+                raise DataError(
+                    f"--class: {kind.__name__} wants a few classes; {column!r} is a quantity, of "
+                    f"{len(classes):,} different numbers. Name another column, cut this one into classes "
+                    f"first, or take a model of numbers, such as LinearRegression"
+                )
             settings.setdefault("classes", len(classes))
             listed = ", ".join(f"{code} {value}" for code, value in enumerate(classes[:12]))
             says.append(f"y is {column}: {listed}{', …' * (len(classes) > 12)}")

@@ -52,13 +52,16 @@ def _warn(
     more = f", and {len(found) - 1} more like it" if len(found) > 1 else ""
     known = inspect.signature(type(p)).parameters
     arguments = ", ".join(f"{argument}=" for argument in _ARGUMENTS if argument in known)
+    units = f"({name} - {name}.mean(0)) / {name}.std(0)"
+    if x.isnan().any():  # with which these are no numbers
+        units = f"({name} - numpy.nanmean({name}, 0)) / numpy.nanstd({name}, 0)"
     size = f"about {seen.nanmean():.6g} within a range of {widths[j]:.3g}"
     warnings.warn(
         f"{name}: expected numbers of the size that the prior of {type(p).__name__} stands for (by default "
         f"standardised ones, of order 1), got {where}{size}{more}. The prior decides the answers, not the "
         f"data: it alone gives {'each class' if classes > 1 else 'them'} a standard deviation of "
-        f"{spread[j]:.3g}. Standardise them (Dataset.standardized(), or ({name} - {name}.mean(0)) / "
-        f"{name}.std(0)), or pass a prior of their size ({arguments})",
+        f"{spread[j]:.3g}. Standardise them (Dataset.standardized(), or {units}), or pass a prior of their "
+        f"size ({arguments})",
         Unreliable,
         stacklevel=stacklevel + 1,
     )

@@ -489,9 +489,12 @@ assert 0.75 < noise_sds[0] / noise_sds[1] < 1.3
 #
 # ```python
 # models = [LinearRegression(features=d, precision=1e-12) for d in degrees]
-# vague = [fit(m, x=powers(u, d), y=v).log_evidence for m, d in zip(models, degrees, strict=True)]
+# refits = [fit(m, x=powers(u, d), y=v) for m, d in zip(models, degrees, strict=True)]
+# vague = [posterior.log_evidence for posterior in refits]
 # print(degrees[vague.index(max(vague))], [round(value, 1) for value in vague])
 # assert vague.index(max(vague)) == 0
+# curves = [ask(p[2], "p(y | x)", x=powers(at, 3)).mean for p in (fits, refits)]  # degree 3, both priors
+# assert float((curves[0] - curves[1]).abs().max()) < 0.1
 # ```
 #
 # </details>

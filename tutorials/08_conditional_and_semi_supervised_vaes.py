@@ -22,6 +22,7 @@ if importlib.util.find_spec("ppl_gen") is None:  # as on Colab
     get_ipython().run_line_magic("pip", "install --quiet ppl-gen")  # noqa: F821
 
 # %%
+import textwrap
 import warnings
 
 import matplotlib.pyplot as plt
@@ -359,7 +360,7 @@ print(f"{(~known.isnan()).sum()} rows with a label, {known.isnan().sum():,} with
 # %%
 climb = SVI(steps=1000, learning_rate=5e-3, batch_size=50)
 posterior = fit(semi, climb, x=x, y=known)
-print(posterior.note)
+print(textwrap.fill(posterior.note, 100))
 
 # %% [check]
 assert str(semi) == "p(y) p(z) p(x | y, z)"
@@ -409,7 +410,7 @@ assert by_the_joint.how.startswith("importance sampled (100 draws")
 
 # %% [markdown]
 # Both answers of the semi-supervised VAE are ahead of all who had the labels alone. The thousand nameless
-# pictures taught the decoder what digits look like; the fifty names then had only to be attached.
+# pictures teach the decoder what digits look like; the fifty names tell it which kinds of likeness are meant.
 #
 # The two answers are nearly as good as one another, as they should: the classifier was trained to guess what
 # the joint would say. The joint's own answer costs ten decodings for each draw; the classifier's costs one

@@ -394,9 +394,11 @@ for name, height in heights.items():
 
 # %% [check]
 apart = heights["codes"] - heights["pixels"]
-assert apart.mean() > 3 * apart.std() / 150**0.5
+assert apart.mean() > max(2, 3 * apart.std() / 150**0.5)
 
 # %% [markdown]
+# Between codes is the better place, by several nats.
+#
 # If you run this notebook, move the sliders: two of the eight numbers of a digit's code.
 
 # %%

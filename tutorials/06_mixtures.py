@@ -370,12 +370,13 @@ small = GaussianMixture(components=2, features=1, concentration=2.0, strength=0.
 rungs = ladder(
     small,
     rungs={
-        "EM": EM(prior=True),
+        "EM": EM(prior=True, restarts=2),
         "enumeration": None,
-        "variational Bayes": None,
+        "variational Bayes": VariationalBayes(restarts=2),
         "SVI, own guide": SVI(steps=1000, progress=False),
         "NUTS": NUTS(draws=200, warmup=100, chains=2, relabel=False, progress=False),
     },
+    draws=150,
     x=nine,
 )
 print(rungs.table().drop(columns=["s.e.", "k-hat"]).to_string(float_format="{:.2f}".format, na_rep="–"))
@@ -481,7 +482,8 @@ torch.testing.assert_close(together(chains), together(renamed))
 
 # %%
 best_of = {
-    k: fit(GaussianMixture(components=k, features=2), EM(tolerance=1e-6), x=x).elbo[-1] for k in range(1, 6)
+    k: fit(GaussianMixture(components=k, features=2), EM(restarts=5, tolerance=1e-6), x=x).elbo[-1]
+    for k in range(1, 6)
 }
 print({k: round(float(height), 1) for k, height in best_of.items()})
 
@@ -495,7 +497,7 @@ print({k: round(float(height), 1) for k, height in best_of.items()})
 choice = choose_k(
     lambda k: GaussianMixture(components=k, features=2),
     range(1, 6),
-    VariationalBayes(restarts=3, tolerance=1e-5),
+    VariationalBayes(restarts=2, tolerance=1e-5),
     criteria=["log evidence", "held out"],
     x=x,
     progress=False,

@@ -139,7 +139,7 @@ with style():
     for ax, z, name in zip(axes, codes, ("PCA", "autoencoder"), strict=True):
         z = z.detach()
         latent(z, y_test, ax=ax)
-        low, high = z.quantile(0.02, 0), z.quantile(0.98, 0)  # a few lie farther out
+        low, high = z.quantile(0.02, 0).numpy(), z.quantile(0.98, 0).numpy()  # a few lie farther out
         room = 0.15 * (high - low)
         ax.set(xlim=(low[0] - room[0], high[0] + room[0]), ylim=(low[1] - room[1], high[1] + room[1]))
         ax.set_title(f"two-number codes by {name}")
@@ -436,9 +436,13 @@ for warning in caught:
 order = gaps.argsort()
 with style():
     figure, ax = plt.subplots(figsize=(5.8, 2.8))
-    ax.bar(range(30), gaps[order], color=PALETTE[0], label="amortization: own best q, less the encoder's")
-    rest = (evidence - bound - gaps)[order].clamp(min=0)
-    ax.bar(range(30), rest, bottom=gaps[order], color=PALETTE[1], label="the rest: q is a simple Normal")
+    ax.bar(
+        range(30), gaps[order].numpy(), color=PALETTE[0], label="amortization: own best q, less the encoder's"
+    )
+    rest = (evidence - bound - gaps)[order].clamp(min=0).numpy()
+    ax.bar(
+        range(30), rest, bottom=gaps[order].numpy(), color=PALETTE[1], label="the rest: q is a simple Normal"
+    )
     ax.set(xlabel="thirty test digits, sorted", ylabel="nats below log p(x)", title="Two gaps")
     ax.set_xticks([])
     ax.legend(fontsize=9)

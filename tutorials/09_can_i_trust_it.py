@@ -67,7 +67,7 @@ def say(words):
 # whose parameters we know: draw parameters from the prior, then data from the joint, and forget the
 # parameters. Now fit. If the posterior is right, the true value is no different from any draw of the
 # posterior: lay it among 99 draws, sorted, and its place is equally likely to be first, last or anywhere
-# between. Do that a hundred times, and look whether the places are spread evenly. This is **simulation-based
+# between. Do that many times, and look whether the places are spread evenly. This is **simulation-based
 # calibration** (SBC; Talts et al. 2018).
 #
 # We put a straight line on the scales: a target `y` about a line with weights `w` (intercept and slope), and
@@ -79,7 +79,7 @@ x = torch.linspace(-1, 1, 8)[:, None]
 prior = {"features": 1, "precision": 1.0, "shape": 3.0, "rate": 2.0}
 line = LinearRegression(**prior)
 print(line)
-right = simulation_based_calibration(line, simulations=100, x=x)
+right = simulation_based_calibration(line, simulations=60, x=x)
 say(right.verdict())
 
 # %% [markdown]
@@ -98,7 +98,7 @@ class Slip(LinearRegression):
         return after.having(weights=(after.loc, after.root @ after.root.mT, after.shape, after.rate))
 
 
-wrong = simulation_based_calibration(Slip(**prior), simulations=100, x=x)
+wrong = simulation_based_calibration(Slip(**prior), simulations=60, x=x)
 say(wrong.verdict())
 
 # %%
@@ -376,7 +376,7 @@ class NonCentred(ProbabilisticModel):
 climb = SVI(steps=1500, learning_rate=0.03, guide="mean_field")
 schools = {"centred": Centred(), "non-centred": NonCentred()}
 posteriors = {name: fit(model, climb, sigma=ERRORS, y=EFFECTS) for name, model in schools.items()}
-found = {name: diagnose(posterior, draws=2000) for name, posterior in posteriors.items()}
+found = {name: diagnose(posterior, draws=1000) for name, posterior in posteriors.items()}
 for name, diagnosis in found.items():
     say(f"{name}: {diagnosis.verdict}")
 

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from ppl_gen.diagnostics.trees.trees import to_arviz
+from ppl_gen.diagnostics.trust.along import Along, inputs_of
 from ppl_gen.diagnostics.trust.case import RUNS, Case
 from ppl_gen.diagnostics.trust.data_checks import unmasked
 from ppl_gen.diagnostics.trust.pyro_drawn import traces
+from ppl_gen.diagnostics.trust.pyro_given import given_rows
 from ppl_gen.errors import DataError, NonFinite
 from ppl_gen.inference import PyroFit, fit_pyro
 from ppl_gen.inference.elbo import Terms
@@ -67,14 +69,15 @@ def continued(found: PyroFit, steps: int, seed: int) -> tuple[float, float] | No
     return after - before, float(np.hypot(error, its))
 
 
-def replicated(found: PyroFit, draws: int, seed: int) -> dict[str, tuple[Any, Any, Any]]:
-    """Rows, and rows drawn anew: name -> density, (n, …), (n, draws, …)."""
+def replicated(found: PyroFit, draws: int, seed: int) -> dict[str, tuple[Any, Any, Any, Along | None]]:
+    """Rows, and rows drawn anew: name -> density, (n, …), (n, draws, …), and what its rows are given."""
     tree = to_arviz(found, draws=draws, seed=seed, groups=["posterior_predictive", "observed_data"])
     with isolated(seed):
         p, _ = traces(found)
-    rows = {}
+    rows, given = {}, given_rows(found, seed)
     for name in map(str, tree["posterior_predictive"].data_vars):
         y, new = (np.array(tree[f"{group}/{name}"]) for group in ("observed_data", "posterior_predictive"))
         if y.ndim and new.shape[2:] == y.shape:
-            rows[name] = p[name]["fn"], *unmasked(p[name], y, np.moveaxis(new[0], 0, 1))
+            along = inputs_of(given.get(name, {}), len(y))
+            rows[name] = p[name]["fn"], *unmasked(p[name], y, np.moveaxis(new[0], 0, 1)), along
     return rows

@@ -29,6 +29,7 @@ from ppl_gen.posterior import Posterior
 
 MORE = 300  # steps that a fit is continued by
 GAIN = 0.5, 0.02  # nats that these may still gain: of all rows, and of each that has latents of its own
+LEAST = 1000  # steps that are advised
 LIKELY = 3.0  # standard errors: enough for the cause of what is wrong anyway
 SURE = 5.0  # standard errors: one in 1.7 million is passed by chance
 HELD = 1.0  # rows that a component must hold
@@ -57,13 +58,18 @@ def pyro_climb(case: PyroCase, more_steps: int | None) -> Iterator[Check]:
     found = continued(case.fitted, steps, case.seed) if steps else None
     if found is None:
         return
-    risen, error = found
+    risen, error, further = found
     shown = f"{steps} more steps gain {risen:,.2f} ± {error:.1g} nats"
     numbers: dict[str, Any] = {"value": risen, "error": error, "limit": GAIN[0]}
     if not risen - SURE * error > GAIN[0]:
         yield Check("climb", "ok", shown, "the bound has arrived", **numbers)
         return
-    fix = f"take {5 * len(case.fitted.elbo):,} steps, or a learning_rate that falls (schedule)"
+    fix = f"take {max(5 * len(case.fitted.elbo), LEAST):,} steps"
+    if _steady(further):
+        rate = 10 * float(case.fitted.method.learning_rate or 0.02)
+        fix += f" at a larger learning_rate, such as {rate:g}, that falls (schedule): it rises as fast as ever"
+    else:
+        fix += ", or a learning_rate that falls (schedule)"
     yield fault("too few steps", "climb", shown, fix, **numbers)
 
 
@@ -95,7 +101,7 @@ def _more_steps(case: Case, steps: int) -> Iterator[Check]:
     shown = f"{steps} more steps gain {risen:,.2f} ± {error:.1g} nats"
     numbers: dict[str, Any] = {"value": risen, "error": error, "limit": limit}
     history = posterior.elbo.double()
-    further = f"fit(posterior, SVI(steps={max(5 * len(history), 1000)}), …) goes on from here"
+    further = f"fit(posterior, SVI(steps={max(5 * len(history), LEAST)}), …) goes on from here"
     if not risen - SURE * error > limit:
         if _explains(case.quality, risen, error):
             shown += ", most of the gap"
@@ -148,6 +154,17 @@ def _rate(history: Tensor) -> float:
     """Nats a step, from the first tenth of the climb to the last."""
     size = max(len(history) // 10, 1)
     return float(history[-size:].mean() - history[:size].mean()) / len(history)
+
+
+def _steady(history: Tensor) -> bool:
+    """Whether the last third rises at least half as fast as the second, by more than chance: a long way off."""
+    size = len(history) // 3
+    if size < 20:
+        return False
+    first, second, last = history[-3 * size :].double().reshape(3, size)
+    before, now = float(second.mean() - first.mean()), float(last.mean() - second.mean())
+    error = float(torch.stack([second, last]).var(1).sum() / size) ** 0.5
+    return now > SURE * error and now > before / 2
 
 
 def _rising(history: Tensor) -> bool:

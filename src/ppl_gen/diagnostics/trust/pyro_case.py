@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from ppl_gen.diagnostics.trees.trees import to_arviz
 from ppl_gen.diagnostics.trust.along import Along, inputs_of
@@ -54,8 +55,11 @@ def _called(model: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[st
     return model(*args, **kwargs)
 
 
-def continued(found: PyroFit, steps: int, seed: int) -> tuple[float, float] | None:
-    """By how many nats so many more steps raise the bound, and with what error; None if none can be made."""
+def continued(found: PyroFit, steps: int, seed: int) -> tuple[float, float, Tensor] | None:
+    """By how many nats so many more steps raise the bound, with what error, and its history meanwhile.
+
+    None if none can be made.
+    """
     method = replace(found.method, steps=steps, seed=found.method.seed + 1, compile=False, tolerance=None)
     method = replace(method, checkpoint=None, progress=False)
     args, kwargs = found.arguments
@@ -66,7 +70,7 @@ def continued(found: PyroFit, steps: int, seed: int) -> tuple[float, float] | No
         except (NonFinite, DataError):
             return None
     (before, error), (after, its) = (each.estimate_elbo(200, seed) for each in (found, on))
-    return after - before, float(np.hypot(error, its))
+    return after - before, float(np.hypot(error, its)), on.elbo
 
 
 def replicated(found: PyroFit, draws: int, seed: int) -> dict[str, tuple[Any, Any, Any, Along | None]]:

@@ -29,7 +29,7 @@ from ppl_gen.posterior import Posterior
 
 MORE = 300  # steps that a fit is continued by
 GAIN = 0.5, 0.02  # nats that these may still gain: of all rows, and of each that has latents of its own
-LEAST = 1000  # steps that are advised
+LEAST, QUICK = 1000, 0.1  # steps that are advised, and the largest learning rate
 LIKELY = 3.0  # standard errors: enough for the cause of what is wrong anyway
 SURE = 5.0  # standard errors: one in 1.7 million is passed by chance
 HELD = 1.0  # rows that a component must hold
@@ -64,10 +64,11 @@ def pyro_climb(case: PyroCase, more_steps: int | None) -> Iterator[Check]:
     if not risen - SURE * error > GAIN[0]:
         yield Check("climb", "ok", shown, "the bound has arrived", **numbers)
         return
+    rate = float(case.fitted.method.learning_rate or 0.02)
     fix = f"take {max(5 * len(case.fitted.elbo), LEAST):,} steps"
-    if _steady(further):
-        rate = 10 * float(case.fitted.method.learning_rate or 0.02)
-        fix += f" at a larger learning_rate, such as {rate:g}, that falls (schedule): it rises as fast as ever"
+    if rate < QUICK and _still(further):
+        fix += f" at a larger learning_rate, such as {min(10 * rate, QUICK):g}, that falls (schedule)"
+        shown += ", and it rises on"
     else:
         fix += ", or a learning_rate that falls (schedule)"
     yield fault("too few steps", "climb", shown, fix, **numbers)
@@ -156,15 +157,14 @@ def _rate(history: Tensor) -> float:
     return float(history[-size:].mean() - history[:size].mean()) / len(history)
 
 
-def _steady(history: Tensor) -> bool:
-    """Whether the last third rises at least half as fast as the second, by more than chance: a long way off."""
+def _still(history: Tensor) -> bool:
+    """Whether the last third lies above the second by more than chance, and by nats that count."""
     size = len(history) // 3
     if size < 20:
         return False
-    first, second, last = history[-3 * size :].double().reshape(3, size)
-    before, now = float(second.mean() - first.mean()), float(last.mean() - second.mean())
+    second, last = history[-2 * size :].double().reshape(2, size)
     error = float(torch.stack([second, last]).var(1).sum() / size) ** 0.5
-    return now > SURE * error and now > before / 2
+    return float(last.mean() - second.mean()) > max(SURE * error, GAIN[0])
 
 
 def _rising(history: Tensor) -> bool:

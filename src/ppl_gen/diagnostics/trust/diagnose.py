@@ -172,8 +172,8 @@ def diagnose(
     100,000 checks is a false alarm; k-hat's is that of its authors. What no check looks at may be wrong.
 
     Args:
-        posterior: what `fit` returned; or `fit_pyro`, of whose bare programs the densities, the climb, the
-            guide, the priors and the rows are looked at.
+        posterior: what `fit` returned; or `fit_pyro`, of whose bare programs densities, factors, the climb,
+            the guide, the priors and the rows are looked at; inputs are arguments with a value for each row.
         draws: of the guide, that are weighed [1,000; and where these leave open on which side of its limit
             k-hat lies, 4,000].
         seed: decides everything random.

@@ -23,7 +23,13 @@ from ppl_gen import (
 from ppl_gen.data import iris, wine
 from ppl_gen.distributions import Gaussian
 from ppl_gen.errors import DataError, NoEvidence
-from ppl_gen.inference.evidence import log_mean_exp, log_mean_exp_error, multi_sample_bound, pareto_k
+from ppl_gen.inference.evidence import (
+    log_mean_exp,
+    log_mean_exp_error,
+    multi_sample_bound,
+    pareto_k,
+    pareto_smoothed,
+)
 from ppl_gen.models import (
     PPCA,
     VAE,
@@ -269,3 +275,11 @@ def test_weights_that_are_equal_but_for_rounding_have_no_tail():
     noise = 1e-12 * torch.randn(1000, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     assert (pareto_k(noise - 4e4) == -math.inf).all()
     assert (pareto_k(1e6 * noise) > -math.inf).all()
+
+
+def test_weights_of_a_wide_proposal_are_not_equal_in_single_precision():
+    """The largest lie on a flat top, nearer to one another than sums of thousands round."""
+    weights = -3000 - torch.randn(1000, 1, generator=torch.Generator().manual_seed(0)) ** 2
+    assert pareto_k(weights).dtype == torch.float32
+    assert bool(torch.isfinite(pareto_k(weights)) & (pareto_k(weights) < 0.5))
+    assert bool(torch.isfinite(pareto_smoothed(weights)).all())

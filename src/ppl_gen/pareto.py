@@ -61,7 +61,10 @@ def _tail(log_weights: Tensor) -> _Tail | None:
         return None
     largest = (log_weights - log_weights.amax(0)).double().exp().sort(0).values[-tail - 1 :]
     digits = torch.finfo(log_weights.dtype).eps * log_weights.abs().amax(0).clamp(min=1.0).double()
-    equal = largest[-1] - largest[0] <= 1e3 * digits  # up to rounding: weights are sums of large numbers
+    spread = (
+        log_weights.amax(0) - log_weights.amin(0)
+    ).double()  # of all: a wide proposal's largest are alike
+    equal = spread <= 1e3 * digits  # up to rounding: weights are sums of large numbers
     excess = (largest[1:] - largest[0]).clamp(min=torch.finfo(torch.float64).tiny)
     grid = 30 + int(math.sqrt(tail))
     steps = torch.arange(1, grid + 1, dtype=torch.float64).reshape(-1, *[1] * (excess.dim() - 1))

@@ -115,4 +115,4 @@ def _tell(terminal: Terminal, found: "Diagnosis", notes: list[str]) -> None:
             where = f" ({check.where})" if check.where else ""
             say("    ", f"{check.fault}{where}: {check.meaning}. Try: {check.fix}", "    ")
     for words in found.skipped:
-        say("· ", f"left out: {words}", "    ")
+        say("· ", f"not looked at: {words}", "    ")

@@ -82,19 +82,7 @@ def constants(
     """The numbers that the model was given and does not generate, by the names of its arguments."""
     kept = Given()
     kept.columns = {}
-    try:
-        bound = signature_of(model).bind(*args, **kwargs)
-    except (TypeError, ValueError):  # a builtin, or a callable that hides its signature
-        return kept
-    values: dict[str, Any] = {}
-    for name, value in bound.arguments.items():
-        kind = bound.signature.parameters[name].kind
-        if kind is inspect.Parameter.VAR_KEYWORD:
-            values |= value
-        elif kind is inspect.Parameter.VAR_POSITIONAL:
-            values |= {f"{name}_{i}": part for i, part in enumerate(value)}
-        else:
-            values[name] = value
+    values = named(model, args, kwargs)
     seen = [site["value"] for site in observed.values()]
     for name, value in values.items():
         tensor = _numbers(value)
@@ -104,6 +92,24 @@ def constants(
         if hasattr(value, "columns"):
             kept.columns[name] = tuple(map(str, value.columns))
     return kept
+
+
+def named(model: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """What a model is called with, by the names that its signature has for it."""
+    try:
+        bound = signature_of(model).bind(*args, **kwargs)
+    except (TypeError, ValueError):  # a builtin, or a callable that hides its signature
+        return {}
+    values: dict[str, Any] = {}
+    for name, value in bound.arguments.items():
+        kind = bound.signature.parameters[name].kind
+        if kind is inspect.Parameter.VAR_KEYWORD:
+            values |= value
+        elif kind is inspect.Parameter.VAR_POSITIONAL:
+            values |= {f"{name}_{i}": part for i, part in enumerate(value)}
+        else:
+            values[name] = value
+    return values
 
 
 def signature_of(program: Any) -> inspect.Signature:

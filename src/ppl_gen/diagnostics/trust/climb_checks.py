@@ -29,6 +29,7 @@ from ppl_gen.posterior import Posterior
 
 MORE = 300  # steps that a fit is continued by
 GAIN = 0.5, 0.02  # nats that these may still gain: of all rows, and of each that has latents of its own
+LEAST, QUICK = 1000, 0.1  # steps that are advised, and the largest learning rate
 LIKELY = 3.0  # standard errors: enough for the cause of what is wrong anyway
 SURE = 5.0  # standard errors: one in 1.7 million is passed by chance
 HELD = 1.0  # rows that a component must hold
@@ -57,13 +58,19 @@ def pyro_climb(case: PyroCase, more_steps: int | None) -> Iterator[Check]:
     found = continued(case.fitted, steps, case.seed) if steps else None
     if found is None:
         return
-    risen, error = found
+    risen, error, further = found
     shown = f"{steps} more steps gain {risen:,.2f} ± {error:.1g} nats"
     numbers: dict[str, Any] = {"value": risen, "error": error, "limit": GAIN[0]}
     if not risen - SURE * error > GAIN[0]:
         yield Check("climb", "ok", shown, "the bound has arrived", **numbers)
         return
-    fix = f"take {5 * len(case.fitted.elbo):,} steps, or a learning_rate that falls (schedule)"
+    rate = float(case.fitted.method.learning_rate or 0.02)
+    fix = f"take {max(5 * len(case.fitted.elbo), LEAST):,} steps"
+    if rate < QUICK and _still(further):
+        fix += f" at a larger learning_rate, such as {min(10 * rate, QUICK):g}, that falls (schedule)"
+        shown += ", and it rises on"
+    else:
+        fix += ", or a learning_rate that falls (schedule)"
     yield fault("too few steps", "climb", shown, fix, **numbers)
 
 
@@ -95,7 +102,7 @@ def _more_steps(case: Case, steps: int) -> Iterator[Check]:
     shown = f"{steps} more steps gain {risen:,.2f} ± {error:.1g} nats"
     numbers: dict[str, Any] = {"value": risen, "error": error, "limit": limit}
     history = posterior.elbo.double()
-    further = f"fit(posterior, SVI(steps={max(5 * len(history), 1000)}), …) goes on from here"
+    further = f"fit(posterior, SVI(steps={max(5 * len(history), LEAST)}), …) goes on from here"
     if not risen - SURE * error > limit:
         if _explains(case.quality, risen, error):
             shown += ", most of the gap"
@@ -148,6 +155,16 @@ def _rate(history: Tensor) -> float:
     """Nats a step, from the first tenth of the climb to the last."""
     size = max(len(history) // 10, 1)
     return float(history[-size:].mean() - history[:size].mean()) / len(history)
+
+
+def _still(history: Tensor) -> bool:
+    """Whether the last third lies above the second by more than chance, and by nats that count."""
+    size = len(history) // 3
+    if size < 20:
+        return False
+    second, last = history[-2 * size :].double().reshape(2, size)
+    error = float(torch.stack([second, last]).var(1).sum() / size) ** 0.5
+    return float(last.mean() - second.mean()) > max(SURE * error, GAIN[0])
 
 
 def _rising(history: Tensor) -> bool:

@@ -12,7 +12,7 @@ from ppl_gen.diagnostics.trust.checks import FAULTS, MARKS, MODEL, Check, ranked
 from ppl_gen.diagnostics.trust.climb_checks import climb_checks, pyro_climb
 from ppl_gen.diagnostics.trust.data_checks import REPLICATES, compared, data_checks
 from ppl_gen.diagnostics.trust.guide_checks import guide_checks
-from ppl_gen.diagnostics.trust.joint_checks import density_checks, joint_checks
+from ppl_gen.diagnostics.trust.joint_checks import density_checks, factor_checks, joint_checks
 from ppl_gen.diagnostics.trust.modes import mode_checks
 from ppl_gen.diagnostics.trust.prior_checks import prior_checks
 from ppl_gen.diagnostics.trust.pyro_case import PyroCase, replicated
@@ -127,7 +127,12 @@ class Diagnosis:
             if check.fault:
                 where = f" ({check.where})" if check.where else ""
                 lines.append(f"    {'':<{width}}  {check.fault}{where}: {check.meaning}")
-        return "\n".join(lines)
+        return "\n".join(lines + [f"  {self.unseen}"] * bool(self.skipped))
+
+    @property
+    def unseen(self) -> str:
+        """One line that says what was not looked at; empty if nothing was left out."""
+        return f"Not looked at: {'; '.join(self.skipped)}." if self.skipped else ""
 
     __repr__ = __str__
 
@@ -138,7 +143,8 @@ class Diagnosis:
             for c in self.checks
         )
         head = "<tr><th></th><th>check</th><th>found</th><th>meaning</th></tr>"
-        return f"<p><b>{html.escape(self.verdict)}</b></p><table>{head}{rows}</table>"
+        below = f"<p>{html.escape(self.unseen)}</p>" if self.skipped else ""
+        return f"<p><b>{html.escape(self.verdict)}</b></p><table>{head}{rows}</table>{below}"
 
 
 def diagnose(
@@ -166,8 +172,8 @@ def diagnose(
     100,000 checks is a false alarm; k-hat's is that of its authors. What no check looks at may be wrong.
 
     Args:
-        posterior: what `fit` returned; or `fit_pyro`, of whose bare programs the densities, the climb, the
-            guide, the priors and the rows are looked at.
+        posterior: what `fit` returned; or `fit_pyro`, of whose bare programs densities, factors, the climb,
+            the guide, the priors and the rows are looked at; inputs are arguments with a value for each row.
         draws: of the guide, that are weighed [1,000; and where these leave open on which side of its limit
             k-hat lies, 4,000].
         seed: decides everything random.
@@ -227,15 +233,15 @@ def _of_pyro(
     t = case.runs[0]
     parts: Mapping[str, Callable[[], Iterator[Check]]] = {
         "joint": lambda: density_checks("model", t.p),
+        "factors": lambda: factor_checks(case),
         "climb": lambda: pyro_climb(case, more_steps),
         "guide": lambda: guide_checks(case),
         "priors": lambda: prior_checks(case),
         "data": lambda: (compared(name, *rows) for name, rows in replicated(pair, REPLICATES, seed).items()),
     }
     skipped = [
-        "plates, factors, codes, components, inputs: a bare program does not say which of its plates is the "
-        "rows",
-        "modes that the guide never visits: fit again with other seeds, and compare",
+        "sizes of plates, weights by poutine.scale, codes and components",
+        "modes that the guide never visits (fit again with other seeds, and compare)",
     ]
     with isolated(seed):
         checks = tuple(replace(check, fix=in_pyro(check.fix)) for check in _found(parts, skipped))

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from pyro.distributions import Delta
+from pyro.distributions import Delta, Unit
 from torch import Tensor
 from torch.distributions import biject_to, constraints
 
-from ppl_gen.core import ROWS, bare
+from ppl_gen.core import ROWS, bare, run, variables
 from ppl_gen.diagnostics.trust.case import Case
 from ppl_gen.diagnostics.trust.checks import Check, fault
+from ppl_gen.errors import Unanswerable
 from ppl_gen.inference.elbo import Node, delta, log_prob
 from ppl_gen.isolation import isolated
 
@@ -62,28 +63,8 @@ def _weighed(sites: dict[str, Node]) -> Check:
 
 def _factor(case: Case, name: str) -> Check:
     """A factor beside the joint; of what it is a copy, if of anything."""
-    scores = {
-        other: torch.stack([log_prob(t.p[other]).sum().double() for t in case.runs])
-        for other, site in case.runs[0].p.items()
-        if not delta(site) and site["infer"].get("_enumerate_dim") is None
-    }
-    own = scores.pop(name, None)
-    for other, score in scores.items():
-        if own is None or float(own.std()) <= 0 or float(score.std()) <= 0:
-            continue
-        r = float(torch.corrcoef(torch.stack([own, score]))[0, 1])
-        if abs(r) > 0.9999:
-            times = 1 + float(own.std() / score.std()) * math.copysign(1, r)
-            seen = other in case.data.observed
-            return fault(
-                "rows counted wrongly" if seen else "prior counted twice",
-                "factors",
-                f"factor {name!r} is log p of {other} again: it counts {times:.2f} times",
-                f"leave out {name!r}: pyro.sample({other!r}, …) has scored it already",
-                where=other,
-                value=times,
-                limit=1.0,
-            )
+    for other, times in _copied(name, [t.p for t in case.runs]):
+        return _counted(name, other, times, other in case.data.observed)
     return fault(
         "factor in the model",
         "factors",
@@ -92,6 +73,72 @@ def _factor(case: Case, name: str) -> Check:
         state="caution",
         where=name,
     )
+
+
+def _counted(name: str, other: str, times: float, seen: bool) -> Check:
+    return fault(
+        "rows counted wrongly" if seen else "prior counted twice",
+        "factors",
+        f"factor {name!r} is log p of {other} again: it counts {times:.2f} times",
+        f"leave out {name!r}: pyro.sample({other!r}, …) has scored it already",
+        where=other,
+        value=times,
+        limit=1.0,
+    )
+
+
+def _copied(name: str, runs: list[dict[str, Node]]) -> Iterator[tuple[str, float]]:
+    """The sites whose log p that of ``name`` follows from run to run, and how often both count them."""
+    scores = {
+        other: torch.stack([log_prob(sites[other]).sum().double() for sites in runs])
+        for other, site in runs[0].items()
+        if not delta(site) and site["infer"].get("_enumerate_dim") is None
+    }
+    own = scores.pop(name, None)
+    for other, score in scores.items():
+        if own is None or not float(own.std()) > 0 or not float(score.std()) > 0:
+            continue
+        r = float(torch.corrcoef(torch.stack([own, score]))[0, 1])
+        if abs(r) > 0.9999:
+            yield other, 1 + float(own.std() / score.std()) * math.copysign(1, r)
+
+
+def factor_checks(case: Case) -> Iterator[Check]:
+    """Of a bare program: does a factor, or a latent scored as if it were data, repeat another's log p?
+
+    A factor is no mistake there: one may score censored rows. Only one that repeats log p as it stands is
+    named. Latents are drawn from their priors: on a narrow posterior any two functions of one number go
+    together.
+    """
+    first, second = (t.p for t in case.runs[:2])
+    extra = [
+        name
+        for name, site in first.items()
+        if site["is_observed"] and not delta(site) and not isinstance(bare(site["fn"]), Delta)
+        if isinstance(site["fn"], Unit) or not _equal(site["value"], second[name]["value"])
+    ]
+    if not extra:
+        return
+    runs = []
+    with isolated(case.seed):
+        for _ in case.runs:
+            try:
+                runs.append(variables(run(case.posterior.joint.model, {})))
+            except (ValueError, RuntimeError):  # of what only a prior expects
+                continue
+    if len(runs) < len(case.runs) / 2:
+        raise Unanswerable("draws of the priors, with which factors are compared, are refused by the model")
+    for name in extra:
+        for other, times in _copied(name, runs):
+            if abs(times - 2) < 1e-3 and other not in extra:
+                yield _counted(name, other, times, runs[0][other]["is_observed"])
+                return
+    named = ", ".join(map(repr, extra))
+    yield Check("factors", "note", f"{named} {'are' if len(extra) > 1 else 'is'} scored beside the data")
+
+
+def _equal(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and torch.allclose(a.double(), b.double(), equal_nan=True)
 
 
 def density_checks(whose: str, sites: dict[str, Node]) -> Iterator[Check]:

@@ -2,6 +2,7 @@
 
 import html
 from collections.abc import Callable, Mapping
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +41,13 @@ def report(of: Posterior | PyroFit | Diagnosis, path: Any, /) -> Path:
         The path.
 
     Raises:
-        DataError: this is neither, or the file cannot be written.
+        DataError: this is neither, or ``path`` is no name of a file that can be written.
     """
     if not isinstance(of, Posterior | PyroFit | Diagnosis):
         raise DataError(f"report: expected a posterior or a diagnosis first, got {called(of)}")
     found = of if isinstance(of, Diagnosis) else diagnose(of)
+    if not isinstance(path, str | PathLike):
+        raise DataError(f"path: expected the name of a file, such as 'diagnosis.html', got {called(path)}")
     target = Path(path)
     try:
         target.write_text(page(found).html(), encoding="utf-8")
@@ -93,7 +96,7 @@ def _checks(d: Diagnosis) -> Section:
         parts.append(
             f"{check.fault[0].upper()}{check.fault[1:]}{where}: {check.meaning}. What to do: {check.fix}."
         )
-    parts += [f"Left out: {text}" for text in d.skipped]
+    parts += [d.unseen] * bool(d.skipped)
     bad = len(ranked(list(d.checks)))
     claim = f"{len(d.checks)} checks, {bad or 'no'} finding{'s' * (bad != 1)}"
     return Section(claim, parts)

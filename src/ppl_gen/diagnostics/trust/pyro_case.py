@@ -8,11 +8,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from ppl_gen.diagnostics.trees.trees import to_arviz
+from ppl_gen.diagnostics.trust.along import Along, inputs_of
 from ppl_gen.diagnostics.trust.case import RUNS, Case
 from ppl_gen.diagnostics.trust.data_checks import unmasked
 from ppl_gen.diagnostics.trust.pyro_drawn import traces
+from ppl_gen.diagnostics.trust.pyro_given import given_rows
 from ppl_gen.errors import DataError, NonFinite
 from ppl_gen.inference import PyroFit, fit_pyro
 from ppl_gen.inference.elbo import Terms
@@ -52,8 +55,11 @@ def _called(model: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[st
     return model(*args, **kwargs)
 
 
-def continued(found: PyroFit, steps: int, seed: int) -> tuple[float, float] | None:
-    """By how many nats so many more steps raise the bound, and with what error; None if none can be made."""
+def continued(found: PyroFit, steps: int, seed: int) -> tuple[float, float, Tensor] | None:
+    """By how many nats so many more steps raise the bound, with what error, and its history meanwhile.
+
+    None if none can be made.
+    """
     method = replace(found.method, steps=steps, seed=found.method.seed + 1, compile=False, tolerance=None)
     method = replace(method, checkpoint=None, progress=False)
     args, kwargs = found.arguments
@@ -64,17 +70,18 @@ def continued(found: PyroFit, steps: int, seed: int) -> tuple[float, float] | No
         except (NonFinite, DataError):
             return None
     (before, error), (after, its) = (each.estimate_elbo(200, seed) for each in (found, on))
-    return after - before, float(np.hypot(error, its))
+    return after - before, float(np.hypot(error, its)), on.elbo
 
 
-def replicated(found: PyroFit, draws: int, seed: int) -> dict[str, tuple[Any, Any, Any]]:
-    """Rows, and rows drawn anew: name -> density, (n, …), (n, draws, …)."""
+def replicated(found: PyroFit, draws: int, seed: int) -> dict[str, tuple[Any, Any, Any, Along | None]]:
+    """Rows, and rows drawn anew: name -> density, (n, …), (n, draws, …), and what its rows are given."""
     tree = to_arviz(found, draws=draws, seed=seed, groups=["posterior_predictive", "observed_data"])
     with isolated(seed):
         p, _ = traces(found)
-    rows = {}
+    rows, given = {}, given_rows(found, seed)
     for name in map(str, tree["posterior_predictive"].data_vars):
         y, new = (np.array(tree[f"{group}/{name}"]) for group in ("observed_data", "posterior_predictive"))
         if y.ndim and new.shape[2:] == y.shape:
-            rows[name] = p[name]["fn"], *unmasked(p[name], y, np.moveaxis(new[0], 0, 1))
+            along = inputs_of(given.get(name, {}), len(y))
+            rows[name] = p[name]["fn"], *unmasked(p[name], y, np.moveaxis(new[0], 0, 1)), along
     return rows

@@ -17,6 +17,7 @@ from ppl_gen.normalisation.integrals import base_of
 
 MANY_SYMBOLS = 200  # of an alphabet that are tried one by one
 SOME_SYMBOLS = 20  # of a larger one
+IMPOSSIBLE = -15.0  # log probabilities below it stand for 0, which Categorical rounds up to 1.2e-7
 
 
 def given_length(program: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Total]:
@@ -46,15 +47,15 @@ def _judged(log_p: "_Reader", rows: list[list[int]]) -> Total | None:
         return None
     end = items[-1] if _ended(rows) else None
     *start, before = list(itertools.dropwhile(lambda i: i == end, reversed(items)))[::-1] or items[:-1]
-    other = next(
-        a for a in log_p.alphabet if a not in (before, end) and math.isfinite(log_p([*start, a]))
-    )
+    other = next(a for a in log_p.alphabet if a not in (before, end) and math.isfinite(log_p([*start, a])))
     steps = torch.stack([log_p.steps([*start, a]) for a in (before, other)])
     if not bool((steps.logsumexp(1).abs() < 1e-4).all()):
         return None
     if torch.allclose(steps[0], steps[1], atol=1e-6):
         if len({len(row) for row in rows}) > 1:
-            note = "sequences of unequal lengths, of items that do not depend on one another: rows, if lengths "
+            note = (
+                "sequences of unequal lengths, of items that do not depend on one another: rows, if lengths "
+            )
             note += "are given; as documents they need an end symbol, or a distribution of their length"
             return Total("(length)", math.nan, math.nan, "not checked", None, note)
         return None
@@ -62,7 +63,9 @@ def _judged(log_p: "_Reader", rows: list[list[int]]) -> Total | None:
         return None
     mend = f"let the program stop after {end} (break, or mask what follows) if that is the end symbol"
     if end is not None and len(rows) > 1:
-        note = f"every sequence ends in {end}, which stands nowhere else, but the program goes on after it as "
+        note = (
+            f"every sequence ends in {end}, which stands nowhere else, but the program goes on after it as "
+        )
         note += f"after any other: {mend}; else all lengths together sum to infinity"
         return Total("(length)", math.nan, math.nan, "not checked", None, note)
     note = "the data decide the length, so the sequences of each length sum to one, and all together to infinity: "
@@ -82,6 +85,8 @@ class _Reader:
     def hold(self, items: list[int]) -> None:
         """Keep what is latent as it is drawn for ``items``."""
         trace = self._trace(items)
+        for name in [n for n, s in trace.nodes.items() if type(s.get("fn")).__name__ == "_Subsample"]:
+            trace.remove_node(name)  # plates are as long as the sequence that comes
         self.program = poutine.replay(self.program, trace=trace)
         self.alphabet = _alphabet(trace)
         few = len(self.alphabet) <= MANY_SYMBOLS
@@ -101,7 +106,9 @@ class _Reader:
         logits: Tensor = site.logits.detach().double()  # of a Categorical; no other has so many values
         logits = logits.reshape(-1, len(self.alphabet))[-1].log_softmax(0)
         index = [self.alphabet.index(v) for v in self.tried]
-        return logits if torch.allclose(logits[index], found, atol=1e-4) else torch.full_like(logits, math.nan)
+        return (
+            logits if torch.allclose(logits[index], found, atol=1e-4) else torch.full_like(logits, math.nan)
+        )
 
     def stops(self, items: list[int], end: int) -> bool:
         """Whether nothing but perhaps the same symbol again follows ``end``, or what follows is not scored."""
@@ -111,7 +118,7 @@ class _Reader:
             after = [self([*items, v]) - base for v in self.tried if v != end]
         except Exception:
             return True
-        return all(abs(step) < 1e-9 or not step > -30 for step in after)
+        return all(abs(step) < 1e-9 or not step > IMPOSSIBLE for step in after)
 
     def __call__(self, items: list[int]) -> float:
         found = variables(self._trace(items)).values()
@@ -150,7 +157,11 @@ def _sequences(data: Any) -> list[tuple[list[list[int]], Callable[[list[int]], A
     """
     if isinstance(data, Tensor) and data.dim() == 2 and not data.is_floating_point():
         tables = [(data, False), (data.T, True)]
-        return [(t.tolist(), partial(_table, data.dtype, turn)) for t, turn in tables if t.numel() and len(t[0]) > 1]
+        return [
+            (t.tolist(), partial(_table, data.dtype, turn))
+            for t, turn in tables
+            if t.numel() and len(t[0]) > 1
+        ]
     last = _last(data)
     if last is None:
         return []

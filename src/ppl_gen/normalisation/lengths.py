@@ -19,6 +19,20 @@ MANY_SYMBOLS = 200  # of an alphabet that are tried one by one
 SOME_SYMBOLS = 20  # of a larger one
 IMPOSSIBLE = -15.0  # log probabilities below it stand for 0, which Categorical rounds up to 1.2e-7
 
+GIVEN = (
+    "the data decide the length, so the sequences of each length sum to one, and all together to infinity: "
+    "observe an end symbol after each, or read it as p(sequence | length)"
+)
+MEND = "; if {end} is the end symbol, let the program stop after it: break, or mask what follows"
+SHARED = (
+    "every sequence ends in {end}, which stands nowhere else, but the program goes on after it as after any "
+    "other" + MEND + "; else all lengths together sum to infinity"
+)
+UNEQUAL = (
+    "sequences of unequal lengths, whose items do not depend on one another: read it as p(sequence | length), "
+    "or observe an end symbol or the length of each"
+)
+
 
 def given_length(program: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Total]:
     """The total of a program that observes a sequence as long as the data, each item given the one before.
@@ -52,26 +66,18 @@ def _judged(log_p: "_Reader", rows: list[list[int]]) -> Total | None:
     if not bool((steps.logsumexp(1).abs() < 1e-4).all()):
         return None
     if torch.allclose(steps[0], steps[1], atol=1e-6):
-        if len({len(row) for row in rows}) > 1:
-            note = (
-                "sequences of unequal lengths, of items that do not depend on one another: rows, if lengths "
-            )
-            note += "are given; as documents they need an end symbol, or a distribution of their length"
-            return Total("(length)", math.nan, math.nan, "not checked", None, note)
-        return None
+        return _open(UNEQUAL) if len({len(row) for row in rows}) > 1 else None
     if any(log_p.stops([*start, before], a) for a in {*log_p.tried, items[-1]}):
         return None
-    mend = f"let the program stop after {end} (break, or mask what follows) if that is the end symbol"
     if end is not None and len(rows) > 1:
-        note = (
-            f"every sequence ends in {end}, which stands nowhere else, but the program goes on after it as "
-        )
-        note += f"after any other: {mend}; else all lengths together sum to infinity"
-        return Total("(length)", math.nan, math.nan, "not checked", None, note)
-    note = "the data decide the length, so the sequences of each length sum to one, and all together to infinity: "
-    note += "observe an end symbol after each, or read it as p(sequence | length)"
-    note += f"; {mend}" if end is not None else ""
-    return Total("(length)", math.inf, 0.0, "closed form", False, note)
+        return _open(SHARED.format(end=end))
+    return Total(
+        "(length)", math.inf, 0.0, "closed form", False, GIVEN + MEND.format(end=end) * (end is not None)
+    )
+
+
+def _open(note: str) -> Total:
+    return Total("(length)", math.nan, math.nan, "not checked", None, note)
 
 
 class _Reader:
@@ -96,7 +102,7 @@ class _Reader:
     def steps(self, items: list[int]) -> Tensor:
         """The log probabilities (V,) of the next item, as scores of longer sequences.
 
-        Of a large alphabet some are compared with the last site's own, which are all if these agree; else nan.
+        Of a large alphabet some are compared with the last site's own; if these agree, so do all, else nan.
         """
         base = self(items)
         found = torch.tensor([self([*items, v]) - base for v in self.tried], dtype=torch.float64)

@@ -94,7 +94,8 @@ def _left_out(part: Tensor, rows: Tensor) -> list[int]:
     """The rows that are not in ``part``: by their places, if it is a slice; else by what they hold."""
     width = rows.stride(0)
     if part.untyped_storage().data_ptr() == rows.untyped_storage().data_ptr() and width:
-        start, step = divmod(part.storage_offset() - rows.storage_offset(), width)[0], part.stride(0) // width
+        start = (int(part.storage_offset()) - int(rows.storage_offset())) // width
+        step = part.stride(0) // width
         mine = {start + step * i for i in range(len(part))}
         return [i for i in range(len(rows)) if i not in mine]
     held = {tuple(r) for r in part.reshape(len(part), -1).tolist()}

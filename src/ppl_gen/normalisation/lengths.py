@@ -29,8 +29,8 @@ SHARED = (
     "other" + MEND + "; else all lengths together sum to infinity"
 )
 UNEQUAL = (
-    "sequences of unequal lengths, whose items do not depend on one another: read it as p(sequence | length), "
-    "or observe an end symbol or the length of each"
+    "sequences of unequal lengths, whose items do not depend on one another: read it as p(sequence | "
+    "length), or observe an end symbol or the length of each"
 )
 
 
@@ -112,9 +112,8 @@ class _Reader:
         logits: Tensor = site.logits.detach().double()  # of a Categorical; no other has so many values
         logits = logits.reshape(-1, len(self.alphabet))[-1].log_softmax(0)
         index = [self.alphabet.index(v) for v in self.tried]
-        return (
-            logits if torch.allclose(logits[index], found, atol=1e-4) else torch.full_like(logits, math.nan)
-        )
+        agree = torch.allclose(logits[index], found, atol=1e-4)
+        return logits if agree else torch.full_like(logits, math.nan)
 
     def stops(self, items: list[int], end: int) -> bool:
         """Whether nothing but perhaps the same symbol again follows ``end``, or what follows is not scored."""

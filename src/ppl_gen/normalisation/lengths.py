@@ -61,7 +61,8 @@ def _judged(log_p: "_Reader", rows: list[list[int]]) -> Total | None:
         return None
     end = items[-1] if _ended(rows) else None
     *start, before = list(itertools.dropwhile(lambda i: i == end, reversed(items)))[::-1] or items[:-1]
-    other = next(a for a in log_p.alphabet if a not in (before, end) and math.isfinite(log_p([*start, a])))
+    others = sorted((a for a in log_p.alphabet if a != before), key=lambda a: a == end)
+    other = next(a for a in others if math.isfinite(log_p([*start, a])))
     steps = torch.stack([log_p.steps([*start, a]) for a in (before, other)])
     if not bool((steps.logsumexp(1).abs() < 1e-4).all()):
         return None
@@ -116,7 +117,7 @@ class _Reader:
         return logits if agree else torch.full_like(logits, math.nan)
 
     def stops(self, items: list[int], end: int) -> bool:
-        """Whether nothing but perhaps the same symbol again follows ``end``, or what follows is not scored."""
+        """Whether nothing, or only the same symbol again, follows ``end``, or what follows is not scored."""
         items = [*items, end]
         try:
             base = self(items)

@@ -212,6 +212,37 @@ def kept_otherwise_guide(x, y):
     pyro.sample("slope", dist.Normal(pyro.param("loc", torch.tensor(0.0)), scale))
 
 
+def autoregressive(y):
+    """Each row given the one before; the first is given."""
+    p = pyro.sample("p", dist.Uniform(-1.0, 1.0))
+    with pyro.plate("rows", len(y) - 1):
+        pyro.sample("y", dist.Normal(p * y[:-1], 1.0), obs=y[1:])
+
+
+def autoregressive_whole(y):
+    """The same with lag two, and a first row that is observed by itself."""
+    p = pyro.sample("p", dist.Normal(0.0, 1.0).expand([2]).to_event(1))
+    pyro.sample("first", dist.Normal(0.0, 2.0), obs=y[0])
+    with pyro.plate("rows", len(y) - 2):
+        pyro.sample("y", dist.Normal(p[0] * y[1:-1] + p[1] * y[:-2], 1.0), obs=y[2:])
+
+
+def chain(s):
+    """A Markov chain of states."""
+    with pyro.plate("states", 3):
+        moves = pyro.sample("moves", dist.Dirichlet(torch.ones(3)))
+    with pyro.plate("steps", len(s) - 1):
+        pyro.sample("s", dist.Categorical(moves[s[:-1]]), obs=s[1:])
+
+
+def leverage(y):
+    """Volatilities that follow the rows before them."""
+    a = pyro.sample("a", dist.Normal(0.0, 1.0))
+    with pyro.plate("rows", len(y) - 1):
+        h = pyro.sample("h", dist.Normal(a * y[:-1], 1.0))
+        pyro.sample("y", dist.Normal(0.0, h.exp()), obs=y[1:])
+
+
 def _pairs():
     emission = Emission()
     x, several = data(), data(20, 3)
@@ -248,6 +279,10 @@ def _pairs():
         "parameters beside an automatic guide": (emission.model, AutoNormal(emission.model), several, x),
         "kept otherwise": (kept_otherwise, kept_otherwise_guide, times, x),
         "tied": (tied, tied_guide, x),
+        "autoregression": (autoregressive, None, data(40)),
+        "autoregression of order two": (autoregressive_whole, None, data(40)),
+        "Markov chain": (chain, None, torch.arange(30) ** 2 % 7 % 3),
+        "leverage": (leverage, None, data(40)),
     }
 
 

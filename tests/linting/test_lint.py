@@ -169,6 +169,17 @@ def test_a_note_is_printed_and_is_no_mistake():
     assert not found.errors
 
 
+def test_obs_forgotten_is_noted_without_a_guide():
+    def model(x, y):
+        w = pyro.sample("w", dist.Normal(0.0, 1.0))
+        with pyro.plate("rows", len(x)):
+            pyro.sample("y", dist.Normal(w * x, 1.0))
+
+    found = lint(model, None, data(), data(seed=1))
+    assert [(f.code, f.site, f.severity) for f in found] == [("obs-forgotten", "y", "note")]
+    assert lint(lambda n: model(torch.zeros(n), None), None, 3).codes == []
+
+
 @pytest.mark.parametrize("rows", [40, 120, 500, 1000, 1200])
 @pytest.mark.parametrize("taken", [False, True])
 def test_the_advice_on_a_subsample_is_right(rows, taken):

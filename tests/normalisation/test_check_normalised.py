@@ -264,6 +264,93 @@ def test_tables_of_tokens_that_are_no_sequences():
     assert check_normalised(columns, WORDS).ok
 
 
+def next_words(table, stop=None):
+    """A chain that reads as far as the data go, or as the symbol ``stop``."""
+
+    def model(words):
+        sentences = words if isinstance(words, list) else [words]
+        for i, sentence in enumerate(sentences):
+            word = 0
+            for t, seen in enumerate(sentence):
+                word = int(pyro.sample(f"w{i}_{t}", dist.Categorical(table[word]), obs=seen))
+                if word == stop:
+                    break
+
+    return model
+
+
+def table(n):
+    torch.manual_seed(n)
+    return dist.Dirichlet(torch.ones(n)).sample((n,))
+
+
+@pytest.mark.parametrize("words", [[1, 2, 3, 2, 1], [1, 2, 3, 4], [3, 1, 0, 2], [0, 1]])
+def test_a_last_symbol_that_stands_nowhere_else_is_no_end(words):
+    found = check_normalised(next_words(table(max(words) + 1)), torch.tensor(words))
+    assert found.at_fault == ["(length)"]
+    assert ("let the program stop" in str(found)) == (words[-1] != words[0])
+
+
+def test_an_end_symbol_is_seen_in_the_program():
+    """It stops there, has no row for it, or is certain of nothing but the same symbol again."""
+    p, absorbing = table(5), table(5)
+    absorbing[4] = torch.eye(5)[4]
+    for model in (next_words(p, stop=4), next_words(p[:4]), next_words(absorbing)):
+        for words in ([1, 2, 3, 4], [1, 2, 3, 1, 4]):
+            found = check_normalised(model, torch.tensor(words))
+            assert found.ok, found
+            assert found.complete, found
+    assert check_normalised(next_words(absorbing), torch.tensor([1, 2, 4, 4])).complete
+
+
+def test_lengths_that_cannot_be_told_are_not_passed_in_silence():
+    documents = [torch.tensor([1, 2, 4]), torch.tensor([2, 4]), torch.tensor([3, 3, 4])]
+    shared = check_normalised(next_words(table(5)), documents)
+    assert (shared.ok, shared.complete, shared.totals[-1].how) == (True, False, "not checked")
+    assert "every sequence ends in 4" in str(shared)
+
+    def unigram(documents):
+        p = pyro.sample("p", dist.Dirichlet(torch.ones(5)))
+        for i, words in enumerate(documents):
+            with pyro.plate(f"words_{i}", len(words)):
+                pyro.sample(f"w_{i}", dist.Categorical(p), obs=words)
+
+    assert "not known of (length)" in str(check_normalised(unigram, documents))
+    assert check_normalised(unigram, documents[::2]).complete, "rows of equal numbers"
+
+    def padded(words, hide):
+        word, alive = torch.zeros(len(words), dtype=torch.long), torch.ones(len(words), dtype=torch.bool)
+        with pyro.plate("sentences", len(words)):
+            for t in range(words.shape[1]):
+                with poutine.mask(mask=alive):
+                    word = pyro.sample(f"w_{t}", dist.Categorical(rows[word]), obs=words[:, t])
+                alive = alive & (word != 4) if hide else alive
+
+    rows = table(5)
+    words = torch.tensor([[1, 2, 4, 4], [2, 3, 1, 4], [3, 4, 4, 4]])
+    assert check_normalised(padded, words, hide=True).complete
+    assert not check_normalised(padded, words, hide=False).complete
+
+
+def test_large_alphabets():
+    words = torch.tensor([1, 2, 250, 7, 299])
+    assert check_normalised(next_words(table(300)), words).at_fault == ["(length)"]
+    assert check_normalised(next_words(table(300), stop=299), words).ok
+
+
+def test_censored_rows_are_no_density():
+    def model(t, censored):
+        rate = pyro.sample("rate", dist.Gamma(2.0, 2.0))
+        with pyro.plate("rows", len(t)):
+            with poutine.mask(mask=~censored):
+                pyro.sample("t", dist.Exponential(rate), obs=t)
+            with poutine.mask(mask=censored):
+                pyro.factor("longer", -rate * t)
+
+    found = check_normalised(model, torch.tensor([0.5, 1.0, 2.0]), torch.tensor([False, True, True]))
+    assert "scores censored rows" in str(found)
+
+
 @pytest.mark.parametrize("a", [0.5, 2.0])
 def test_a_power_of_a_density_is_none(a):
     """Of N(0, s^2)^a it is (2 pi s^2)^((1 - a) / 2) / sqrt(a); of three classes alike, 3^(1 - a)."""
@@ -390,4 +477,14 @@ def test_the_callers_own_mistakes_are_errors():
         check_normalised(VAE(features=2, latent=1), rows=3)
     with pytest.raises(DataError, match="by name"):
         check_normalised(VAE(features=2, latent=1), torch.zeros(3, 2))
+
+    def model(x):
+        pyro.sample("x", dist.Normal(0.0, 1.0).expand([len(x)]).to_event(1), obs=x)
+
+    with pytest.raises(DataError, match=r"model does not take these arguments: missing .* 'x'"):
+        check_normalised(model)
+    with pytest.raises(DataError, match="model does not take these arguments: too many"):
+        check_normalised(model, GREY[0], 3)
+    with pytest.raises(DataError, match="obs of 'x': expected a tensor of numbers, got str"):
+        check_normalised(model, "abc")
     assert isinstance(VAE(features=2, latent=1), ProbabilisticModel)

@@ -14,7 +14,7 @@ TRIES = 4  # other values of a latent, one of which may do nothing, as below zer
 
 def forgotten(pair: Pair) -> dict[str, str]:
     """Latents that look like data, with the arguments that nothing scores."""
-    if pair.guide is None or pair.declared or not pair.works:
+    if pair.declared or not pair.works:
         return {}
     found: dict[str, str] = {}
     for argument in idle_arguments(pair):
@@ -38,7 +38,7 @@ def idle_arguments(pair: Pair) -> list[str]:
 def moves(pair: Pair, part: str, argument: str) -> set[str]:
     """The sites of a program that other values of an argument change."""
     run, value = getattr(pair, "p" if part == "model" else "q"), pair.tensors[argument]
-    other = _other(value)
+    other = resampled(value)
     if other is None:
         return {""}  # its rows are all alike: not known
     given = [name for name, plate in run.plates.items() if plate.given]  # its rows are arguments, too
@@ -46,7 +46,7 @@ def moves(pair: Pair, part: str, argument: str) -> set[str]:
     return moved(run, pair.run(part, values, arguments=pair.replaced(value, other)))
 
 
-def _other(value: Any) -> Any:
+def resampled(value: Any) -> Any:
     """Rows drawn from those of ``value`` with replacement, so that no mean stays; None if all are alike."""
     for seed in range(5):
         index = torch.randint(len(value), (len(value),), generator=torch.Generator().manual_seed(seed))

@@ -69,21 +69,37 @@ def unscaled(pair: Pair) -> Iterator[Finding]:
 
 
 def _rest_counts(pair: Pair, name: str, whole: Any) -> bool:
-    """Whether the rows of ``whole`` that a site does not observe count elsewhere, as of another class."""
-    mine = {
-        tuple(r) for r in pair.p.samples[name].value.reshape(len(pair.p.samples[name].value), -1).tolist()
-    }
+    """Whether the rows of ``whole`` that a site does not observe count elsewhere.
+
+    They are of another class, say, or the first of a series, on which those that follow depend.
+    """
     rows = torch.as_tensor(whole)
     if len(rows) > 100_000:
         return False
-    other = [i for i, r in enumerate(rows.reshape(len(rows), -1).tolist()) if tuple(r) not in mine]
-    if len(other) < 2:
-        return False
+    other = _left_out(pair.p.samples[name].value, rows)
     index = torch.arange(len(rows))
-    index[other] = index[other].roll(1)
-    index[other[0]] = other[0]  # one of them is there twice, one no more: no sum over them stays
-    after = pair.run("model", pair.p.values, arguments=pair.replaced(whole, rows[index]))
+    if len(other) > 1:
+        index[other] = index[other].roll(1)
+        index[other[0]] = other[0]  # one of them is there twice, one no more: no sum over them stays
+    elif other:
+        differs = (rows != rows[other[0]]).reshape(len(rows), -1).any(1)
+        index[other[0]] = int(differs.int().argmax())  # or it stays, if all rows are alike
+    if torch.equal(rows[index], rows):
+        return False
+    after = pair.run("model", pair.p.values, arguments=pair.replaced(whole, whole[index.numpy()]))
     return after.error is None and bool(moved(pair.p, after))
+
+
+def _left_out(part: Tensor, rows: Tensor) -> list[int]:
+    """The rows that are not in ``part``: by their places, if it is a slice; else by what they hold."""
+    width = rows.stride(0)
+    if part.untyped_storage().data_ptr() == rows.untyped_storage().data_ptr() and width:
+        start = (int(part.storage_offset()) - int(rows.storage_offset())) // width
+        step = part.stride(0) // width
+        mine = {start + step * i for i in range(len(part))}
+        return [i for i in range(len(rows)) if i not in mine]
+    held = {tuple(r) for r in part.reshape(len(part), -1).tolist()}
+    return [i for i, r in enumerate(rows.reshape(len(rows), -1).tolist()) if tuple(r) not in held]
 
 
 def same_minibatch(pair: Pair) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ from ppl_gen.linting.recording import Site
 
 def nothing_observed(pair: Pair) -> Iterator[Finding]:
     """Something is observed, or there is nothing to learn."""
-    if pair.guide is None or pair.declared or not pair.works or scored(pair.p):
+    if pair.declared or not pair.works or scored(pair.p) or (pair.guide is None and not pair.tensors):
         return
     if forgotten(pair) or misnamed(pair):
         return
@@ -31,6 +31,7 @@ def nothing_observed(pair: Pair) -> Iterator[Finding]:
         f'them from outside: pyro.condition(model, data={{"{name}": {name}}})',
         ends[-1] if ends else "",
         pair.p.samples[ends[-1]].place if ends else "",
+        "error" if pair.guide is not None else "note",  # by itself a model may be there to draw from
     )
 
 
@@ -44,6 +45,7 @@ def obs_forgotten(pair: Pair) -> Iterator[Finding]:
             f'observe it: pyro.sample("{name}", …, obs={argument})',
             name,
             pair.p.samples[name].place,
+            "error" if pair.guide is not None else "note",
         )
 
 

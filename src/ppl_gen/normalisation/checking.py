@@ -1,6 +1,7 @@
 """`check_normalised`: does the joint density sum or integrate to one?"""
 
 import copy
+import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pyro
 import torch
 from pyro import poutine
-from torch import Tensor
+from torch import Tensor, nn
 
 from ppl_gen.arrays import as_tensor
 from ppl_gen.checks import called
@@ -46,7 +47,7 @@ def check_normalised(model: Any, /, *args: Any, **kwargs: Any) -> Normalisation:
             given, and if there are data, these by name.
 
     Raises:
-        DataError, UnknownVariable: the arguments do not fit.
+        DataError, UnknownVariable: the arguments do not fit, or what is observed are no numbers.
 
     >>> import pyro.distributions as dist
     >>> from ppl_gen.models import PPCA
@@ -73,11 +74,36 @@ def check_normalised(model: Any, /, *args: Any, **kwargs: Any) -> Normalisation:
         else:
             bare, _ = copied(model, None)
             own_parameters(getattr(bare, "__self__", bare))
+            _takes(name, bare, args, kwargs)
             program, more = partial(bare, *args, **kwargs), []
+            _numbers(program)
             more += given_length(bare, args, kwargs)
         totals = _conditionals(program, {t.site for t in more})
         totals += more + _whole(program)
     return Normalisation(name, tuple(totals))
+
+
+def _takes(name: str, program: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    try:
+        signature = inspect.signature(program.forward if isinstance(program, nn.Module) else program)
+        signature.bind(*args, **kwargs)
+    except ValueError:
+        return  # it tells no signature
+    except TypeError as error:
+        raise DataError(
+            f"{name} does not take these arguments: {error}; pass those of the program, "
+            f"check_normalised({name}, …)"
+        ) from None
+
+
+def _numbers(program: Callable[[], Any]) -> None:
+    """What is observed are numbers."""
+    for site, node in variables(limited(program)).items():
+        if node["is_observed"] and isinstance(node["value"], str | bytes | list | tuple | dict):
+            raise DataError(
+                f"obs of {site!r}: expected a tensor of numbers, got {called(node['value'])}; "
+                f"convert the data first, torch.as_tensor(…)"
+            )
 
 
 def _conditionals(program: Callable[[], Any], told: set[str]) -> list[Total]:

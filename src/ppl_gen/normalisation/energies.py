@@ -32,6 +32,11 @@ def energy(program: Callable[[], Any], exact: float | None) -> Total:
         "pyro.factor leaves the density unnormalised: divide by the total, or write a likelihood of data as "
         "pyro.sample(…, obs=)"
     )
+    if any(s["is_observed"] for s in variables(limited(program)).values()):
+        note += (
+            "; but a factor that scores censored rows, the log of P(T > t), is their likelihood and no "
+            "density of the data: it need not average to one, and is right as it is"
+        )
     return Total("(factors)", value, error, how, (not wrong) if known else None, note if wrong else "")
 
 

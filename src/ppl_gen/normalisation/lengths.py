@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,28 +16,69 @@ from ppl_gen.normalisation.conditionals import Total
 from ppl_gen.normalisation.integrals import base_of
 
 MANY_SYMBOLS = 200  # of an alphabet that are tried one by one
+SOME_SYMBOLS = 20  # of a larger one
+IMPOSSIBLE = -15.0  # log probabilities below it stand for 0, which Categorical rounds up to 1.2e-7
+
+GIVEN = (
+    "the data decide the length, so the sequences of each length sum to one, and all together to infinity: "
+    "observe an end symbol after each, or read it as p(sequence | length)"
+)
+MEND = "; if {end} is the end symbol, let the program stop after it: break, or mask what follows"
+SHARED = (
+    "every sequence ends in {end}, which stands nowhere else, but the program goes on after it as after any "
+    "other" + MEND + "; else all lengths together sum to infinity"
+)
+UNEQUAL = (
+    "sequences of unequal lengths, whose items do not depend on one another: read it as p(sequence | "
+    "length), or observe an end symbol or the length of each"
+)
 
 
 def given_length(program: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Total]:
     """The total of a program that observes a sequence as long as the data, each item given the one before.
 
     If all continuations of a sequence by one item have its probability together, every length has the total
-    one. An end symbol would show: the sequence without its last item would have another probability, or
-    that item would occur at ends alone.
+    one, unless there is an end symbol: one after which the program scores nothing, refuses, or is certain of
+    the same symbol again. Where several sequences share a last symbol that stands at ends alone, and the
+    program goes on after it all the same, it is not known whether they may; nor is it known of sequences of
+    unequal lengths whose items do not depend on one another.
     """
     for key, data in [*enumerate(args), *kwargs.items()]:
-        for items, written in _sequences(data):
+        for rows, written in _sequences(data):
             log_p = _Reader(program, args, kwargs, key, written)
             with suppress(Exception):  # a program that reads no other sequence tells nothing
-                log_p.hold(items)
-                if log_p.alphabet and _continues(log_p, items, log_p.alphabet):
-                    note = (
-                        "the data decide the length, so the sequences of each length sum to one, and all "
-                        "together to infinity: observe an end symbol after each, or read it as "
-                        "p(sequence | length)"
-                    )
-                    return [Total("(length)", math.inf, 0.0, "closed form", False, note)]
+                found = _judged(log_p, rows)
+                if found is not None:
+                    return [found]
     return []
+
+
+def _judged(log_p: "_Reader", rows: list[list[int]]) -> Total | None:
+    """What one argument's sequences tell; the last of them is read."""
+    items = rows[-1]
+    log_p.hold(items)
+    if not log_p.alphabet:
+        return None
+    end = items[-1] if _ended(rows) else None
+    *start, before = list(itertools.dropwhile(lambda i: i == end, reversed(items)))[::-1] or items[:-1]
+    others = sorted((a for a in log_p.alphabet if a != before), key=lambda a: a == end)
+    other = next(a for a in others if math.isfinite(log_p([*start, a])))
+    steps = torch.stack([log_p.steps([*start, a]) for a in (before, other)])
+    if not bool((steps.logsumexp(1).abs() < 1e-4).all()):
+        return None
+    if torch.allclose(steps[0], steps[1], atol=1e-6):
+        return _open(UNEQUAL) if len({len(row) for row in rows}) > 1 else None
+    if any(log_p.stops([*start, before], a) for a in {*log_p.tried, items[-1]}):
+        return None
+    if end is not None and len(rows) > 1:
+        return _open(SHARED.format(end=end))
+    return Total(
+        "(length)", math.inf, 0.0, "closed form", False, GIVEN + MEND.format(end=end) * (end is not None)
+    )
+
+
+def _open(note: str) -> Total:
+    return Total("(length)", math.nan, math.nan, "not checked", None, note)
 
 
 class _Reader:
@@ -45,12 +87,44 @@ class _Reader:
     def __init__(self, program: Any, args: Any, kwargs: Any, key: Any, written: Callable[[list[int]], Any]):
         self.program, self.args, self.kwargs, self.key, self.written = program, args, kwargs, key, written
         self.alphabet: list[int] = []
+        self.tried: list[int] = []
 
     def hold(self, items: list[int]) -> None:
         """Keep what is latent as it is drawn for ``items``."""
         trace = self._trace(items)
+        for name in [n for n, s in trace.nodes.items() if type(s.get("fn")).__name__ == "_Subsample"]:
+            trace.remove_node(name)  # plates are as long as the sequence that comes
         self.program = poutine.replay(self.program, trace=trace)
         self.alphabet = _alphabet(trace)
+        few = len(self.alphabet) <= MANY_SYMBOLS
+        self.tried = self.alphabet if few else self.alphabet[:: len(self.alphabet) // SOME_SYMBOLS]
+        self.tried = [*self.tried, *self.alphabet[-1:]] if not few else self.tried
+
+    def steps(self, items: list[int]) -> Tensor:
+        """The log probabilities (V,) of the next item, as scores of longer sequences.
+
+        Of a large alphabet some are compared with the last site's own; if these agree, so do all, else nan.
+        """
+        base = self(items)
+        found = torch.tensor([self([*items, v]) - base for v in self.tried], dtype=torch.float64)
+        if len(self.tried) == len(self.alphabet):
+            return found
+        site = _last_finite(self._trace([*items, self.tried[0]]))
+        logits: Tensor = site.logits.detach().double()  # of a Categorical; no other has so many values
+        logits = logits.reshape(-1, len(self.alphabet))[-1].log_softmax(0)
+        index = [self.alphabet.index(v) for v in self.tried]
+        agree = torch.allclose(logits[index], found, atol=1e-4)
+        return logits if agree else torch.full_like(logits, math.nan)
+
+    def stops(self, items: list[int], end: int) -> bool:
+        """Whether nothing, or only the same symbol again, follows ``end``, or what follows is not scored."""
+        items = [*items, end]
+        try:
+            base = self(items)
+            after = [self([*items, v]) - base for v in self.tried if v != end]
+        except Exception:
+            return True
+        return all(abs(step) < 1e-9 or not step > IMPOSSIBLE for step in after)
 
     def __call__(self, items: list[int]) -> float:
         found = variables(self._trace(items)).values()
@@ -62,54 +136,49 @@ class _Reader:
         return poutine.trace(self.program).get_trace(*args, **given)
 
 
-def _continues(log_p: Callable[[list[int]], float], items: list[int], alphabet: list[int]) -> bool:
-    """Whether an item depends on the one before, and all continuations have a sequence's probability."""
-    *start, before, _ = items
-    other = next(a for a in alphabet if a != before)
-    two = [[*start, a] for a in (before, other)]
-    steps = torch.tensor([[log_p([*s, v]) - log_p(s) for v in alphabet] for s in two], dtype=torch.float64)
-    return bool((steps.logsumexp(1).abs() < 1e-4).all()) and not torch.allclose(steps[0], steps[1], atol=1e-6)
-
-
 def _finite(site: Mapping[str, Any]) -> bool:
     """Whether a site observes values of finitely many."""
     return bool(site["is_observed"]) and bool(base_of(site["fn"]).has_enumerate_support)
 
 
-def _alphabet(trace: poutine.Trace) -> list[int]:
-    """The values of the last site that observes values of finitely many, if they can be tried one by one."""
+def _last_finite(trace: poutine.Trace) -> Any:
+    """The distribution of the last site that observes values of finitely many; None if there is none."""
     found = [base_of(s["fn"]) for s in variables(trace).values() if _finite(s)]
-    if not found or found[-1].event_shape:
+    return found[-1] if found else None
+
+
+def _alphabet(trace: poutine.Trace) -> list[int]:
+    """The values of the last site that observes values of finitely many."""
+    last = _last_finite(trace)
+    if last is None or last.event_shape:
         return []
-    values = found[-1].enumerate_support(expand=False).flatten()
-    return values.long().tolist() if 1 < len(values) <= MANY_SYMBOLS else []
+    values = last.enumerate_support(expand=False).flatten()
+    return values.long().tolist() if len(values) > 1 else []
 
 
-def _sequences(data: Any) -> list[tuple[list[int], Callable[[list[int]], Any]]]:
-    """A sequence in an argument, and how the argument reads with another in its place.
+def _sequences(data: Any) -> list[tuple[list[list[int]], Callable[[list[int]], Any]]]:
+    """Sequences in an argument, and how the argument reads with another in the place of the last.
 
     An argument is a sequence of whole numbers, several of them, or a table with one in each row or column.
-    None are found where all end in a symbol that stands at ends alone.
     """
-    found: list[tuple[list[int], Callable[[list[int]], Any]]] = []
     if isinstance(data, Tensor) and data.dim() == 2 and not data.is_floating_point():
-        for table, turn in ((data, False), (data.T, True)):
-            rows = table.tolist()
-            if rows and len(rows[0]) > 1 and not _ended(rows):
+        tables = [(data, False), (data.T, True)]
+        return [
+            (t.tolist(), partial(_table, data.dtype, turn))
+            for t, turn in tables
+            if t.numel() and len(t[0]) > 1
+        ]
+    last = _last(data)
+    if last is None:
+        return []
+    several = isinstance(data, list | tuple) and not isinstance(data[-1], int | float)
+    rows = [row for part in data if (row := _last(part)) is not None] if several else [last]
+    return [(rows, lambda sequence: _with_last(data, sequence))]
 
-                def table_of(sequence: list[int], turn: bool = turn) -> Tensor:
-                    row = torch.tensor([sequence], dtype=data.dtype)
-                    return row.T if turn else row
 
-                found.append((rows[0], table_of))
-        return found
-    rows = [last] if (last := _last(data)) is not None else []
-    several = isinstance(data, list | tuple) and data and not isinstance(data[-1], int | float)
-    if rows and several:
-        rows = [row for part in data if (row := _last(part)) is not None]
-    if last is not None and len(last) > 1 and not _ended(rows):
-        found.append((last, lambda sequence: _with_last(data, sequence)))
-    return found
+def _table(dtype: torch.dtype, turn: bool, sequence: list[int]) -> Tensor:
+    row = torch.tensor([sequence], dtype=dtype)
+    return row.T if turn else row
 
 
 def _ended(sequences: list[list[int]]) -> bool:
@@ -143,4 +212,4 @@ def _with_last(data: Any, sequence: list[Any]) -> Any:
 
 def _score(site: Mapping[str, Any]) -> Tensor:
     score: Tensor = site["fn"].log_prob(torch.as_tensor(site["value"]))
-    return score
+    return score if site["mask"] is None else torch.where(torch.as_tensor(site["mask"]), score, 0.0)

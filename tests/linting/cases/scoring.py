@@ -102,3 +102,26 @@ def noise_drawn_and_not_used(right):
             pyro.sample("x", dist.Normal(mu, tau if right else 1.0), obs=x)
 
     return model, AutoNormal(model), data()
+
+
+@wrong("prior-looks-at-data")
+def centre_at_the_mean_of_the_data(right):
+    def model(y):
+        m = pyro.sample("m", dist.Normal(0.0 if right else y.mean(), 1.0))
+        with pyro.plate("rows", len(y)):
+            pyro.sample("y", dist.Normal(m, 1.0), obs=y)
+
+    return model, lambda y: normal("m"), data()
+
+
+@wrong("prior-looks-at-data")
+def range_of_the_targets(right):
+    """Inputs may be standardised inside the model; a prior from the targets counts them twice."""
+
+    def model(x, y):
+        z = (x - x.mean()) / x.std()
+        w = pyro.sample("w", dist.Normal(x.mean(), 2.0 if right else 5 * y.std()))
+        with pyro.plate("rows", len(x)):
+            pyro.sample("y", dist.Normal(w * z, 1.0), obs=y)
+
+    return model, None, data(), data(seed=1)

@@ -14,7 +14,7 @@ import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import unique_labels
+from sklearn.utils.multiclass import type_of_target, unique_labels
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ppl_gen.arrays import as_tensor, dense, refuse_extremes
@@ -38,12 +38,12 @@ class Estimator(BaseEstimator):
     """
 
     missing: bool = True  # whether NaN stands for "not observed"
+    least_weight: float = 1e-100  # that rows may have together: what twins scale freely, priors do not
 
     def _rows(self, X: Any, y: Any = "no_validation", *, reset: bool = False, **options: Any) -> Any:
         """``X``, or ``X`` and ``y``, by scikit-learn's own checks and with its messages."""
         finite = "allow-nan" if self.missing else True
-        X = _numpy(dense("X", X)) if isinstance(X, torch.Tensor) else X
-        y = _numpy(dense("y", y)) if isinstance(y, torch.Tensor) else y
+        X, y = _bare("X", X), _bare("y", y)
         alone = y is None or isinstance(y, str)
         with naming("X" if alone else "X, y"):
             found = validate_data(self, X, y, reset=reset, **{"ensure_all_finite": finite, **options})
@@ -58,9 +58,16 @@ class Estimator(BaseEstimator):
         if sample_weight is None:
             return None
         with naming("sample_weight"):
-            weights = check_sample_weight(sample_weight, X, dtype=np.float64)
+            weights = check_sample_weight(_bare("sample_weight", sample_weight), X, dtype=np.float64)
         if (weights < 0).any():
             raise ValueError(f"sample_weight: expected numbers from 0 up, got {weights.min():g} among them")
+        with np.errstate(over="ignore"):
+            total = weights.sum()
+        if total < self.least_weight:
+            raise DataError(
+                f"sample_weight: expected weights that add up to at least {self.least_weight:g}, got "
+                f"{total:g}: multiply all by the same number"
+            )
         return weights
 
     def __sklearn_tags__(self) -> Any:
@@ -124,11 +131,15 @@ class Classifier(ClassifierMixin, Estimator):
             The rows (n_samples, n_features) and their classes (n_samples,).
         """
         check_is_fitted(self)
-        n, random = whole("n_samples", n_samples), check_random_state(random_state)
+        n, random = whole("n_samples", n_samples), drawing(random_state)
         if y is None:
             codes = random.choice(len(self.classes_), n, p=np.exp(self._log_prior()))
         else:
-            codes = np.broadcast_to(encode(np.atleast_1d(y), self.classes_), n)
+            wanted = np.atleast_1d(y)
+            if wanted.shape not in ((1,), (n,)):
+                raise DataError(f"y: expected a class, or one for each of {n} rows, got shape {wanted.shape}")
+            with naming("y"):
+                codes = np.broadcast_to(encode(wanted, self.classes_), n)
         seed = int(random.randint(2**31))
         given = {name: value for name, value in self._point().items() if name != "pi"}
         asked = ask(self._asked(), f"p(x | {', '.join(['y', *given])})", y=codes, **given)
@@ -182,7 +193,8 @@ class Incremental(Classifier):
         first = not hasattr(self, "classes_")
         if first and classes is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
-        known = None if classes is None else unique_labels(classes)
+        with naming("classes"):
+            known = None if classes is None else unique_labels(classes)
         if not first and known is not None and not np.array_equal(known, self.classes_):
             raise ValueError(
                 f"`classes={classes}` is not the same as on last call to partial_fit, was: {self.classes_}"
@@ -219,6 +231,28 @@ def naming(argument: str) -> Iterator[None]:
             raise
         kind = TypeError if isinstance(error, TypeError) else DataError
         raise kind(f"{argument}: {error}") from error
+
+
+def drawing(random_state: Any) -> np.random.RandomState:
+    """What draws by this ``random_state``."""
+    with naming("random_state"):
+        found: np.random.RandomState = check_random_state(random_state)
+    return found
+
+
+def _bare(name: str, value: Any) -> Any:
+    """A tensor as an array, and a masked array's masked cells as NaN; of others the value itself."""
+    if isinstance(value, torch.Tensor):
+        return _numpy(dense(name, value))
+    if not np.ma.isMaskedArray(value) or not np.ma.getmaskarray(value).any():
+        return value
+    if name != "X":
+        raise DataError(
+            f"{name}: expected one for each row, got {int(np.ma.getmaskarray(value).sum())} masked: leave "
+            f"these rows out, keep = ~{name}.mask"
+        )
+    with naming(name):
+        return (value if value.dtype.kind == "f" else value.astype(np.float64)).filled(np.nan)
 
 
 def _numpy(tensor: torch.Tensor) -> np.ndarray:
@@ -270,7 +304,16 @@ def labels(y: np.ndarray) -> np.ndarray:
     try:
         return unique_labels(_integers(y)[1] if y.dtype.kind in "iu" and len(y) else np.unique(y))
     except TypeError as error:
-        raise TypeError(f"y: expected classes of one kind, all there: {error}") from error
+        kinds = " and ".join(sorted({type(label).__name__ for label in y.tolist()}))
+        raise TypeError(f"y: expected classes of one kind, all there, got {kinds}: {error}") from error
+    except ValueError as error:
+        example = (
+            next((label for label in y.tolist() if label != label // 1), "") if y.dtype.kind == "f" else y[0]
+        )
+        raise DataError(
+            f"y: expected classes, got {y.dtype} such as {example!r}. Unknown label type: "
+            f"{type_of_target(y)}: round numbers, or take a regression"
+        ) from error
 
 
 def encode(y: np.ndarray, classes: np.ndarray) -> np.ndarray:

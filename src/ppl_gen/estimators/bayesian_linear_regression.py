@@ -8,11 +8,10 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 import torch
 from sklearn.base import RegressorMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ppl_gen.ask import ask
-from ppl_gen.estimators.base import Estimator, lean
+from ppl_gen.estimators.base import Estimator, drawing, lean
 from ppl_gen.estimators.private import Interval
 from ppl_gen.estimators.starting import FLOATS, Array, sample_size
 from ppl_gen.fit import fit
@@ -171,7 +170,7 @@ class BayesianLinearRegression(RegressorMixin, Estimator):
         """Targets drawn from p(y | x), weights and noise integrated out: (n, n_samples)."""
         check_is_fitted(self)
         answer = ask(self.posterior_, "p(y | x)", x=self._rows(X, dtype=FLOATS))
-        seed = int(check_random_state(random_state).randint(2**31 - 1))
+        seed = int(drawing(random_state).randint(2**31 - 1))
         drawn: Array = answer.sample(sample_size(n_samples), seed=seed).numpy().T
         return drawn
 

@@ -9,11 +9,14 @@ import torch
 from sklearn.utils.validation import check_non_negative
 
 from ppl_gen.distributions import Dirichlets
+from ppl_gen.errors import DataError
 from ppl_gen.estimators.base import known
 from ppl_gen.estimators.discrete import Discrete
 from ppl_gen.estimators.private import Interval
 from ppl_gen.models import CategoricalNaiveBayes
 from ppl_gen.posterior import Posterior
+
+MOST = 1_000_000  # categories that a feature may have: each costs memory
 
 
 class CategoricalNB(Discrete):
@@ -87,7 +90,14 @@ class CategoricalNB(Discrete):
 
     def _levels(self, X: np.ndarray) -> np.ndarray:
         """The categories of each feature, of these rows and as declared."""
-        here = np.where(np.isnan(X), 0.0, X).max(0).astype(np.int64) + 1
+        largest = np.where(np.isnan(X), 0.0, X).max(0)
+        if (largest >= MOST).any():
+            column = int(largest.argmax())
+            raise DataError(
+                f"X: expected categories 0, 1, 2, … below {MOST}, got {largest[column]:g} in column "
+                f"{column}: number those that occur, sklearn.preprocessing.OrdinalEncoder().fit_transform(X)"
+            )
+        here = largest.astype(np.int64) + 1
         if self.min_categories is None:
             return here
         least = np.asarray(self.min_categories)
@@ -98,17 +108,25 @@ class CategoricalNB(Discrete):
                 f"'min_categories' should have shape ({X.shape[1]},) when an array-like is provided. Got "
                 f"{least.shape} instead."
             )
+        if least.max() > MOST:
+            raise DataError(f"min_categories: expected at most {MOST}, got {least.max()}")
         return np.maximum(here, least)
 
     def _count(self, X: Any, codes: np.ndarray, worth: np.ndarray, first: bool) -> None:
-        classes, here = len(self.classes_), self._levels(X)
+        classes, here, empty = len(self.classes_), self._levels(X), np.isnan(X).all(0)
+        if first and self.min_categories is None and empty.any():
+            raise DataError(
+                f"X: expected a category at least in every column, got none in column {int(empty.argmax())}: "
+                f"leave it out, or declare how many there are by min_categories"
+            )
         before = [np.zeros((classes, 0))] * len(here) if first else self.category_count_
         self.n_categories_ = np.array([max(n, c.shape[1]) for n, c in zip(here, before, strict=True)])
         self.category_count_ = []
         for cells, n, old in zip(X.T, self.n_categories_, before, strict=True):
             there = ~np.isnan(cells)
             place = codes[there] * n + cells[there].astype(np.int64)
-            counts = np.bincount(place, worth[there], minlength=classes * n).reshape(classes, n)
+            counts = np.bincount(place, worth[there], minlength=classes * n)
+            counts = counts.astype(np.float64).reshape(classes, n)  # of no cells at all they are whole
             counts[:, : old.shape[1]] += old
             self.category_count_.append(counts)
 

@@ -1,5 +1,6 @@
 """What linear and quadratic discriminant analysis share: classes of rows with full covariances."""
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import torch
 from sklearn.covariance import ledoit_wolf, shrunk_covariance
 from sklearn.preprocessing import StandardScaler
 
+from ppl_gen.errors import DataError
 from ppl_gen.estimators.base import Classifier, encode, known, lean
 from ppl_gen.fit import fit
 from ppl_gen.inference import EM, Exact
@@ -51,6 +53,22 @@ class Discriminant(Classifier):
         factor = np.where(np.abs(factor) < 1e-140, 0.0, factor)  # the prior's own, of a constant feature
         self._roots = factor / np.sqrt(self._counts)[:, None, None]
         return codes
+
+    def _refuse_still(self) -> None:
+        """Name columns that do not vary within any class but differ between them: evidence without end."""
+        far = 1e-14 * np.abs(self.means_).max(0)
+        still = (np.sqrt(np.square(self._roots).sum(-1)) <= far).all(0)
+        apart = np.flatnonzero(still & (np.ptp(self.means_, axis=0) > far))
+        if not len(apart) or self.covariance_estimator is not None:
+            return
+        text = (
+            f"X: expected features that vary within a class, got column {apart[0]}, which does not and "
+            f"differs between classes: it tells them apart by itself, and leaves no covariance to estimate"
+        )
+        if still.all():
+            raise DataError(text)
+        if not self.shrinkage:
+            warnings.warn(f"{text}; as in scikit-learn it is left aside", stacklevel=3)
 
     def _covariance(self, rows: np.ndarray, plain: np.ndarray) -> np.ndarray:
         """The covariance of ``rows`` that the settings ask for; ``plain`` is that of largest likelihood."""

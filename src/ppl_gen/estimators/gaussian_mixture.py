@@ -11,14 +11,14 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 from torch import Tensor
 
 from ppl_gen import models
+from ppl_gen.arrays import as_tensor
 from ppl_gen.core import Conjugate
 from ppl_gen.distributions import filled
 from ppl_gen.errors import DataError, NonFinite
-from ppl_gen.estimators.base import lean
+from ppl_gen.estimators.base import drawing, lean
 from ppl_gen.estimators.mixture_density import MixtureDensity
 from ppl_gen.estimators.private import Interval, StrOptions
 from ppl_gen.estimators.starting import (
@@ -128,8 +128,8 @@ class GaussianMixture(MixtureDensity):
                 f"X: expected n_samples >= n_components, a row for each of {self.n_components} components, "
                 f"got n_samples = {len(X)}"
             )
-        x, model = torch.tensor(X, dtype=torch.float64), self._model(X.shape[1])
-        generator, before = check_random_state(self.random_state), -math.inf
+        x, model = as_tensor("X", X, torch.float64).double(), self._model(X.shape[1])
+        generator, before = drawing(self.random_state), -math.inf
         if self.warm_start and hasattr(self, "converged_"):
             starts, before = [self.posterior_.point], self.lower_bound_
         else:

@@ -101,6 +101,7 @@ class LinearDiscriminantAnalysis(ClassNamePrefixFeaturesOutMixin, TransformerMix
         if self.solver == "svd":
             self._refuse_for_svd("covariance estimator is not supported with svd solver. Try another solver")
         codes = self._learn(X, y)
+        self._refuse_still()
         self.priors_ = self._class_priors()
         self._n_features_out = most if self.n_components is None else self.n_components
         {"svd": self._by_svd, "lsqr": self._by_lsqr, "eigen": self._by_eigen}[self.solver](X, codes)

@@ -8,14 +8,13 @@ import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
+from ppl_gen.arrays import as_tensor
 from ppl_gen.ask import ask
 from ppl_gen.distributions import centre_and_spread
-from ppl_gen.estimators.base import Estimator, encode, labels, normalised
+from ppl_gen.estimators.base import Estimator, drawing, encode, labels, normalised
 from ppl_gen.estimators.private import Interval, StrOptions
 from ppl_gen.estimators.softmax import Peak, Softmax
 from ppl_gen.estimators.starting import FLOATS, Array, sample_size
@@ -59,6 +58,7 @@ class LogisticRegression(ClassifierMixin, Estimator):
     """
 
     missing = False  # x is given
+    least_weight = 1e-6  # below, the prior alone answers
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "penalty": [StrOptions({"deprecated", "l1", "l2", "elasticnet"}), None],
         "C": [Interval(Real, 0, None, closed="right")],
@@ -118,18 +118,24 @@ class LogisticRegression(ClassifierMixin, Estimator):
                 f"{which}: expected the ridge alone ('l2', l1_ratio=0), which is a Gaussian prior of the "
                 f"weights, got {getattr(self, which)!r}"
             )
+        if self.dual and self.solver != "liblinear":
+            raise ValueError(f"dual: Solver {self.solver} supports only dual=False, got dual={self.dual}")
         if self.penalty is None and self.C != 1.0:
             warnings.warn("penalty=None will ignore the C and l1_ratio parameters", UserWarning, stacklevel=2)
         X, y = self._rows(X, y, reset=True, dtype=FLOATS)
-        check_classification_targets(y)
         self.classes_ = labels(y)
         if len(self.classes_) < 2:
             raise ValueError(
                 f"y: expected samples of at least 2 classes, got one class alone: {self.classes_[0]!r}"
             )
+        if len(self.classes_) > 2 and self.solver == "liblinear":
+            raise ValueError(
+                f"solver: The 'liblinear' solver does not support multiclass classification, got "
+                f"{len(self.classes_)} classes: take 'lbfgs'"
+            )
         codes = encode(y, self.classes_)
         weights = self._worth(codes, self._weights(sample_weight, X))
-        self._climbed(self._joint(torch.as_tensor(X).double(), codes, weights))
+        self._climbed(self._joint(as_tensor("X", X, torch.float64).double(), codes, weights))
         self._keep(X.dtype)
         return self
 
@@ -241,5 +247,5 @@ class LogisticRegression(ClassifierMixin, Estimator):
         """
         check_is_fitted(self)
         answer = ask(self.posterior_, "p(y | x)", x=self._rows(X, dtype=FLOATS))
-        seed = int(check_random_state(random_state).randint(2**31 - 1))
+        seed = int(drawing(random_state).randint(2**31 - 1))
         return self.classes_[answer.sample(sample_size(n_samples), seed=seed).numpy().T]

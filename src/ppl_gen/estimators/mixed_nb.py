@@ -76,7 +76,7 @@ class MixedNB(Classifier):
         self.columns_ = dict(self.encoder_.columns)
         prior = MixedNaiveBayes(classes, self.columns_, priors=self._units(X, weights))
         self._found = lean(fit(prior, Exact(weights=weights), x=X, y=codes))
-        self.class_count_ = self._found.model.concentration.numpy() - 1.0
+        self.class_count_ = np.bincount(codes, weights, minlength=classes).astype(np.float64)
         frequencies = self.class_count_ / self.class_count_.sum()
         self.class_prior_ = frequencies if chosen is None else chosen
         return self

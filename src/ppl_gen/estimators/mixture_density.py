@@ -4,11 +4,10 @@ import math
 from typing import Any, Self
 
 from sklearn.base import DensityMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ppl_gen.ask import ask
-from ppl_gen.estimators.base import Estimator
+from ppl_gen.estimators.base import Estimator, drawing
 from ppl_gen.estimators.starting import FLOATS, Array, sample_size
 from ppl_gen.posterior import Posterior
 
@@ -73,6 +72,6 @@ class MixtureDensity(DensityMixin, Estimator):
         """
         check_is_fitted(self)
         rows = sample_size(n_samples)
-        generator = check_random_state(self.random_state if random_state is None else random_state)
+        generator = drawing(self.random_state if random_state is None else random_state)
         drawn = ask(self.posterior_, "p(x, z)").sample(rows, seed=int(generator.randint(2**31 - 1)))
         return drawn["x"].numpy(), drawn["z"].numpy()

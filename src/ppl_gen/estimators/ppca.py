@@ -6,13 +6,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ppl_gen import models
+from ppl_gen.arrays import as_tensor
 from ppl_gen.ask import ask
 from ppl_gen.distributions.linear_gaussian import LinearGaussian, principal_axes
-from ppl_gen.estimators.base import Estimator
+from ppl_gen.estimators.base import Estimator, drawing
 from ppl_gen.estimators.private import Interval, StrOptions
 from ppl_gen.estimators.starting import FLOATS, Array, sample_size
 from ppl_gen.inference import MaximumLikelihood
@@ -96,7 +96,7 @@ class PPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         """The axes and the noise that make the rows of X (n, features) most likely; y is ignored."""
         self._validate_params()
         X = self._rows(X, reset=True, dtype=FLOATS, ensure_min_samples=2)
-        self._learn(torch.as_tensor(X).double())
+        self._learn(as_tensor("X", X, torch.float64).double())
         (n, d), linear = X.shape, self._found[0]
         loc, weights, variance = (part.numpy() for part in linear)
         noise, lengths = float(variance[0]), np.linalg.norm(weights, axis=0)
@@ -121,7 +121,7 @@ class PPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         latent = self._latent(min(n, d), spectrum.numpy())
         more, least, last = n / (n - 1), LEAST * float(spectrum.sum()), min(latent, d - 1)
         noiseless = bool(spectrum[last:].sum() <= (d - last) * least)
-        noise = torch.tensor(least).double() if noiseless and least else None
+        noise = torch.tensor(least, dtype=torch.float64) if noiseless and least else None
         if gone:
             with isolated(0):
                 loc, weights, variance = LinearGaussian.start(x, latent).em(x, True, noise)
@@ -129,7 +129,7 @@ class PPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
             evidence = float(linear.log_prob(x).sum())
         else:
             linear = LinearGaussian.along(loc, more * spectrum, axes, x, latent, noise)
-            along = torch.full((d,), float(linear.variance[0])).double()
+            along = torch.full((d,), float(linear.variance[0]), dtype=torch.float64)
             along[:latent] += linear.weights.square().sum(0)
             evidence = -0.5 * n * float((2 * torch.pi * along).log().sum() + (spectrum / along).sum())
         self._found = linear, noise, evidence, n
@@ -223,7 +223,7 @@ class PPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
             random_state: of this call; by default the estimator's.
         """
         check_is_fitted(self)
-        generator = check_random_state(self.random_state if random_state is None else random_state)
+        generator = drawing(self.random_state if random_state is None else random_state)
         seed = int(generator.randint(2**31 - 1))
         drawn: Array = ask(self.posterior_, "p(x)").sample(sample_size(n_samples), seed=seed).detach().numpy()
         return drawn

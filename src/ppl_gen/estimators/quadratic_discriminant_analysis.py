@@ -108,11 +108,14 @@ class QuadraticDiscriminantAnalysis(Discriminant):
             scaling, axes = np.linalg.eigh(self._covariance(rows, root @ root.T))
             scaling, axes = scaling[::-1], axes[:, ::-1]
         if (scaling > self.tol).sum() < rows.shape[1]:
-            self._refuse_singular(len(rows), rows.shape[1], self.classes_[k])
+            self._refuse_singular(len(rows), np.square(root).sum(1), self.classes_[k])
         return scaling, axes
 
-    def _refuse_singular(self, n: int, features: int, label: Any) -> None:
-        first = f"The covariance matrix of class {label} is not full rank. "
+    def _refuse_singular(self, n: int, variances: np.ndarray, label: Any) -> None:
+        features, least = len(variances), int(variances.argmin())
+        first = f"X: The covariance matrix of class {label} is not full rank. "
+        if variances[least] <= self.tol:
+            first += f"The variance of column {least} is {variances[least]:g} there, tol is {self.tol:g}. "
         if self.solver == "svd" and n <= features:
             raise np.linalg.LinAlgError(
                 f"{first}When using `solver='svd'` the number of samples in each class should be more "

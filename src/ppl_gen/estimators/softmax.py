@@ -8,6 +8,7 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
+from ppl_gen.arrays import as_tensor
 from ppl_gen.estimators.starting import Array
 from ppl_gen.inference import MAP, Laplace
 from ppl_gen.inference.guides import Mode, make_guide
@@ -44,7 +45,7 @@ class Softmax:
         self.basis = torch.ones(len(scale), len(x), dtype=scale.dtype)  # rows lie along the last dimension
         torch.sub(x.T, centre[:, None], out=self.basis[more:]).div_(spread[:, None])
         self.centre, self.spread, self.scale = centre, spread, scale
-        self.weights = None if weights is None else torch.as_tensor(weights)
+        self.weights = None if weights is None else as_tensor("sample_weight", weights, scale.dtype)
         self.count = len(x) if self.weights is None else float(self.weights.sum())
         mine = torch.zeros(scale.shape[1], len(x), dtype=scale.dtype).scatter_(0, y, 1.0)
         self.seen = (

@@ -10,14 +10,14 @@ import pyro
 import pyro.distributions as dist
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ppl_gen import models
+from ppl_gen.arrays import as_tensor
 from ppl_gen.ask import ask
 from ppl_gen.checks import whole
 from ppl_gen.distributions import Bernoulli, Gaussian, Likelihood
-from ppl_gen.estimators.base import Estimator, lean
+from ppl_gen.estimators.base import Estimator, drawing, lean
 from ppl_gen.estimators.private import Interval, StrOptions
 from ppl_gen.estimators.starting import Array, sample_size
 from ppl_gen.fit import fit
@@ -94,7 +94,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         """Train both networks on the rows of X (n, features); y is ignored."""
         self._validate_params()
         X = self._rows(X, reset=True, dtype="numeric")
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        seed = int(drawing(self.random_state).randint(2**31 - 1))
         known = isinstance(self.likelihood, str)
         model = models.VAE(
             X.shape[1],
@@ -127,7 +127,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         """The mean of q(code | row), the encoder's, of each row (n, n_components)."""
         check_is_fitted(self)
         with torch.no_grad():
-            mean, _ = self._encoded(torch.tensor(self._rows(X, dtype="numeric"), dtype=torch.float64))
+            mean, _ = self._encoded(as_tensor("X", self._rows(X, dtype="numeric"), torch.float64).double())
         codes: Array = mean.numpy()
         return codes
 
@@ -173,7 +173,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
             random_state: of this call; by default the estimator's.
         """
         check_is_fitted(self)
-        generator = check_random_state(self.random_state if random_state is None else random_state)
+        generator = drawing(self.random_state if random_state is None else random_state)
         seed = int(generator.randint(2**31 - 1))
         drawn = ask(self.posterior_, "p(x)").sample(sample_size(n_samples), seed=seed)
         rows: Array = drawn.detach().numpy()

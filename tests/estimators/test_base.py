@@ -1,0 +1,149 @@
+"""What all estimators do with the arrays, labels and weights that users have."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from ppl_gen import estimators as E
+from ppl_gen.errors import DataError
+from ppl_gen.estimators.ppca import LEAST
+
+random = np.random.default_rng(0)
+X = np.concatenate([random.normal(0, 1, (20, 3)), random.normal(3, 1, (20, 3))])
+Y = np.repeat([0, 1], 20)
+APART = np.repeat([0.0, 100.0], 20)[:, None]
+HOLES = np.arange(120).reshape(40, 3) % 7 == 0
+MAKE = {
+    "GaussianNB": E.GaussianNB,
+    "KernelNB": lambda: E.KernelNB(bandwidth=1.0),
+    "MixedNB": E.MixedNB,
+    "LinearDiscriminantAnalysis": E.LinearDiscriminantAnalysis,
+    "QuadraticDiscriminantAnalysis": E.QuadraticDiscriminantAnalysis,
+    "LogisticRegression": E.LogisticRegression,
+    "BayesianLinearRegression": E.BayesianLinearRegression,
+    "GaussianMixture": lambda: E.GaussianMixture(2, random_state=0),
+    "PPCA": lambda: E.PPCA(2),
+    "VAE": lambda: E.VAE(hidden_layer_sizes=(4,), steps=2, random_state=0),
+}
+
+
+def answer(kind, rows, y=Y, **options):
+    made = MAKE[kind]().fit(rows, y, **options)
+    how = next(name for name in ("predict_proba", "transform", "predict") if hasattr(made, name))
+    return getattr(made, how)(rows)
+
+
+@pytest.fixture
+def outspoken():
+    """PyTorch warns of memory that cannot be written to once a process, otherwise."""
+    before = torch.is_warn_always_enabled()
+    torch.set_warn_always(True)
+    yield
+    torch.set_warn_always(before)
+
+
+@pytest.mark.parametrize("kind", MAKE)
+def test_views_and_read_only_rows_count_as_their_copies(kind, outspoken):
+    locked, plain = X.copy(), answer(kind, X)
+    locked.flags.writeable = False
+    for rows, y in ((X[::-1].copy()[::-1], Y[::-1].copy()[::-1]), (locked, Y)):
+        np.testing.assert_allclose(answer(kind, rows, y), plain, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["LogisticRegression", "GaussianNB", "BayesianLinearRegression"])
+def test_weights_may_be_views(kind, outspoken):
+    weights = np.linspace(1, 2, 40)[::-1]
+    locked = weights.copy()
+    locked.flags.writeable = False
+    for these in (weights, locked, pd.Series(weights)):
+        expected = answer(kind, X, sample_weight=weights.copy())
+        np.testing.assert_allclose(answer(kind, X, sample_weight=these), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["GaussianNB", "MixedNB", "LinearDiscriminantAnalysis", "PPCA"])
+def test_masked_cells_are_missing(kind):
+    found = answer(kind, np.ma.array(X, mask=HOLES))
+    np.testing.assert_array_equal(found, answer(kind, np.where(HOLES, np.nan, X)))
+    assert not np.allclose(found, answer(kind, X))
+
+
+@pytest.mark.parametrize(
+    ("act", "named"),
+    [
+        (lambda: E.LogisticRegression().fit(np.ma.array(X, mask=HOLES), Y), "X contains NaN"),
+        (lambda: E.GaussianNB().fit(X, np.ma.array(Y, mask=Y == 1)), "^y: .* 20 masked"),
+        (lambda: E.GaussianNB().fit(X, Y, np.ma.array(Y + 1.0, mask=Y == 1)), "^sample_weight: .* 20 masked"),
+        (lambda: E.GaussianNB().fit(X, Y, np.full(40, 1e-300)), "^sample_weight: .* same number"),
+        (lambda: E.LogisticRegression().fit(X, Y, np.full(40, 1e-300)), "^sample_weight: .* same number"),
+        (lambda: E.LogisticRegression().fit(X, X[:, 0]), "^y: .*0.12.*Unknown label type: continuous"),
+        (lambda: E.GaussianNB().fit(X, X[:, 0]), "^y: .*0.12.*Unknown label type: continuous"),
+        (lambda: E.QuadraticDiscriminantAnalysis().fit(X, X[:, 0]), "^y: .*Unknown label type: continuous"),
+        (lambda: E.LogisticRegression().fit(X, np.array(["a", *Y[1:]], object)), "^y: .* int64 and str"),
+        (lambda: E.LogisticRegression().fit(X, [None, *"ab" * 19, "a"]), "^y: .* NoneType and str"),
+        (lambda: E.GaussianNB().partial_fit(X, Y, [None, 0, 1]), "^classes: "),
+        (lambda: E.GaussianNB().fit(X, Y).sample(3, y=[0, 1]), r"^y: .* 3 rows, got shape \(2,\)"),
+        (lambda: E.GaussianNB().fit(X, Y).sample(3, random_state="a"), "^random_state: 'a'"),
+        (lambda: E.PPCA().fit(X).sample(3, random_state="a"), "^random_state: 'a'"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_by_name(act, named):
+    with pytest.raises((ValueError, TypeError), match=named) as caught:
+        act()
+    assert len(str(caught.value)) < 700
+
+
+def test_mixed_naive_bayes_with_weights_that_weigh_nothing_answers_by_its_prior():
+    rows = E.MixedNB().fit(X, Y, sample_weight=np.where(Y, 3e-100, 1e-100))
+    np.testing.assert_allclose(rows.class_prior_, [0.25, 0.75], rtol=1e-12)
+    np.testing.assert_allclose(rows.predict_proba(X), np.broadcast_to([0.25, 0.75], (40, 2)), rtol=1e-9)
+
+
+@pytest.mark.parametrize("solver", ["svd", "lsqr", "eigen"])
+def test_discriminants_without_any_spread_within_classes_are_refused(solver):
+    with pytest.raises(DataError, match=r"^X: .* column 0"):
+        E.LinearDiscriminantAnalysis(solver).fit(APART, Y)
+    equal = E.LinearDiscriminantAnalysis().fit(np.ones((40, 2)), Y)  # these rows tell nothing
+    np.testing.assert_allclose(equal.predict_proba(np.ones((1, 2))), 0.5)
+
+
+def test_a_column_that_tells_classes_apart_by_itself_is_warned_of():
+    with pytest.warns(UserWarning, match=r"^X: .* column 3"):
+        E.LinearDiscriminantAnalysis().fit(np.concatenate([X, APART], 1), Y)
+
+
+def test_a_column_without_variance_is_named():
+    with pytest.raises(np.linalg.LinAlgError, match=r"^X: .* column 3 is 0"):
+        E.QuadraticDiscriminantAnalysis().fit(np.concatenate([X, APART], 1), Y)
+
+
+@pytest.mark.parametrize("unit", [1e100, 1e145, 1e-100])
+def test_principal_components_scale_with_the_rows(unit):
+    plain, scaled = E.PPCA(1).fit(X), E.PPCA(1).fit(X * unit)
+    np.testing.assert_allclose(scaled.transform(X * unit) / unit, plain.transform(X), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(scaled.noise_variance_ / unit**2, plain.noise_variance_, rtol=1e-9)
+    line = E.PPCA(1).fit(X[:, :1] * [1, 2, 3] * unit)  # whose least noise is a share of the variance
+    np.testing.assert_allclose(line.noise_variance_, LEAST * 39 / 40 * line.explained_variance_, rtol=1e-6)
+
+
+def test_categories_without_end_or_without_a_cell_are_refused():
+    with pytest.raises(DataError, match=r"^X: .* 1e\+15 in column 1"):
+        E.CategoricalNB().fit(np.stack([Y, np.full(40, 1e15)], 1), Y)
+    with pytest.raises(DataError, match=r"^min_categories: "):
+        E.CategoricalNB(min_categories=10**12).fit(Y[:, None], Y)
+    empty = np.stack([Y, np.full(40, np.nan)], 1)
+    with pytest.raises(DataError, match=r"^X: .* column 1"):
+        E.CategoricalNB().fit(empty, Y)
+    declared = E.CategoricalNB(min_categories=2).fit(empty, Y)
+    np.testing.assert_allclose(np.exp(declared.feature_log_prob_[1]), 0.5)
+
+
+def test_logistic_regression_refuses_what_its_twin_refuses():
+    from sklearn.linear_model import LogisticRegression as Twin
+
+    for settings, y in (({"dual": True}, Y), ({"solver": "liblinear"}, np.arange(40) % 3)):
+        with pytest.raises(ValueError, match="olver"):
+            Twin(**settings).fit(X, y)
+        with pytest.raises(ValueError, match=f"^{next(iter(settings))}: "):
+            E.LogisticRegression(**settings).fit(X, y)
+    E.LogisticRegression(dual=True, solver="liblinear").fit(X, Y)

@@ -48,10 +48,10 @@ def lint(model: Any, guide: Any = None, /, *args: Any, **kwargs: Any) -> Finding
     """Find the mistakes of a model and its guide that a fit would hide, or stumble over.
 
     Both are run many times on the data and on changes of them; nothing is trained. Shapes, plates,
-    minibatches, names, supports, discrete latents, parameters, their ranges and their gradients are checked,
-    and that the joint scores the data that come; if no error is found, Pyro's ELBO is computed once. Each
-    finding says where, and what to write instead. Copies of modules are run, from fixed seeds; the parameter
-    store and all else that is global stays as it is.
+    minibatches, names, supports, priors, discrete latents, parameters, their ranges and their gradients are
+    checked, and that the joint scores the data that come; if no error is found, Pyro's ELBO is computed
+    once. Each finding says where, and what to write instead. Copies of modules are run, from fixed seeds;
+    the parameter store and all else that is global stays as it is.
 
     Args:
         model: a bare Pyro program; a pyro.infer.SVI, whose ELBO is checked too (guide: None); or a

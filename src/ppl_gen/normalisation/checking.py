@@ -39,7 +39,7 @@ def check_normalised(model: Any, /, *args: Any, **kwargs: Any) -> Normalisation:
     integral over them is reported. Terms of pyro.factor are averaged over the rest of the program; a density
     under poutine.scale is integrated with its power. Of a program that draws until it stops, the probability
     that it stops is the total of all sequences; one whose length follows the data gives every length the
-    total one, and all lengths an infinite one.
+    total one, and all lengths an infinite one, unless it stops after an end symbol.
 
     Args:
         model: a bare Pyro program, or a `ProbabilisticModel`.

@@ -110,7 +110,7 @@ def test_mixed_naive_bayes_with_weights_that_weigh_nothing_answers_by_its_prior(
 def test_discriminants_without_any_spread_within_classes_are_refused(solver):
     with pytest.raises(DataError, match=r"^X: .* column 0"):
         E.LinearDiscriminantAnalysis(solver).fit(APART, Y)
-    with pytest.raises(np.linalg.LinAlgError, match="^X: .* shrinkage"):
+    with pytest.raises(np.linalg.LinAlgError, match=r"^X: .* shrinkage"):
         E.LinearDiscriminantAnalysis("eigen").fit(np.ones((40, 2)), Y)
     equal = E.LinearDiscriminantAnalysis().fit(np.ones((40, 2)), Y)  # these rows tell nothing
     np.testing.assert_allclose(equal.predict_proba(np.ones((1, 2))), 0.5)

@@ -174,8 +174,8 @@ class LinearDiscriminantAnalysis(ClassNamePrefixFeaturesOutMixin, TransformerMix
             values, axes = scipy.linalg.eigh(self._covariance(X, plain) - within, within)
         except np.linalg.LinAlgError as error:
             raise np.linalg.LinAlgError(
-                f"X: expected features of which none is a constant or a sum of others within the classes: set "
-                f"shrinkage, or take solver='svd'. {error}"
+                f"X: expected features of which none is a constant or a sum of others within the classes: "
+                f"set shrinkage, or take solver='svd'. {error}"
             ) from error
         self.explained_variance_ratio_ = np.sort(values / (values.sum() or 1.0))[::-1][: self._n_features_out]
         self.scalings_ = axes[:, ::-1]

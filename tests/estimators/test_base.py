@@ -93,6 +93,13 @@ def test_what_cannot_be_used_is_refused_by_name(act, named):
     assert len(str(caught.value)) < 700
 
 
+def test_the_least_weights_that_are_taken_are_enough_to_compute_with():
+    plain, light = E.GaussianNB().fit(X, Y), E.GaussianNB().fit(X, Y, np.full(40, 1e-100))
+    np.testing.assert_allclose(light.predict_proba(X), plain.predict_proba(X), rtol=1e-9)
+    least = E.LogisticRegression().fit(X, Y, np.full(40, 1e-6 / 39))
+    np.testing.assert_array_equal(least.predict(X), least.predict_proba(X).argmax(1))
+
+
 def test_mixed_naive_bayes_with_weights_that_weigh_nothing_answers_by_its_prior():
     rows = E.MixedNB().fit(X, Y, sample_weight=np.where(Y, 3e-100, 1e-100))
     np.testing.assert_allclose(rows.class_prior_, [0.25, 0.75], rtol=1e-12)
@@ -103,6 +110,8 @@ def test_mixed_naive_bayes_with_weights_that_weigh_nothing_answers_by_its_prior(
 def test_discriminants_without_any_spread_within_classes_are_refused(solver):
     with pytest.raises(DataError, match=r"^X: .* column 0"):
         E.LinearDiscriminantAnalysis(solver).fit(APART, Y)
+    with pytest.raises(np.linalg.LinAlgError, match=r"^X: .* shrinkage"):
+        E.LinearDiscriminantAnalysis("eigen").fit(np.ones((40, 2)), Y)
     equal = E.LinearDiscriminantAnalysis().fit(np.ones((40, 2)), Y)  # these rows tell nothing
     np.testing.assert_allclose(equal.predict_proba(np.ones((1, 2))), 0.5)
 

@@ -252,7 +252,8 @@ def _bare(name: str, value: Any) -> Any:
             f"these rows out, keep = ~{name}.mask"
         )
     with naming(name):
-        return (value if value.dtype.kind == "f" else value.astype(np.float64)).filled(np.nan)
+        cells = np.asarray(value if value.dtype.kind == "f" else value.astype(np.float64))
+        return np.where(np.ma.getmaskarray(value), np.nan, cells)
 
 
 def _numpy(tensor: torch.Tensor) -> np.ndarray:

@@ -125,8 +125,8 @@ class CategoricalNB(Discrete):
         for cells, n, old in zip(X.T, self.n_categories_, before, strict=True):
             there = ~np.isnan(cells)
             place = codes[there] * n + cells[there].astype(np.int64)
-            counts = np.bincount(place, worth[there], minlength=classes * n)
-            counts = counts.astype(np.float64).reshape(classes, n)  # of no cells at all they are whole
+            summed = np.bincount(place, worth[there], minlength=classes * n)
+            counts = summed.astype(np.float64).reshape(classes, n)  # of no cells at all they are whole
             counts[:, : old.shape[1]] += old
             self.category_count_.append(counts)
 

@@ -170,7 +170,13 @@ class LinearDiscriminantAnalysis(ClassNamePrefixFeaturesOutMixin, TransformerMix
         share = self._counts / len(X)
         away = self.means_ - share @ self.means_
         plain = np.tensordot(share, self._roots @ self._roots.mT, 1) + (away.T * share) @ away
-        values, axes = scipy.linalg.eigh(self._covariance(X, plain) - within, within)
+        try:
+            values, axes = scipy.linalg.eigh(self._covariance(X, plain) - within, within)
+        except np.linalg.LinAlgError as error:
+            raise np.linalg.LinAlgError(
+                f"X: expected features of which none is a constant or a sum of others within the classes: "
+                f"set shrinkage, or take solver='svd'. {error}"
+            ) from error
         self.explained_variance_ratio_ = np.sort(values / (values.sum() or 1.0))[::-1][: self._n_features_out]
         self.scalings_ = axes[:, ::-1]
         self._plain(lambda means: means @ self.scalings_ @ self.scalings_.T)

@@ -46,7 +46,8 @@ class LogisticRegression(ClassifierMixin, Estimator):
         max_iter: steps of L-BFGS at most; fewer than 20 leave Newton's out.
         warm_start: whether the climb starts where the last fit ended, of as many classes and features.
         dual, intercept_scaling, random_state, solver, verbose, n_jobs: accepted; the mode is one wherever the
-            climb starts, and does not depend on them.
+            climb starts, and does not depend on them. As in the twin "liblinear" takes two classes, and it
+            alone takes dual.
 
     Attributes:
         coef_ (n_classes, n_features), intercept_ (n_classes,): the mode; one row for two classes.

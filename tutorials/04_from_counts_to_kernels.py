@@ -1,10 +1,10 @@
 # %% [markdown]
 # # 4 · From counts to kernels
 #
-# In the lessons before this one, `x` was a row of numbers with Normal distributions. But a word is no number,
-# and many numbers are not Normal. Naive Bayes asks only for *some* distribution of each feature given the
-# class. In this lesson we change that one factor, $p(x \mid y)$: from dice and coins to texts, and from there
-# to densities that the data draw by themselves.
+# In the lessons before this one, a feature was a coin, or a number with a Normal distribution. But a word is
+# neither, and many numbers are not Normal. Naive Bayes asks only for *some* distribution of each feature
+# given the class. In this lesson we change that one factor, $p(x \mid y)$: from dice and coins to texts,
+# and from there to densities that the data draw by themselves.
 #
 # **You will learn** to model words, counts and categories; why one adds 1 to a count, and which prior that
 # is; how a filter tells texts apart, and why; and what to do with a feature that is not bell-shaped.
@@ -317,21 +317,21 @@ with style():
     named = [place[word] for word in ("the", "of", "return", "data", "value", "message")]
     for k in (0, 1):  # some words of one class only, so far apart that their names have room
         for j in (totals[k] * never[k]).argsort(descending=True).tolist():
-            if totals[k, j] > 3 and all(not never[k][i] or totals[k, i] > 1.4 * totals[k, j] for i in named):
+            if totals[k, j] > 3 and all(not never[k][i] or totals[k, i] > 1.9 * totals[k, j] for i in named):
                 named.append(j)
     for j in named:
         turn = 40 if never[0][j] else 0
         axes[0].annotate(
             vocabulary[j],
             totals[:, j].tolist(),
-            (3, 2),
+            (3, 4),
             textcoords="offset points",
-            fontsize=7.5,
+            fontsize=8.5,
             rotation=turn,
         )
-    axes[0].set(
-        xscale="symlog", yscale="symlog", xlabel="times in mail", ylabel="times in maths", xlim=(-0.3, 2500)
-    )
+    axes[0].set_xscale("symlog", linthresh=1, linscale=1.4)  # room for names between 0 and 1
+    axes[0].set_yscale("symlog", linthresh=1, linscale=1.4)
+    axes[0].set(xlabel="times in mail", ylabel="times in maths", xlim=(-0.2, 4000))
     axes[0].set_title("Every word of the vocabulary")
     log_odds(
         [vocabulary[j] for j in strongest], lean[strongest], label="log odds for mail (nats)", ax=axes[1]
@@ -485,7 +485,7 @@ print(gaussian.model, binned.model, kernels.model, sep="\n")
 # %% [markdown]
 # Three ways to draw the density $p(x \mid y)$:
 #
-# * **Gaussian**: one bell for each class, with a mean `mu` and a precision `tau`.
+# * **Gaussian**: one bell for each class, with a mean `mu` and a precision `tau` (one over the variance).
 # * **Bins**: cut the axis into thirteen bins. Which bin a length falls into is a category, so we are back at
 #   the die. This is a histogram, with one added to each count.
 # * **Kernels**: put a narrow bell, the *kernel*, on every flower seen, and take the mean of them all:
@@ -504,7 +504,7 @@ def densities(ax, posterior, title, given=at, width=1.0):
     """p(x | y) of both classes, over the flowers that it was learnt from."""
     for k in (0, 1):
         density = ask(posterior, "p(x | y)", y=k).log_prob(x=given).exp() / width
-        ax.plot(at[:, 0], density, color=PALETTE[k], label=NAMES[k])
+        ax.plot(at[:, 0], density, ("-", "--")[k], color=PALETTE[k], label=NAMES[k])
         rows = length[species == k]
         ax.plot(rows, torch.full_like(rows, -0.05 - 0.06 * k), "|", color=PALETTE[k], markersize=6)
     ax.set(xlabel="petal length (cm)", title=title)
@@ -516,7 +516,8 @@ with style():
     densities(axes[1], binned, "bins", given=places, width=0.5)
     densities(axes[2], kernels, "kernels")
     axes[0].set_ylabel("p(x | y), per cm")
-    axes[0].legend(fontsize=8.5, loc="upper left")
+    axes[0].set_ylim(top=1.2)
+    axes[0].legend(fontsize=9, loc="upper left")
 
 # %%
 rows = {
@@ -620,7 +621,7 @@ with style():
             (h, -3.9),
             (3, 0),
             textcoords="offset points",
-            fontsize=8,
+            fontsize=9,
             rotation=90,
         )
     ax.set(xscale="log", ylim=(-4, 2.5), xlabel="bandwidth h (cm)", ylabel="mean log p(x | y) (nats)")
@@ -659,8 +660,8 @@ assert ask(kernels, "p(x | y)", y=1).log_prob(x=[[10.0]])[0] < -50
 
 # %% [markdown]
 # The three curves part on the left. What was seen looks better and better; the flowers kept back, and those
-# left out, fall off a cliff. At their peak the two dashed curves nearly agree, without one having seen the
-# data of the other.
+# left out, fall off a cliff. Near their peaks these two curves, the dotted and the dashed one, nearly agree,
+# without one having seen the data of the other.
 #
 # Kernels are no free lunch. The model keeps every row, and each question reads them all. Where the data *are*
 # Normal and few, a single bell, which assumes more, is the better density. And a value far from all that a
@@ -789,3 +790,6 @@ assert ask(kernels, "p(x | y)", y=1).log_prob(x=[[10.0]])[0] < -50
 # * K. P. Murphy, *Machine Learning: A Probabilistic Perspective* (2012), sections 3.4–3.5: Dirichlet priors,
 #   add-one, and both text models.
 # * P.-S. Laplace, *Essai philosophique sur les probabilités* (1814): the rule of succession.
+#
+# The data: the documentation of Python's standard library; R. A. Fisher, "The use of multiple measurements in
+# taxonomic problems", *Annals of Eugenics* 7 (1936): the irises.

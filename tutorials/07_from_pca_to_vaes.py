@@ -10,8 +10,10 @@
 # terms of its bound say, and what an encoder shared by all rows costs; and how to see that a code has
 # collapsed.
 #
-# **You need** Python, the Normal distribution, the idea of a gradient, and that of a network with layers.
-# What is needed of linear algebra is that a matrix maps short vectors to long ones.
+# **You need** Python and the Normal distribution; of linear algebra, that a matrix maps short vectors to long
+# ones. Two more words will do. The **gradient** of a function lists its slopes, one for each number that goes
+# in; who takes small steps along it climbs. A **network** is a function made of layers: each multiplies by a
+# matrix of adjustable numbers, adds others, and bends the result; gradients tell how to adjust them.
 #
 # **It takes** about 50 minutes; the code runs in about a minute, on data that need no download.
 
@@ -123,7 +125,8 @@ assert (
 # ## Autoencoders
 #
 # Replace both linear maps by networks: an **encoder** from picture to code, a **decoder** back. Train both to
-# rebuild the picture. That is an **autoencoder** (Hinton and Salakhutdinov, 2006):
+# rebuild the picture. That is an **autoencoder**, an old idea, and a strong one since networks are deep
+# (Hinton and Salakhutdinov, 2006):
 
 # %%
 bent = {}
@@ -152,7 +155,8 @@ for size in (2, 8):
 # %% [markdown]
 # With as many numbers, the autoencoder rebuilds unseen digits better than PCA, which is the best that
 # *linear* maps can do on the pictures they were fitted to. (A badge marks the middle of the codes of each
-# class; nobody told either model of classes.) But what is it as a joint?
+# class; nobody told either model of classes. The few codes farthest out lie outside of the frames.) But what
+# is it as a joint?
 
 # %%
 print(bent[8].model)
@@ -202,7 +206,8 @@ assert error(clean) < 0.5 * error(noisy)
 # Noise of 4 grey levels has a mean square of 16; most of it is gone. There is more to this than clean
 # pictures. The way from the noisy picture to the cleaned one points to where pictures are more probable: up
 # to a factor it estimates the slope of $\log p(x)$ of noisy pictures (Vincent, 2011; Alain and Bengio, 2014).
-# Diffusion models draw pictures by following it.
+# Diffusion models draw pictures by following it, from pure noise on, with less and less noise (Song and
+# Ermon, 2019; Ho, Jain and Abbeel, 2020).
 #
 # ## The variational autoencoder
 #
@@ -229,10 +234,14 @@ assert vae_model.approximation == "q(z | x)"
 # \mid x)$. Whatever it guesses,
 # $$\log p(x) \;\ge\; \underbrace{\mathbb{E}_{q(z \mid x)}\left[\log p(x \mid
 # z)\right]}_{\text{reconstruction}} \;-\; \underbrace{\mathrm{KL}\left(q(z \mid x) \,\|\,
-# p(z)\right)}_{\text{what the code costs}}.$$ The right side is the **ELBO**, the *evidence lower bound*. The
-# first term is high if codes drawn from $q$ rebuild the picture. In the second, KL is the Kullback-Leibler
-# divergence, $\mathbb{E}_q[\log q(z \mid x) - \log p(z)]$: nil if the encoder answers every picture with the
-# prior, and the larger, the more its answer tells. Training climbs the ELBO, decoder and encoder at once.
+# p(z)\right)}_{\text{what the code costs}}.$$
+#
+# The right side is the **ELBO**, the *evidence lower bound*: $\log p(x)$ is also called the log evidence. All
+# of it is in **nats**, the unit of natural logarithms. $\mathbb{E}_q$ is the average over codes drawn from
+# $q$, so the first term is high if such codes rebuild the picture. In the second, KL is the
+# Kullback-Leibler divergence, $\mathbb{E}_q[\log q(z \mid x) - \log p(z)]$: nil if the encoder answers
+# every picture with the prior, and the larger, the more its answer tells. Training climbs the ELBO, decoder
+# and encoder at once.
 #
 # ## The split, where everything is known
 #
@@ -298,9 +307,10 @@ spread = torch.tensor([variances_of_slope(size) for size in sizes])
 with style():
     figure, axes = plt.subplots(1, 2, figsize=(7.4, 3.0))
     for i, (name, estimates) in enumerate((("reparameterised", through), ("score function", score))):
-        axes[0].hist(estimates, bins=120, range=(-30, 60), log=True, histtype="step", color=PALETTE[i])
-        axes[1].loglog(sizes, spread[:, i], "o-", markersize=4, color=PALETTE[i])
-        place = (2, float(spread[4, i]))
+        line = {"color": PALETTE[i], "linestyle": ("-", "--")[i]}
+        axes[0].hist(estimates, bins=120, range=(-30, 60), log=True, histtype="step", **line)
+        axes[1].loglog(sizes, spread[:, i], marker="os"[i], markersize=4, **line)
+        place = (1.2, float(spread[2, i]))
         axes[1].annotate(name, place, xytext=(0, 10), textcoords="offset points", color=PALETTE[i])
     axes[0].set(xlabel="estimate of the slope (exact: 2)", ylabel="draws", title="one draw at a time")
     axes[1].set(xlabel="dimensions of z", ylabel="variance", title="more dimensions")
@@ -355,7 +365,9 @@ assert draws_of.max() <= 16
 # On this network, too, the score function's gradient is far noisier: hundreds of times, or more. The VAE
 # rebuilds digits, and draws new ones, pixel noise and all; the last row shows the mean without that noise.
 # Some drawn codes give no digit anybody would name: the bound is an average, and eight numbers after a minute
-# of training are not a painter.
+# of training are not a painter. (PCA's bound above was a log *density* of real numbers, on the pictures it
+# had learned from; this one is a log *probability* of whole grey levels, on new pictures. Do not compare
+# them.)
 #
 # Since codes have a distribution, we can walk between two of them. Half way between the *pixels* of two
 # digits lies a double exposure; half way between their *codes* lies a picture that the model holds possible:
@@ -380,7 +392,8 @@ pictures("From a 0 to a 4", {"pixels": walk(ends[0], ends[1]), "codes": decoded}
 
 # %% [markdown]
 # Is that so? Pair 150 test digits with the other 150, and ask the model for its bound on $\log p(x)$ of what
-# lies half way, rounded to whole grey levels.
+# lies half way, rounded to whole grey levels. (`LowerBound(50)` asks for the ELBO, from 50 draws of the
+# code.)
 
 # %%
 first, second = x_test[:150], x_test[150:]
@@ -417,8 +430,8 @@ if importlib.util.find_spec("ipywidgets"):
 #
 # How far is the ELBO below $\log p(x)$? There are two reasons for a gap. The exact $p(z \mid x)$ is no Normal
 # with independent numbers, and one encoder must serve all pictures: it is **amortized**, its price paid once,
-# in training, where the exact way would be to look for the best mean and standard deviations of each picture
-# by itself. For thirty test digits we do that, and estimate $\log p(x)$ too, by a weighted average over many
+# in training. The dear way would be to look for the best mean and standard deviations of each picture by
+# itself. For thirty test digits we do that, and estimate $\log p(x)$ too, by a weighted average over many
 # draws (*importance sampling*):
 
 # %%
@@ -436,14 +449,11 @@ for warning in caught:
 order = gaps.argsort()
 with style():
     figure, ax = plt.subplots(figsize=(5.8, 2.8))
-    ax.bar(
-        range(30), gaps[order].numpy(), color=PALETTE[0], label="amortization: own best q, less the encoder's"
+    ax.bar(range(30), gaps[order].numpy(), color=PALETTE[0], alpha=0.6, label="each digit's own best q")
+    ax.plot(
+        range(30), (evidence - bound)[order].numpy(), "D", color=PALETTE[1], markersize=5, label="log p(x)"
     )
-    rest = (evidence - bound - gaps)[order].clamp(min=0).numpy()
-    ax.bar(
-        range(30), rest, bottom=gaps[order].numpy(), color=PALETTE[1], label="the rest: q is a simple Normal"
-    )
-    ax.set(xlabel="thirty test digits, sorted", ylabel="nats below log p(x)", title="Two gaps")
+    ax.set(xlabel="thirty test digits, sorted", ylabel="above the encoder's bound (nats)", title="Two gaps")
     ax.set_xticks([])
     ax.legend(fontsize=9)
 
@@ -455,10 +465,12 @@ assert gaps.mean() > (evidence - bound - gaps).mean() + 0.3
 assert evidence.mean() > (bound + gaps).mean() - 0.2
 
 # %% [markdown]
-# Together they are the gap. Here sharing costs more than the simple form of $q$, and not all digits alike:
-# the dearest pays several times what the cheapest does. (Cremer, Li and Duvenaud, 2018, measured the two so.)
-# If the library printed a warning: for some digits a few of the draws carry all the weight. Then the estimate
-# of $\log p(x)$ is more likely too low than too high, and the second part larger than drawn.
+# The bar is what sharing costs; from its top to the diamond is what the simple form of $q$ costs. Here
+# sharing costs more, and not all digits alike: the dearest pays several times what the cheapest does.
+# (Cremer, Li and Duvenaud, 2018, measured the two so.) If the library printed a warning: for some digits a
+# few of the draws carry all the weight. Then the estimate of $\log p(x)$ is more likely too low than too
+# high, and the second cost larger than drawn. A diamond inside of its bar is such an estimate, or noise: no
+# $q$ has a bound above $\log p(x)$.
 #
 # ## What goes wrong: the code collapses
 #
@@ -467,8 +479,8 @@ assert evidence.mean() > (bound + gaps).mean() - 0.2
 # if we tell the model that pixels have more noise than a direction has variance, $\sigma^2 > \lambda_j$, then
 # that direction is all noise to it. Its dimension carries nothing (Lucas and others, 2019).
 #
-# In a VAE the same is done by a weight $\beta$ on the KL, by a decoder so strong that it needs no code, or
-# just by an unlucky start. We overdo $\beta$.
+# In a VAE the same can be done by a large weight $\beta$ on the KL (Higgins and others, 2017), or by a
+# decoder so strong that it needs no code (Bowman and others, 2016). We overdo $\beta$.
 
 # %%
 loud = fit(PPCA(64, 8, noise=8.0), x=train.x)
@@ -500,15 +512,16 @@ real = ask(costly, "p(x | z)", z=ask(costly, "p(z)").sample(50, seed=0)).mean
 assert real.std(0).max() < 0.5 * ask(vae, "p(x | z)", z=ask(vae, "p(z)").sample(50, seed=0)).mean.std(0).max()
 
 # %% [markdown]
-# **How to see it**: not in the bound, which climbed all the while, but in its split. Look at the KL dimension
-# by dimension; `elbo_terms` does, and says how many are *active*, that is, how many have means that differ
-# from picture to picture (Burda, Grosse and Salakhutdinov, 2016). Where none is, the decoder paints the same
-# blurred average whatever code it gets. In PCA the number of active dimensions is that of the variances above
-# $\sigma^2 = 64$, as promised.
+# **How to see it**: not in the climb, which went up like any other, but in the split. Look at the KL
+# dimension by dimension; `elbo_terms` does, and says how many are *active*, that is, how many have means
+# that differ from picture to picture (Burda, Grosse and Salakhutdinov, 2016). Where none is, the decoder
+# paints the same blurred average whatever code it gets. In PCA the number of active dimensions is that of
+# the variances above $\sigma^2 = 8^2 = 64$, as promised.
 #
-# What helps: a likelihood that fits the pixels; $\beta = 1$; a slow rise of $\beta$ at the start,
-# `SVI(beta=lambda done: min(1.0, 4 * done))`; or some nats for nothing, `SVI(free_bits=0.1)`. And a dimension
-# or two that collapse are no accident: a VAE that leaves out what it cannot use has chosen its own size.
+# What often helps: a likelihood that fits the pixels; $\beta = 1$; a slow rise of $\beta$ at the start,
+# `SVI(beta=lambda done: min(1.0, 4 * done))` (Bowman and others, 2016); or some nats of KL that are not
+# charged for, `SVI(free_bits=0.1)` (Kingma and others, 2016). And a dimension or two that collapse need be no
+# accident: a VAE that leaves out what it cannot use has chosen its own size.
 #
 # ## Exercises
 #
@@ -601,10 +614,15 @@ assert real.std(0).max() < 0.5 * ask(vae, "p(x | z)", z=ask(vae, "p(z)").sample(
 #   (2014).
 # * R. J. Williams, "Simple statistical gradient-following algorithms for connectionist reinforcement
 #   learning", *Machine Learning* 8 (1992): the score function.
+# * Y. Song and S. Ermon, "Generative modeling by estimating gradients of the data distribution", *NeurIPS*
+#   (2019); J. Ho, A. Jain and P. Abbeel, "Denoising diffusion probabilistic models", *NeurIPS* (2020).
 # * C. Cremer, X. Li and D. Duvenaud, "Inference suboptimality in variational autoencoders", *ICML* (2018).
 # * J. Lucas, G. Tucker, R. Grosse and M. Norouzi, "Don't blame the ELBO! A linear VAE perspective on
 #   posterior collapse", *NeurIPS* (2019); Y. Burda, R. Grosse and R. Salakhutdinov, "Importance weighted
 #   autoencoders", *ICLR* (2016).
+# * S. R. Bowman et al., "Generating sentences from a continuous space", *CoNLL* (2016); D. P. Kingma et al.,
+#   "Improved variational inference with inverse autoregressive flow", *NIPS* (2016): free bits; I. Higgins et
+#   al., "beta-VAE: Learning basic visual concepts with a constrained variational framework", *ICLR* (2017).
 #
 # The data: E. Alpaydin and C. Kaynak, *Optical Recognition of Handwritten Digits* (1998),
 # https://doi.org/10.24432/C50P49.

@@ -88,7 +88,8 @@ say(right.verdict())
 #
 # Now plant a mistake. The formula's result holds a square root of a matrix of precisions (its Cholesky
 # factor). Here somebody forgets the root, a slip as old as statistics: a variance where a standard deviation
-# belongs.
+# belongs. In the code, `updated` gives the model after the data, a line whose prior is the posterior;
+# `after.root` is the factor, and `root @ root.mT` the matrix itself; `having` swaps a model's numbers.
 
 
 # %%
@@ -110,7 +111,8 @@ with style():
         rank_ecdf(found.to_arviz(), wrong=["w[0]", "w[1]"], ax=ax)
         ax.set_title(title)
     axes[1].set_ylabel("")
-    axes[1].legend(loc="upper right")
+    axes[0].set_ylim(-0.32, 0.45)
+    axes[0].legend(loc="upper right", fontsize=9, ncols=3)
 
 # %% [check]
 assert str(line) == "p(tau) p(w | tau) p(y | x, w, tau)"
@@ -121,13 +123,17 @@ for name in ("w[0]", "w[1]"):
     assert "spread" in wrong.findings[name].faults
     assert wrong.findings[name].ratio < 0.75  # the posterior's sd, in units of the right one
 assert not wrong.findings["tau"].faults
+assert wrong.findings["log likelihood"].faults
 assert "sds too small" in wrong.verdict()
 
 # %% [markdown]
 # The figure shows, for each place from 0 to 1, how many more of the truths lie below it than should; evenly
-# spread ones keep inside the grey band. On the right, the truths crowd at both ends: the posterior is so
-# narrow that the truth lies outside of all draws again and again. That is what the **S** means. An arch would
-# mean values too high, a valley values too low.
+# spread ones keep inside the grey band. (ECDF, the empirical cumulative distribution function, is the share
+# of the truths that lie below a place.) On the right, the truths of the weights crowd at both ends: the
+# posterior is so narrow that the truth lies outside of all draws again and again. That is what the **S**
+# means. An arch would mean values too high, a valley values too low. The thin lines are other quantities,
+# such as `tau`. One of them is the log likelihood, which on the right arches out of the band: draws too
+# close to the best fit make the data likelier than the truth does.
 #
 # The fit with the slip gave means, standard deviations and predictions without a warning. Nothing in its
 # numbers would have told.
@@ -157,7 +163,8 @@ with style():
     ):
         for k in range(3):
             own = rows[y == k][:, pair]
-            ax.scatter(own[:, 0], own[:, 1], s=11, color=PALETTE[k], label=f"class {k}", linewidths=0)
+            mark = {"marker": "o^s"[k], "color": PALETTE[k], "label": f"class {k}"}
+            ax.scatter(own[:, 0], own[:, 1], s=16, linewidths=0, **mark)
         ax.set(title=title, xlabel="phenols (standard deviations)")
     axes[0].set_ylabel("flavanoids (standard deviations)")
     axes[0].legend(loc="upper left")
@@ -204,11 +211,14 @@ assert checks["discriminant analysis"].misfit == ()
 assert checks["naive Bayes"].observed[0] > 0.6
 assert abs(np.median(checks["naive Bayes"].replicated)) < 0.1
 assert checks["naive Bayes"].replicated.max() < 0.5
+assert checks["naive Bayes"].p_values[0] < 0.02 < checks["discriminant analysis"].p_values[0]
 
 # %% [markdown]
-# Naive Bayes is caught. Linear discriminant analysis, whose classes share one full covariance matrix, makes
-# data with this correlation. What is to be done depends on what the model is for: lesson 1's naive Bayes
-# named the cultivars well for all that. For *drawing* wines it will not do.
+# Naive Bayes is caught: its *tail probability*, small if hardly any drawn data set lies as far out as the
+# real one, is as small as 200 draws can show. Linear discriminant analysis gives its classes one full
+# **covariance matrix**, which says of each two features how they vary together. It makes data with this
+# correlation. What is to be done depends on what the model is for: lesson 1's naive Bayes named the
+# cultivars well for all that. For *drawing* wines it will not do.
 #
 # Without a statistic of your own, the check looks at what suits the data: means, spreads, extremes,
 # correlations, within classes too. The more one looks at, the more sticks out by chance; the *adjusted* tail
@@ -246,10 +256,11 @@ assert p.min() > 0.2  # far from uniform: 26 uniform ones would all lie above 0.
 # means something only if it could have failed.
 #
 # **How to see it.** Look at the tail probabilities of all 26 statistics: if the model and the data were two
-# draws of one thing, some would be near 0. None is. They crowd near 1, because the rows were used twice. Two
-# ways out: choose a statistic that the model has *no* parameter for, as the correlation above; and fit one
-# half of the rows to check the other, `predictive_check(…, split=True)`. And SBC in section 1 could not have
-# failed for a wrong model. Of every check ask first what it *cannot* see.
+# draws of one thing, some would be near 0. None is. They crowd near 1, because the rows were used twice.
+# (They count both tails; of one tail they would crowd at one half, as the verdict says.) Two ways out:
+# choose a statistic that the model has *no* parameter for, as the correlation above; and fit one half of
+# the rows to check the other, `predictive_check(…, split=True)`. And SBC in section 1 could not have failed
+# for a wrong model. Of every check ask first what it *cannot* see.
 #
 # ## 3. Which model predicts better?
 #
@@ -258,7 +269,8 @@ assert p.min() > 0.2  # far from uniform: 26 uniform ones would all lie above 0.
 # each row in turn: forget the row, learn from all others, and take the log density of the row that was left
 # out. The sum over rows is the *elpd*, the expected log predictive density, in nats; higher is better.
 #
-# Take 20 points about a sine curve, and polynomials of degree 1 to 9.
+# Take 20 points about a sine curve, and polynomials of degree 1 to 9. If you come from lesson 5, you know the
+# scene: there the evidence chose the degree. Here rows that are left out do.
 
 # %%
 generator = torch.Generator().manual_seed(5)
@@ -277,9 +289,9 @@ fine = torch.linspace(-1, 1, 200, dtype=torch.float64)
 with style():
     figure, axes = plt.subplots(1, 2, figsize=(7.4, 3.1))
     axes[0].scatter(t, target, s=14, color=PALETTE[6])
-    for d, colour in ((1, PALETTE[1]), (3, PALETTE[0]), (9, PALETTE[3])):
+    for d, colour, dash in ((1, PALETTE[1], "--"), (3, PALETTE[0], "-"), (9, PALETTE[3], ":")):
         mean = ask(curves[d], "p(y | x)", x=powers(fine, d)).mean
-        axes[0].plot(fine, mean, color=colour, label=f"degree {d}")
+        axes[0].plot(fine, mean, dash, color=colour, label=f"degree {d}")
     axes[0].set(xlabel="x", ylabel="y", title="three polynomials")
     axes[0].legend(fontsize=9)
     axes[1].plot(
@@ -301,14 +313,18 @@ assert seen[8] > seen[2] > seen[0]  # a richer model fits better
 assert all(a > b for a, b in zip(seen, left, strict=True))  # seen rows always look better
 assert seen[8] - left[8] > seen[2] - left[2] + 1  # and the more so, the richer the model
 assert left[8] < max(left) - 1
+assert max(a - b for a, b in zip(seen, left, strict=True)) == seen[8] - left[8]
+assert max(seen) - seen[2] < 2 < seen[2] - seen[0]  # from degree 3 on, little
 
 # %% [markdown]
-# On rows it saw, every model looks better than it is, and the richest one most. Left out, the rows choose a
-# degree in the middle. Here each of the 20 scores is exact, since the model is conjugate. Elsewhere refitting
-# for each row would be dear; then draws of the one posterior are reweighted instead (PSIS, Vehtari, Gelman
-# and Gabry 2017), and rows for which that cannot be trusted are named.
+# On rows it saw, every model looks better than it is, and the richest one most. (From degree 3 on the fit
+# gains little, for the prior keeps the weights small; degree 9 hardly wiggles.) Left out, the rows choose a
+# degree in the middle. Here each of the 20 scores is exact, since the model is conjugate. Elsewhere
+# refitting for each row would be dear; then draws of the one posterior are reweighted instead (PSIS,
+# Vehtari, Gelman and Gabry 2017), and rows for which that cannot be trusted are named.
 #
 # A difference of two models needs a standard error: rows are few, and another twenty might decide otherwise.
+# Read the verdict, and of the table the columns of differences; the others are for experts.
 
 # %%
 polynomials = compare_models({f"degree {d}": scores[d] for d in (1, 3, 4, 9)})
@@ -330,19 +346,21 @@ assert float(comparison.differences[1]) < -2 * float(comparison.standard_errors[
 
 # %% [markdown]
 # Degree 3 and its neighbour cannot be told apart, and the verdict says so. Of the wines, discriminant
-# analysis predicts the better, by more than twice the standard error, although its classes must share one
-# covariance matrix: to know the dependence is worth more.
+# analysis predicts the better, by more than twice the standard error: the correlations within classes, of
+# which section 2 found one, are together worth that much.
 #
 # ## 4. Did this one fit arrive?
 #
 # Eight schools coached pupils for a test. Each reports an effect `y` in points and its standard error `sigma`
 # (Rubin 1981). Schools differ, but not without bounds: each school's true effect `theta` is drawn about a
-# common mean `mu` with a spread `tau`, and both are to be inferred. Two ways to write it:
+# common mean `mu` with a spread `tau`, and both are to be inferred. (A *half Cauchy*, the prior of the
+# spread, is a broad distribution of positive numbers, with room for very large ones. `pyro.plate` says that
+# what stands in it is drawn once for each school, independently given the rest.) Two ways to write it:
 
 # %%
 EFFECTS = torch.tensor([28.0, 8.0, -3.0, 7.0, -1.0, 1.0, 18.0, 12.0]).double()
 ERRORS = torch.tensor([15.0, 10.0, 16.0, 11.0, 9.0, 11.0, 10.0, 18.0]).double()
-ZERO = torch.tensor(0.0).double()
+ZERO = torch.tensor(0.0).double()  # what starts in double precision stays in it
 
 
 class Centred(ProbabilisticModel):
@@ -423,14 +441,15 @@ spreads = {"non-centred": [draws["non-centred"][1][inside].std() for inside in (
     draws["non-centred"][0] < 0.5, draws["non-centred"][0] > 1.5)]}  # fmt: skip
 assert spreads["non-centred"][1] > 1.3 * spreads["non-centred"][0]  # a funnel: narrow where tau is small
 assert draws["centred"][0].std() < draws["non-centred"][0].std()  # which the centred guide leaves out
+assert draws["centred"][1].mean() < draws["non-centred"][1].mean() - 1  # "lies too low"
 
 # %% [markdown]
-# On the right is, nearly, the shape of the posterior, a **funnel**: where `tau` is small, all schools are
-# alike and their effects are pressed together; where it is large, they are free. Independent Normals of `tau`
-# and `theta` cannot be narrow here and wide there, so on the left the guide settles for a compromise: a small
-# round cloud, which leaves out small values of `tau` and large ones. In the second way of writing, `eta` and
-# `tau` are independent before the data, and hardly dependent after: Normals suit them. Same schools, other
-# coordinates.
+# On the right is, nearly, the shape that the posterior has, a **funnel**: where `tau` is small, all schools
+# are alike and their effects are pressed together; where it is large, they are free. Independent Normals of
+# `tau` and `theta` cannot be narrow here and wide there, so on the left the guide settles for a compromise:
+# a small round cloud, which leaves out small values of `tau` and large ones, and lies too low besides. In
+# the second way of writing, `eta` and `tau` are independent before the data, and hardly dependent after:
+# Normals suit them. Same schools, other coordinates.
 #
 # For a colleague, the diagnosis with its figures goes into one HTML file:
 

@@ -9,11 +9,21 @@ from sphinx.application import Sphinx
 from sphinx.errors import SphinxError
 from sphinx.writers.html5 import HTML5Translator
 
+# What LaTeX takes and docutils does not: \frac12, \dots, and sizes of brackets, which MathML stretches.
+SPELLED = (
+    (r"(\\[dt]?frac)\s*(\d)\s*([\da-z])", r"\1{\2}{\3}"),
+    (r"\\dots\b", r"\\ldots"),
+    (r"\\[bB]igg?(?![a-z])", ""),
+)
+
 
 def markup(tex: str, *, block: bool) -> str:
     """A formula of LaTeX as a MathML element."""
+    spelled = tex
+    for found, instead in SPELLED:
+        spelled = re.sub(found, instead, spelled)
     try:
-        return tex2mathml(tex, as_block=block)
+        return tex2mathml(spelled, as_block=block)
     except MathError as error:
         raise SphinxError(f"cannot read this formula: {tex}\n{error}") from error
 

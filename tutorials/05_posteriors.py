@@ -235,8 +235,13 @@ with style():
     axes[1].set(xlabel="degree", ylabel="log evidence (nats)", title=f"Evidence: degree {best}")
 
 # %% [check]
+import itertools
+
 assert best == 3
 assert bool((torch.tensor(residual).diff() < 1e-3).all())
+bases = [torch.cat([torch.ones(len(u), 1).double(), powers(u, d)], 1) for d in degrees]
+least = [float((v - base @ torch.linalg.lstsq(base, v[:, None]).solution[:, 0]).norm()) for base in bases]
+assert all(after <= before + 1e-9 for before, after in itertools.pairwise(least))
 assert evidence[best - 1] - evidence[0] > 3
 assert evidence[best - 1] - evidence[-1] > 3
 answer = ask(fits[best - 1], "p(y | x)", x=powers(at, best))
@@ -246,10 +251,11 @@ low, high = inside.quantile(torch.tensor([0.05, 0.95]).double(), 0)
 assert 0.7 < float(((v > low) & (v < high)).double().mean()) <= 1
 
 # %% [markdown]
-# The band holds 90 % of what the model expects, the grey line is the wave. More bends always fit the seen
-# points at least as well: residuals cannot choose. The evidence can. A line cannot bend as the points do, so
-# it finds them improbable. Degree 9 *could* have drawn them, but also very many other things, so it gave each
-# of them little. This is **Occam's razor**, and nobody had to put it in (MacKay 2003, chapter 28).
+# The band holds 90 % of what the model expects, the grey line is the wave. Fitted by least squares, more
+# bends never fit the seen points worse: residuals cannot choose. The evidence can. A line cannot bend as the
+# points do, so it finds them improbable. Degree 9 *could* have drawn them, but also very many other things,
+# so it gave each of them little. This is **Occam's razor**, and nobody had to put it in (MacKay 2003, chapter
+# 28).
 #
 # The evidence is the evidence *with its prior*. Exercise 3 shows how a careless prior spoils it.
 #
@@ -294,7 +300,7 @@ assert abs(tail[0] - tail[1]) < 0.5  # it climbs no more
 
 # %% [markdown]
 # Each step's number is an estimate from one draw. The band holds nine steps in ten, the line is their running
-# mean. A single step may even lie above the evidence. Its mean cannot. After some hundreds of steps it climbs
+# mean. A single step may even lie above the evidence. Its mean cannot. In the last 600 steps it climbs
 # no more, and the gap is still there: what is left is the divergence of the best guide *of its form*.
 #
 # ## What goes wrong: the right middle, the wrong width
@@ -434,6 +440,9 @@ noise_sds = [float(trees[name]["posterior"]["tau"].std()) for name in ("mean fie
 assert 0.75 < noise_sds[0] / noise_sds[1] < 1.3
 
 # %% [markdown]
+# In the table, `eti89` is the interval that holds the middle 89 % of the draws (ArviZ's choice). `plot_dist`
+# draws the same as densities, with the mean as a dot and the interval as a line.
+#
 # The last picture is the lesson once more, in sds of the exact posterior: the thick lines hold half of the
 # draws, the thin ones 90 %. Mean field is as sure of the noise `tau` as it should be, and far too sure of the
 # weights.
@@ -484,7 +493,7 @@ assert 0.75 < noise_sds[0] / noise_sds[1] < 1.3
 #
 # A weight with an enormously wide prior makes the model expect enormous data, so the data that came are
 # improbable; each further weight costs a further factor. The lowest degree wins, whatever the points look
-# like (this is known as Lindley's paradox; MacKay 2003, chapter 28). The *posterior* hardly changes with so
+# like (this is known as Lindley's paradox; Lindley 1957). The *posterior* hardly changes with so
 # wide a prior. The evidence does.
 #
 # ```python
@@ -526,6 +535,7 @@ assert 0.75 < noise_sds[0] / noise_sds[1] < 1.3
 #   regression and its evidence), 10.1 (variational inference, and why mean field is too narrow).
 # * D. J. C. MacKay, *Information Theory, Inference, and Learning Algorithms* (2003), chapter 28: Occam's
 #   razor.
+# * D. V. Lindley, "A statistical paradox", *Biometrika* 44 (1957).
 # * D. M. Blei, A. Kucukelbir and J. D. McAuliffe, "Variational inference: a review for statisticians",
 #   *Journal of the American Statistical Association* 112 (2017).
 # * Y. Yao, A. Vehtari, D. Simpson and A. Gelman, "Yes, but did it work?: Evaluating variational inference",

@@ -57,7 +57,7 @@ from ppl_gen.plot.style import PALETTE
 
 
 def say(words):
-    print(textwrap.fill(words, 100), end="\n\n")
+    print(textwrap.fill(words, 88), end="\n\n")
 
 
 # %% [markdown]

@@ -42,7 +42,7 @@ def gap(posterior: Posterior, evidence: float) -> tuple[float, float]:
 
 @pytest.mark.parametrize("guide", ["full_rank", "flow"])
 def test_every_family_starts_where_mean_field_does(guide: str) -> None:
-    """At a random draw of a wide prior, a climb begins a thousand nats below, and takes thousands of steps."""
+    """At a random draw of a wide prior a climb begins a thousand nats below, and takes thousands of steps."""
     first = {
         name: fit(
             LinearRegression(features=1), SVI(steps=1, learning_rate=1e-12, guide=name, **QUIET), **rows(0)

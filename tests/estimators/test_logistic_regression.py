@@ -111,9 +111,10 @@ def test_the_posterior_is_that_of_the_verb():
     ours = made.posterior_
     p = models.LogisticRegression(3, 4, scale=made._found.scale)
     verb = fit(p, Laplace(), x=X, y=Y)
-    for name in ("loc", "scale", "scale_tril"):
-        one, other = (getattr(posterior.guide.auto, name).detach() for posterior in (ours, verb))
-        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)  # what no row tells has sd 1e5
+    one, other = (posterior.guide.auto.get_posterior() for posterior in (ours, verb))
+    for name in ("loc", "stddev", "scale_tril"):
+        here, there = getattr(one, name).detach(), getattr(other, name).detach()
+        np.testing.assert_allclose(here, there, rtol=1e-4, atol=1e-4)  # what no row tells has sd 1e5
     assert ours.note == verb.note
     elbo, error = ours.estimate_elbo(400, x=X, y=Y)
     draws = ours.weighted(400, x=X, y=Y)[0].std().item()

@@ -175,8 +175,7 @@ class Found(NamedTuple):
             if self.root is not None:
                 guide = make_guide("full_rank", p, {"x": x, "n": 2}, {"y": y})
                 tril = torch.linalg.cholesky(torch.cholesky_inverse(self.root))
-                guide.auto.loc, scale = torch.nn.Parameter(self.w.reshape(-1)), tril.diagonal()
-                guide.auto.scale, guide.auto.scale_tril = scale, tril / scale[:, None]
+                guide.auto.place(self.w.reshape(-1), tril)
                 elbo = torch.tensor([self.elbo], dtype=torch.float64)
                 note = f"log evidence about {self.evidence:,.3f} nats by Laplace, which is no bound"
         method = MAP() if self.root is None else Laplace()

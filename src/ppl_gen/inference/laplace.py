@@ -68,11 +68,8 @@ class Laplace:
                 "there is nothing to return. MAP() returns the highest point that it saw"
             ) from None
         gaussian = torch.distributions.MultivariateNormal(at, precision_matrix=precision)
-        scale = gaussian.scale_tril.diagonal()
         target.guide.steps = looked.steps
-        auto = target.guide.auto
-        auto.loc = torch.nn.Parameter(at)
-        auto.scale, auto.scale_tril = scale, gaussian.scale_tril / scale[:, None]
+        target.guide.auto.place(at, gaussian.scale_tril)
         evidence = value - float(gaussian.log_prob(at))
         note = f"log evidence about {evidence:,.3f} nats by Laplace, which is no bound"
         elbo, _ = estimate_elbo(target.p.model, target.guide, data, self.draws, prior)

@@ -10,6 +10,9 @@ from ppl_gen.inference.signals import Signals
 from ppl_gen.inference.unconstrained import Unconstrained
 
 GAIN = 1e-10  # nats that a Newton step could still gain where the mode counts as found
+ROUNDING = (
+    2 * torch.finfo(torch.float32).eps
+)  # of a sum of rows in float32: a step that loses less loses nothing
 
 
 class Watched:
@@ -63,7 +66,7 @@ def _newton(looked: Watched, u: Tensor, steps: int) -> tuple[Tensor, float, Tens
         gain = float(slope @ step) / 2
         if gain < GAIN * max(1.0, abs(value)) ** 0.5:
             return u + step, value + gain, precision
-        before, length = value, 1.0
+        before, length = value - ROUNDING * max(1.0, abs(value)), 1.0
         value, slope, precision = _curvature(looked, u + step)
         while length > 1e-4 and not value >= before:
             length /= 2

@@ -1,9 +1,10 @@
 """The log joint density of all parameters as one real vector: where modes and chains are sought."""
 
 import copy
+from functools import partial
 from typing import Any
 
-from pyro.infer.autoguide import AutoDiagonalNormal, AutoMultivariateNormal
+from pyro.infer.autoguide import AutoDiagonalNormal, init_to_median
 from torch import Tensor
 from torch.distributions import biject_to, identity_transform
 
@@ -11,7 +12,7 @@ from ppl_gen.arrays import row_weights
 from ppl_gen.core import ProbabilisticModel, Program, initialize, is_local, run, variables
 from ppl_gen.errors import DataError, Unanswerable
 from ppl_gen.inference.elbo import elbo, log_prob, terms
-from ppl_gen.inference.guides import Automatic, make_guide, point
+from ppl_gen.inference.guides import AutoFullRank, Automatic, make_guide, point
 from ppl_gen.inference.observed import enumerates
 from ppl_gen.inputs import Data
 
@@ -56,14 +57,16 @@ class Unconstrained:
                 f"which trains them."
             )
         self.data, self.prior, self.method = data, prior, method
-        if isinstance(guide, Automatic) and isinstance(guide.auto, AutoMultivariateNormal):
+        if isinstance(guide, Automatic) and isinstance(guide.auto, AutoFullRank):
             self.p, self.guide = copy.deepcopy((start, guide))
         else:
             self.p = copy.deepcopy(start)
             if guide is None:
                 initialize(self.p, data.gaps)
-            family = AutoDiagonalNormal if method == "MAP" else "full_rank"  # whose square a point needs not
-            self.guide = make_guide(family, self.p, data.values, data.observed)
+            family = AutoDiagonalNormal if method == "MAP" else AutoFullRank  # whose square a point needs not
+            self.guide = make_guide(
+                partial(family, init_loc_fn=init_to_median), self.p, data.values, data.observed
+            )
         self.p.eval()
         self.start: Tensor = self.guide.auto.loc.detach().clone()
         found = variables(run(self.p.model, data.values, data.observed))

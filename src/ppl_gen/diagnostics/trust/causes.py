@@ -168,11 +168,12 @@ def curved(scored: Drawn) -> Curved | None:
 # Funnels ----------------------------------------------------------------------------------------------------
 
 
-def funnel(case: Case, open_by: float = 0.4) -> tuple[str, str] | None:
+def funnel(case: Case, open_by: float = 0.3) -> tuple[str, str] | None:
     """A variable of several numbers whose scale is another latent, and of which the data tell little.
 
     There the two form a funnel (Neal 2003; Betancourt and Girolami 2015); where the data are many, or the
-    variable is one number, they do not: its draws, in sds of its prior, scatter less than ``open_by``.
+    variable is one number, they do not: its sd is less than ``open_by`` of its prior's. (Of one Normal row,
+    known to an sd of s, that is s / (s² + scale²)^(1/2): .3 where the row counts ten times its prior.)
     """
     t, data = case.runs[0], case.data
     values = {name: site["value"] for name, site in t.p.items() if name in t.q}
@@ -187,14 +188,10 @@ def funnel(case: Case, open_by: float = 0.4) -> tuple[str, str] | None:
                 before = bare(t.p[child]["fn"])
                 if torch.allclose(bare(after[child]["fn"]).scale, before.scale):
                     continue
+                drawn = torch.stack([s.p[child]["value"] for s in case.runs])
                 fns = [bare(s.p[child]["fn"]) for s in case.runs]
-                drawn = torch.stack(
-                    [
-                        (s.p[child]["value"] - fn.mean) / fn.scale
-                        for s, fn in zip(case.runs, fns, strict=False)
-                    ]
-                )
-                if float(drawn.reshape(len(drawn), -1).std(0).median()) > open_by:
+                scales = torch.stack([fn.scale.expand(drawn.shape[1:]) for fn in fns])
+                if float((drawn.std(0) / scales.mean(0)).median()) > open_by:
                     return child, parent
     return None
 

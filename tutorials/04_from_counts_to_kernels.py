@@ -171,7 +171,7 @@ assert str(die) == "p(pi) p(theta) p(y | pi) p(x | y, theta)"
 # of the vocabulary; in which order the words came is forgotten. Hence the name **bag of words**.
 
 # %%
-spread = Counter(word for i in train for word in set(texts[i]))
+spread = Counter(word for i in train for word in dict.fromkeys(texts[i]))
 vocabulary = [word for word, rows in spread.most_common() if rows >= 2]
 place = {word: j for j, word in enumerate(vocabulary)}
 

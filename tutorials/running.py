@@ -44,6 +44,7 @@ def run(sources: Sequence[str], folder: Path, limit: float = LIMIT) -> list[list
             if problem:
                 raise RuntimeError(f"cell {number} {problem}\nThe cell:\n{source}")
             found.append(outputs)
+        process.join(60.0)  # it clears up after itself
     finally:
         process.kill()
         process.join()

@@ -69,7 +69,12 @@ assert str(coin) == "p(pi) p(theta) p(y | pi) p(x | y, theta)"
 # %%
 seven = tossed(7, 3)
 print("prior:    ", coin.ones.item(), coin.zeros.item())
-print("posterior:", seven.model.ones.item(), seven.model.zeros.item(), " after 7 heads and 3 tails")
+print(
+    "posterior:",
+    seven.model.ones.item(),
+    seven.model.zeros.item(),
+    " after 7 heads and 3 tails",
+)
 
 
 def beliefs(*seen):
@@ -79,10 +84,18 @@ def beliefs(*seen):
         _, ax = plt.subplots(figsize=(5.4, 2.8))
         for i, (heads, tails) in enumerate(seen):
             model = tossed(heads, tails).model if heads + tails else coin
-            density = torch.distributions.Beta(model.ones[0], model.zeros[0]).log_prob(theta).exp()
+            density = (
+                torch.distributions.Beta(model.ones[0], model.zeros[0])
+                .log_prob(theta)
+                .exp()
+            )
             look = {"color": PALETTE[i], "linestyle": ("-", "--", ":")[i]}
             ax.plot(theta, density, label=f"{heads} heads, {tails} tails", **look)
-        ax.set(xlabel="theta, the probability of heads", ylabel="density", title="What the tosses allow")
+        ax.set(
+            xlabel="theta, the probability of heads",
+            ylabel="density",
+            title="What the tosses allow",
+        )
         ax.legend()
 
 
@@ -92,13 +105,17 @@ beliefs((0, 0), (7, 3), (70, 30))
 if importlib.util.find_spec("ipywidgets"):
     from ipywidgets import interact
 
-    _ = interact(lambda heads, tails: beliefs((heads, tails)), heads=(0, 60), tails=(0, 60))
+    _ = interact(
+        lambda heads, tails: beliefs((heads, tails)), heads=(0, 60), tails=(0, 60)
+    )
 
 # %% [check]
 assert (seven.model.ones.item(), seven.model.zeros.item()) == (8, 4)
 assert (coin.ones.item(), coin.zeros.item()) == (1, 1)
 assert abs(float(ask(seven, "p(x | y)", y=0).log_prob(x=[1]).exp()) - 8 / 12) < 1e-9
-betas = [torch.distributions.Beta(m.ones, m.zeros) for m in (seven.model, tossed(70, 30).model)]
+betas = [
+    torch.distributions.Beta(m.ones, m.zeros) for m in (seven.model, tossed(70, 30).model)
+]
 widths = [beta.stddev.item() for beta in betas]
 assert abs(widths[0] / widths[1] - math.sqrt(10)) < 0.4
 
@@ -141,12 +158,20 @@ lengths = torch.tensor([[0.0], [7.5]], dtype=torch.float64)
 def learnt(*counts):
     """Lines drawn from the posterior after some numbers of rows, and their weights."""
     with style():
-        _, axes = plt.subplots(2, len(counts), figsize=(7.4, 4.4), sharex="row", sharey="row", squeeze=False)
+        _, axes = plt.subplots(
+            2, len(counts), figsize=(7.4, 4.4), sharex="row", sharey="row", squeeze=False
+        )
         for column, n in enumerate(counts):
             known = fit(regression, x=length[:n], y=width[:n]) if n else regression
             w = ask(known, "p(w)").sample(200, seed=0)
             top, bottom = axes[:, column]
-            top.plot(lengths, w[:30, 0] + lengths * w[:30, 1], color=PALETTE[0], alpha=0.35, linewidth=1)
+            top.plot(
+                lengths,
+                w[:30, 0] + lengths * w[:30, 1],
+                color=PALETTE[0],
+                alpha=0.35,
+                linewidth=1,
+            )
             top.plot(length[:n], width[:n], "o", color=PALETTE[1], markersize=3)
             top.set(ylim=(-2, 4), xlabel="petal length (cm)", title=f"{n} flowers")
             bottom.plot(w[:, 0], w[:, 1], ".", color=PALETTE[0], markersize=3, alpha=0.6)
@@ -158,7 +183,10 @@ def learnt(*counts):
 learnt(0, 2, 10, 150)
 
 # %% [check]
-clouds = [ask(fit(regression, x=length[:n], y=width[:n]), "p(w)").sample(1500, seed=0) for n in (2, 10, 150)]
+clouds = [
+    ask(fit(regression, x=length[:n], y=width[:n]), "p(w)").sample(1500, seed=0)
+    for n in (2, 10, 150)
+]
 spreads = [cloud.std(0) for cloud in clouds]
 assert bool((spreads[0] > spreads[1]).all() and (spreads[1] > spreads[2]).all())
 exact = fit(regression, x=length, y=width)
@@ -183,7 +211,9 @@ assert str(regression) == "p(tau) p(w | tau) p(y | x, w, tau)"
 
 # %%
 by_hand = math.log(math.factorial(7) * math.factorial(3) / math.factorial(11))
-print("log evidence:", round(seven.log_evidence, 6), " by hand:", round(by_hand, 6), "nats")
+print(
+    "log evidence:", round(seven.log_evidence, 6), " by hand:", round(by_hand, 6), "nats"
+)
 
 # %% [check]
 assert abs(seven.log_evidence - by_hand) < 1e-9
@@ -220,7 +250,9 @@ with style():
     figure, axes = plt.subplots(1, 3, figsize=(7.4, 2.7), sharey=True)
     for ax, d in zip(axes, (1, best, 9), strict=True):
         answer = ask(fits[d - 1], "p(y | x)", x=powers(at, d))
-        low, high = answer.sample(1000, seed=0).quantile(torch.tensor([0.05, 0.95]).double(), 0)
+        low, high = answer.sample(1000, seed=0).quantile(
+            torch.tensor([0.05, 0.95]).double(), 0
+        )
         ax.fill_between(at, low, high, color=PALETTE[0], alpha=0.2, linewidth=0)
         ax.plot(at, answer.mean, color=PALETTE[0])
         ax.plot(at, fresh, "--", color="0.5", linewidth=1)
@@ -237,10 +269,16 @@ with style():
 with style():
     figure, axes = plt.subplots(1, 2, figsize=(7.4, 2.6))
     axes[0].plot(degrees, residual, "o-", color=PALETTE[3])
-    axes[0].set(xlabel="degree", ylabel="root mean square residual", title="What was seen: ever better")
+    axes[0].set(
+        xlabel="degree",
+        ylabel="root mean square residual",
+        title="What was seen: ever better",
+    )
     axes[1].plot(degrees, evidence, "o-", color=PALETTE[0])
     axes[1].axvline(best, color="0.6", linewidth=0.8)
-    axes[1].set(xlabel="degree", ylabel="log evidence (nats)", title=f"Evidence: degree {best}")
+    axes[1].set(
+        xlabel="degree", ylabel="log evidence (nats)", title=f"Evidence: degree {best}"
+    )
 
 # %% [check]
 import itertools
@@ -248,7 +286,10 @@ import itertools
 assert best == 3
 assert bool((torch.tensor(residual).diff() < 1e-3).all())
 bases = [torch.cat([torch.ones(len(u), 1).double(), powers(u, d)], 1) for d in degrees]
-least = [float((v - base @ torch.linalg.lstsq(base, v[:, None]).solution[:, 0]).norm()) for base in bases]
+least = [
+    float((v - base @ torch.linalg.lstsq(base, v[:, None]).solution[:, 0]).norm())
+    for base in bases
+]
 assert all(after <= before + 1e-9 for before, after in itertools.pairwise(least))
 assert evidence[best - 1] - evidence[0] > 3
 assert evidence[best - 1] - evidence[-1] > 3
@@ -296,7 +337,10 @@ with style():
 
 # %%
 bound, error = mean_field.estimate_elbo(500)
-print(f"ELBO {bound:.2f} ± {error:.2f} nats, {exact.log_evidence - bound:.2f} below the log evidence")
+print(
+    f"ELBO {bound:.2f} ± {error:.2f} nats,",
+    f"{exact.log_evidence - bound:.2f} below the log evidence",
+)
 
 # %% [check]
 gap, theory = exact.log_evidence - bound, -0.5 * math.log(1 - correlation**2)
@@ -320,14 +364,22 @@ assert abs(tail[0] - tail[1]) < 0.5  # it climbs no more
 # %%
 laplace = fit(regression, Laplace(), x=length, y=width)
 posteriors = {"exact": exact, "mean field": mean_field, "Laplace": laplace}
-clouds = {name: ask(p, "p(w)").sample(1500, seed=i) for i, (name, p) in enumerate(posteriors.items())}
+clouds = {
+    name: ask(p, "p(w)").sample(1500, seed=i)
+    for i, (name, p) in enumerate(posteriors.items())
+}
 with style():
     figure, axes = plt.subplots(1, 2, figsize=(7.4, 3.2), sharex=True, sharey=True)
     for i, name in ((1, "mean field"), (2, "Laplace")):
-        true, found = clouds["exact"], clouds[name][:250]  # fewer crosses: what is under them shows
+        true, found = (
+            clouds["exact"],
+            clouds[name][:250],
+        )  # fewer crosses: what is under them shows
         dots = {"color": PALETTE[0], "markersize": 2.5, "markeredgewidth": 0}
         axes[i - 1].plot(true[:, 0], true[:, 1], "o", alpha=0.4, label="exact", **dots)
-        axes[i - 1].plot(found[:, 0], found[:, 1], "x", color=PALETTE[3], markersize=4, label=name)
+        axes[i - 1].plot(
+            found[:, 0], found[:, 1], "x", color=PALETTE[3], markersize=4, label=name
+        )
         axes[i - 1].set(xlabel="intercept (cm)", title=f"draws: exact and {name}")
         axes[i - 1].legend(markerscale=2)
     axes[0].set_ylabel("slope")
@@ -358,9 +410,13 @@ assert bool((sds["Laplace"] / sds["exact"] - 1).abs().max() < 0.15)
 rho = float(torch.corrcoef(clouds["exact"].T)[0, 1])
 found = float((clouds["mean field"].std(0) / clouds["exact"].std(0)).mean())
 print(
-    f"correlation {rho:.2f}: sds should be {math.sqrt(1 - rho**2):.2f} of the true ones; they are {found:.2f}"
+    f"correlation {rho:.2f}: sds should be {math.sqrt(1 - rho**2):.2f} of the true ones;",
+    f"they are {found:.2f}",
 )
-print(f"and the gap {-0.5 * math.log(1 - rho**2):.2f} nats; it is {exact.log_evidence - bound:.2f}")
+print(
+    f"and the gap {-0.5 * math.log(1 - rho**2):.2f} nats;",
+    f"it is {exact.log_evidence - bound:.2f}",
+)
 
 # %% [markdown]
 # **How to see it** where no exact posterior is known? Weigh the guide's draws. A draw that the guide makes
@@ -372,20 +428,32 @@ print(f"and the gap {-0.5 * math.log(1 - rho**2):.2f} nats; it is {exact.log_evi
 # these weights can be trusted, above they cannot (Vehtari et al. 2024; Yao et al. 2018 judge guides by it).
 
 # %%
-quality = {name: guide_quality(posteriors[name], draws=2000) for name in ("mean field", "Laplace")}
+quality = {
+    name: guide_quality(posteriors[name], draws=2000)
+    for name in ("mean field", "Laplace")
+}
 for name, found in quality.items():
     print(f"{name}\n{found}\n")
 
 # %% [check]
 assert quality["mean field"].k_hat > 0.5  # about 0.9 in theory; estimates scatter by 0.15
 assert quality["mean field"].k_hat_range[1] > 0.7
-assert quality["mean field"].effective < 0.4 * 2000 < 0.8 * 2000 < quality["Laplace"].effective
+assert (
+    quality["mean field"].effective
+    < 0.4 * 2000
+    < 0.8 * 2000
+    < quality["Laplace"].effective
+)
 assert quality["Laplace"].k_hat < quality["mean field"].k_hat
 assert quality["Laplace"].gap < 0.1
 taus = quality["Laplace"].guide.means["tau"], quality["Laplace"].corrected.means["tau"]
 true = exact.model.shape / exact.model.rate  # the mean of a gamma distribution
-assert float(abs(taus[0] - taus[1]) / quality["Laplace"].corrected.sds["tau"]) < 0.4  # "a small part of an sd"
-assert float(abs(taus[1] - true)) < float(abs(taus[0] - true))  # "the weights put it right"
+assert (
+    float(abs(taus[0] - taus[1]) / quality["Laplace"].corrected.sds["tau"]) < 0.4
+)  # "a small part"
+assert float(abs(taus[1] - true)) < float(
+    abs(taus[0] - true)
+)  # "the weights put it right"
 assert "means off" in str(quality["Laplace"])
 assert "tau" in str(quality["Laplace"]).split("means off")[1]
 
@@ -419,11 +487,13 @@ assert "tau" in str(quality["Laplace"]).split("means off")[1]
 
 # %%
 terms = {"term": ["intercept", "slope"]}
-trees = {name: to_arviz(posterior, draws=300, coords=terms) for name, posterior in posteriors.items()}
+trees = {
+    name: to_arviz(posterior, draws=300, coords=terms)
+    for name, posterior in posteriors.items()
+}
 for group, table in trees["exact"].children.items():
-    print(
-        f"{group:22} {', '.join(f'{name} {tuple(v.sizes.values())}' for name, v in table.data_vars.items())}"
-    )
+    sizes = [f"{name} {tuple(v.sizes.values())}" for name, v in table.data_vars.items()]
+    print(f"{group:22} {', '.join(sizes)}")
 summary(trees["exact"])
 
 # %% [markdown]
@@ -439,7 +509,11 @@ import arviz_stats
 
 middle = {"ci_kind": "eti", "ci_prob": 0.89}
 guide_tree = trees["mean field"]
-print(arviz_stats.summary(guide_tree, kind="stats", var_names=["w"], round_to="none", **middle).round(4))
+print(
+    arviz_stats.summary(
+        guide_tree, kind="stats", var_names=["w"], round_to="none", **middle
+    ).round(4)
+)
 with style():
     drawn = arviz_plots.plot_dist(
         guide_tree,
@@ -462,7 +536,9 @@ table = arviz_stats.summary(trees["mean field"], kind="stats", var_names=["w"])
 assert list(table.index) == ["w[intercept]", "w[slope]"]
 found = torch.tensor(trees["mean field"]["posterior"]["w"].values[0]).std(0)
 assert bool((found < 0.65 * sds["exact"]).all())
-noise_sds = [float(trees[name]["posterior"]["tau"].std()) for name in ("mean field", "exact")]
+noise_sds = [
+    float(trees[name]["posterior"]["tau"].std()) for name in ("mean field", "exact")
+]
 assert 0.75 < noise_sds[0] / noise_sds[1] < 1.3
 
 # %% [markdown]
@@ -471,8 +547,8 @@ assert 0.75 < noise_sds[0] / noise_sds[1] < 1.3
 # chosen). `plot_dist` draws the same as densities, with the mean as a dot and the interval as a line.
 #
 # The last picture is the lesson once more, in sds of the exact posterior from its mean: marks are means, the
-# thick lines hold half of the draws, the thin ones 90 %. Mean field is as sure of the noise `tau` as it should
-# be, and far too sure of the weights, the intercept `w[0]` and the slope `w[1]`.
+# thick lines hold half of the draws, the thin ones 90 %. Mean field is as sure of the noise `tau` as it
+# should be, and far too sure of the weights, the intercept `w[0]` and the slope `w[1]`.
 #
 # ## Exercises
 #
@@ -492,7 +568,8 @@ assert 0.75 < noise_sds[0] / noise_sds[1] < 1.3
 # friend = BernoulliNaiveBayes(classes=1, features=1, ones=50.0, zeros=50.0)
 # theirs = fit(friend, x=[[1]] * 7 + [[0]] * 3, y=[0] * 10)
 # for posterior in (seven, theirs):
-#     print(float(ask(posterior, "p(x | y)", y=0).log_prob(x=[1]).exp()), posterior.log_evidence)
+#     heads = float(ask(posterior, "p(x | y)", y=0).log_prob(x=[1]).exp())
+#     print(heads, posterior.log_evidence)
 # assert theirs.log_evidence > seven.log_evidence
 # assert abs(float(ask(theirs, "p(x | y)", y=0).log_prob(x=[1]).exp()) - 57 / 110) < 1e-9
 # ```
@@ -529,7 +606,8 @@ assert 0.75 < noise_sds[0] / noise_sds[1] < 1.3
 # vague = [posterior.log_evidence for posterior in refits]
 # print(degrees[vague.index(max(vague))], [round(value, 1) for value in vague])
 # assert vague.index(max(vague)) == 0
-# curves = [ask(p[2], "p(y | x)", x=powers(at, 3)).mean for p in (fits, refits)]  # degree 3, both priors
+# both = fits[2], refits[2]  # degree 3, by either prior
+# curves = [ask(p, "p(y | x)", x=powers(at, 3)).mean for p in both]
 # assert float((curves[0] - curves[1]).abs().max()) < 0.1
 # ```
 #

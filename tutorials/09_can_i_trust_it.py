@@ -51,7 +51,11 @@ from ppl_gen import (
     simulation_based_calibration,
 )
 from ppl_gen.data import wine
-from ppl_gen.models import GaussianNaiveBayes, LinearDiscriminantAnalysis, LinearRegression
+from ppl_gen.models import (
+    GaussianNaiveBayes,
+    LinearDiscriminantAnalysis,
+    LinearRegression,
+)
 from ppl_gen.plot import rank_ecdf, style
 from ppl_gen.plot.style import PALETTE
 
@@ -96,7 +100,9 @@ say(right.verdict())
 class Slip(LinearRegression):
     def updated(self, x, y):
         after = super().updated(x, y)
-        return after.having(weights=(after.loc, after.root @ after.root.mT, after.shape, after.rate))
+        return after.having(
+            weights=(after.loc, after.root @ after.root.mT, after.shape, after.rate)
+        )
 
 
 wrong = simulation_based_calibration(Slip(**prior), simulations=60, x=x)
@@ -121,7 +127,9 @@ assert "would be found with probability" in right.verdict()
 assert not wrong.passed
 for name in ("w[0]", "w[1]"):
     assert "spread" in wrong.findings[name].faults
-    assert wrong.findings[name].ratio < 0.75  # the posterior's sd, in units of the right one
+    assert (
+        wrong.findings[name].ratio < 0.75
+    )  # the posterior's sd, in units of the right one
 assert not wrong.findings["tau"].faults
 assert wrong.findings["log likelihood"].faults
 assert "sds too small" in wrong.verdict()
@@ -196,10 +204,18 @@ with style():
     figure, ax = plt.subplots(figsize=(6.4, 2.7))
     for (name, check), colour in zip(checks.items(), PALETTE[:2], strict=True):
         ax.hist(
-            check.replicated[:, 0], bins=20, color=colour, alpha=0.85, label=f"200 data sets drawn by {name}"
+            check.replicated[:, 0],
+            bins=20,
+            color=colour,
+            alpha=0.85,
+            label=f"200 data sets drawn by {name}",
         )
     ax.axvline(check.observed[0], color=PALETTE[3], label="the real wines")
-    ax.set(xlabel="correlation of phenols and flavanoids within classes", ylabel="data sets", ylim=(0, 60))
+    ax.set(
+        xlabel="correlation of phenols and flavanoids within classes",
+        ylabel="data sets",
+        ylim=(0, 60),
+    )
     ax.set_title("Naive Bayes never draws what is there")
     ax.legend(loc="upper center", fontsize=9)
 for name, check in checks.items():
@@ -211,7 +227,9 @@ assert checks["discriminant analysis"].misfit == ()
 assert checks["naive Bayes"].observed[0] > 0.6
 assert abs(np.median(checks["naive Bayes"].replicated)) < 0.1
 assert checks["naive Bayes"].replicated.max() < 0.5
-assert checks["naive Bayes"].p_values[0] < 0.02 < checks["discriminant analysis"].p_values[0]
+assert (
+    checks["naive Bayes"].p_values[0] < 0.02 < checks["discriminant analysis"].p_values[0]
+)
 
 # %% [markdown]
 # Naive Bayes is caught: its *tail probability*, small if hardly any drawn data set lies as far out as the
@@ -225,7 +243,9 @@ assert checks["naive Bayes"].p_values[0] < 0.02 < checks["discriminant analysis"
 # probabilities allow for that.
 
 # %%
-everything = predictive_check(bayes, draws=200, names={"x": wines.features, "y": wines.classes})
+everything = predictive_check(
+    bayes, draws=200, names={"x": wines.features, "y": wines.classes}
+)
 say(everything.verdict())
 
 # %% [check]
@@ -248,7 +268,9 @@ print(f"tail probabilities of {len(p)} statistics: {p[0]:.2f} to {p[-1]:.2f}")
 # %% [check]
 assert tame.misfit == ()
 assert len(p) == 26
-assert p.min() > 0.2  # far from uniform: 26 uniform ones would all lie above 0.2 with probability 0.003
+assert (
+    p.min() > 0.2
+)  # far from uniform: 26 uniform ones would all lie above 0.2 with probability 0.003
 
 # %% [markdown]
 # "No misfit", though we know better. The model has a parameter for the mean and one for the spread of every
@@ -275,7 +297,9 @@ assert p.min() > 0.2  # far from uniform: 26 uniform ones would all lie above 0.
 # %%
 generator = torch.Generator().manual_seed(5)
 t = torch.linspace(-1, 1, 20, dtype=torch.float64)
-target = torch.sin(3 * t) + 0.3 * torch.randn(20, generator=generator, dtype=torch.float64)
+target = torch.sin(3 * t) + 0.3 * torch.randn(
+    20, generator=generator, dtype=torch.float64
+)
 
 
 def powers(t, degree):
@@ -289,18 +313,34 @@ fine = torch.linspace(-1, 1, 200, dtype=torch.float64)
 with style():
     figure, axes = plt.subplots(1, 2, figsize=(7.4, 3.1))
     axes[0].scatter(t, target, s=14, color=PALETTE[6])
-    for d, colour, dash in ((1, PALETTE[1], "--"), (3, PALETTE[0], "-"), (9, PALETTE[3], ":")):
+    for d, colour, dash in (
+        (1, PALETTE[1], "--"),
+        (3, PALETTE[0], "-"),
+        (9, PALETTE[3], ":"),
+    ):
         mean = ask(curves[d], "p(y | x)", x=powers(fine, d)).mean
         axes[0].plot(fine, mean, dash, color=colour, label=f"degree {d}")
     axes[0].set(xlabel="x", ylabel="y", title="three polynomials")
     axes[0].legend(fontsize=9)
     axes[1].plot(
-        degrees, [scores[d].fitted.sum() for d in degrees], "s--", color=PALETTE[6], label="rows it saw"
+        degrees,
+        [scores[d].fitted.sum() for d in degrees],
+        "s--",
+        color=PALETTE[6],
+        label="rows it saw",
     )
     axes[1].plot(
-        degrees, [scores[d].elpd for d in degrees], "o-", color=PALETTE[0], label="each row left out"
+        degrees,
+        [scores[d].elpd for d in degrees],
+        "o-",
+        color=PALETTE[0],
+        label="each row left out",
     )
-    axes[1].set(xlabel="degree", ylabel="log density of the rows (nats)", title="seen, and left out")
+    axes[1].set(
+        xlabel="degree",
+        ylabel="log density of the rows (nats)",
+        title="seen, and left out",
+    )
     axes[1].legend()
 
 # %% [check]
@@ -393,7 +433,9 @@ class NonCentred(ProbabilisticModel):
 # %%
 climb = SVI(steps=1500, learning_rate=0.03, guide="mean_field")
 schools = {"centred": Centred(), "non-centred": NonCentred()}
-posteriors = {name: fit(model, climb, sigma=ERRORS, y=EFFECTS) for name, model in schools.items()}
+posteriors = {
+    name: fit(model, climb, sigma=ERRORS, y=EFFECTS) for name, model in schools.items()
+}
 found = {name: diagnose(posterior, draws=1000) for name, posterior in posteriors.items()}
 for name, diagnosis in found.items():
     say(f"{name}: {diagnosis.verdict}")
@@ -424,7 +466,9 @@ draws = {}
 for name, diagnosis in found.items():
     drawn = {**diagnosis.quality.scored.latents, **diagnosis.quality.scored.local}
     theta = (
-        drawn["theta"] if name == "centred" else drawn["mu"][:, None] + drawn["tau"][:, None] * drawn["eta"]
+        drawn["theta"]
+        if name == "centred"
+        else drawn["mu"][:, None] + drawn["tau"][:, None] * drawn["eta"]
     )
     draws[name] = drawn["tau"].log()[:1000], theta[:1000, 0]
 with style():
@@ -433,14 +477,20 @@ with style():
         axes, draws.items(), (PALETTE[3], PALETTE[0]), strict=True
     ):
         ax.scatter(log_tau, theta, s=5, color=colour, alpha=0.6, linewidths=0)
-        ax.set(title=f"{name}: 1,000 draws", xlabel="log tau", xlim=(-2, 3.5), ylim=(-18, 25))
+        ax.set(
+            title=f"{name}: 1,000 draws", xlabel="log tau", xlim=(-2, 3.5), ylim=(-18, 25)
+        )
     axes[0].set_ylabel("effect of the first school (points)")
 
 # %% [check]
 spreads = {"non-centred": [draws["non-centred"][1][inside].std() for inside in (
     draws["non-centred"][0] < 0.5, draws["non-centred"][0] > 1.5)]}  # fmt: skip
-assert spreads["non-centred"][1] > 1.3 * spreads["non-centred"][0]  # a funnel: narrow where tau is small
-assert draws["centred"][0].std() < draws["non-centred"][0].std()  # which the centred guide leaves out
+assert (
+    spreads["non-centred"][1] > 1.3 * spreads["non-centred"][0]
+)  # a funnel: narrow where tau is small
+assert (
+    draws["centred"][0].std() < draws["non-centred"][0].std()
+)  # which the centred guide leaves out
 assert draws["centred"][1].mean() < draws["non-centred"][1].mean() - 1  # "lies too low"
 
 # %% [markdown]
@@ -473,7 +523,9 @@ def normal(name, scale=True):
     """A guide of one number; its sd is kept positive, unless somebody forgets to."""
     loc = pyro.param(f"{name}_loc", torch.tensor(0.1))
     positive = {"constraint": dist.constraints.positive} if scale else {}
-    pyro.sample(name, dist.Normal(loc, pyro.param(f"{name}_scale", torch.tensor(0.5), **positive)))
+    pyro.sample(
+        name, dist.Normal(loc, pyro.param(f"{name}_scale", torch.tensor(0.5), **positive))
+    )
 
 
 def logistic(x, y):
@@ -512,11 +564,31 @@ def no_noise(x):
 
 
 written = {
-    "labels come as a column, (20, 1)": (logistic, lambda x, y: normal("w"), rows, labels[:, None]),
+    "labels come as a column, (20, 1)": (
+        logistic,
+        lambda x, y: normal("w"),
+        rows,
+        labels[:, None],
+    ),
     "the rows stand in no plate": (no_plate, lambda x: normal("mu"), rows),
-    "5 of 20 rows, counted as if all": (minibatch, lambda x, index: normal("mu"), rows, torch.arange(5)),
-    "the guide calls w by another name": (logistic, lambda x, y: normal("weight"), rows, labels),
-    "the guide's sd may become negative": (logistic, lambda x, y: normal("w", False), rows, labels),
+    "5 of 20 rows, counted as if all": (
+        minibatch,
+        lambda x, index: normal("mu"),
+        rows,
+        torch.arange(5),
+    ),
+    "the guide calls w by another name": (
+        logistic,
+        lambda x, y: normal("weight"),
+        rows,
+        labels,
+    ),
+    "the guide's sd may become negative": (
+        logistic,
+        lambda x, y: normal("w", False),
+        rows,
+        labels,
+    ),
     "a Normal guide for an sd": (noise, lambda x: normal("sd"), rows),
     "a tensor in place of a parameter": (centre, no_noise, rows),
     "none: the logistic one, mended": (logistic, lambda x, y: normal("w"), rows, labels),
@@ -530,7 +602,9 @@ def plain_pyro(model, guide, *data):
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         try:
-            pyro.infer.SVI(model, guide, pyro.optim.Adam({"lr": 0.01}), pyro.infer.Trace_ELBO()).step(*data)
+            pyro.infer.SVI(
+                model, guide, pyro.optim.Adam({"lr": 0.01}), pyro.infer.Trace_ELBO()
+            ).step(*data)
         except Exception as error:
             return type(error).__name__
     return "a warning" if said else "runs"
@@ -539,7 +613,10 @@ def plain_pyro(model, guide, *data):
 found_in = {mistake: lint(*program) for mistake, program in written.items()}
 print(f"{'mistake':36}{'Pyro':14}lint")
 for mistake, program in written.items():
-    print(f"{mistake:36}{plain_pyro(*program):14}{', '.join(found_in[mistake].codes) or '–'}")
+    print(
+        f"{mistake:36}{plain_pyro(*program):13}",
+        ", ".join(found_in[mistake].codes) or "–",
+    )
 pyro.clear_param_store()
 
 # %% [markdown]
@@ -559,7 +636,11 @@ say(f"{finding.wrong}. Fix: {finding.fix}")
 # %%
 def pixels(x):
     with pyro.plate("rows", len(x)):
-        pyro.sample("x", dist.Bernoulli(torch.full((4,), 0.3), validate_args=False).to_event(1), obs=x)
+        pyro.sample(
+            "x",
+            dist.Bernoulli(torch.full((4,), 0.3), validate_args=False).to_event(1),
+            obs=x,
+        )
 
 
 grey, ink = torch.rand(5, 4, generator=torch.Generator().manual_seed(0)), torch.ones(5, 4)
@@ -604,10 +685,15 @@ assert check_normalised(pixels, ink).ok
 
 # %%
 ages = torch.linspace(2, 4, 40)[:, None]
-grown = 1 + 2 * ages[:, 0] + 0.5 * torch.randn(40, generator=torch.Generator().manual_seed(0))
+grown = (
+    1 + 2 * ages[:, 0] + 0.5 * torch.randn(40, generator=torch.Generator().manual_seed(0))
+)
 hurried = fit(LinearRegression(features=1), SVI(steps=100), x=ages, y=grown)
 slipped = fit(Slip(**prior), x=ages, y=grown)
-said = {"stopped early": diagnose(hurried, draws=500), "the slip": diagnose(slipped, draws=500)}
+said = {
+    "stopped early": diagnose(hurried, draws=500),
+    "the slip": diagnose(slipped, draws=500),
+}
 for name, diagnosis in said.items():
     say(f"{name}: {diagnosis.verdict}")
 
@@ -615,6 +701,23 @@ for name, diagnosis in said.items():
 assert "too few steps" in said["stopped early"].faults
 assert "wrong update" in said["the slip"].faults
 assert all(diagnosis.verdict.startswith("do not use it") for diagnosis in said.values())
+
+
+class Oversized(ProbabilisticModel):
+    """Its plate claims ten times the rows that there are."""
+
+    joint = "p(mu) p(y | mu, x)"
+
+    def model(self, x):
+        mu = pyro.sample("mu", dist.Normal(ZERO, 5.0))
+        with pyro.plate("data", 10 * len(x), subsample_size=len(x)):
+            return pyro.sample("y", dist.Normal(mu + 2 * x[:, 0], 0.5))
+
+
+ten = fit(
+    Oversized(), SVI(steps=1000, guide="mean_field"), x=ages.double(), y=grown.double()
+)
+assert "wrong plate size" in diagnose(ten, draws=200, more_steps=0).faults
 
 # %% [markdown]
 # The slip is seen in a single fit, too. Its posterior calls itself exact, and log joint less log posterior
@@ -635,7 +738,8 @@ assert all(diagnosis.verdict.startswith("do not use it") for diagnosis in said.v
 # pyro.set_rng_seed(0)
 # counts = dist.Poisson(dist.Gamma(2.0, 0.4).sample((100,))).sample()[:, None]
 # single = fit(PoissonMixture(components=1, features=1), x=counts, z=torch.zeros(100))
-# ratio = predictive_check(single, {"variance / mean": lambda x: x.var() / x.mean()}, draws=200)
+# scatter = {"variance / mean": lambda x: x.var() / x.mean()}
+# ratio = predictive_check(single, scatter, draws=200)
 # print(ratio.verdict())
 # assert ratio.misfit
 # ```
@@ -690,12 +794,14 @@ assert all(diagnosis.verdict.startswith("do not use it") for diagnosis in said.v
 #
 # ```python
 # climb = SVI(steps=2000, learning_rate=0.05, guide="mean_field")
-# fits = [fit(LinearRegression(features=1), climb, x=each, y=grown) for each in (ages, ages - 3)]
+# line = LinearRegression(features=1)
+# fits = [fit(line, climb, x=each, y=grown) for each in (ages, ages - 3)]
 # said = [diagnose(each, draws=500) for each in fits]
 # for each in said:
 #     print(each.verdict)
 # assert "correlations ignored" in said[0].faults
 # assert "correlations ignored" not in said[1].faults
+# assert said[0].quality.k_hat > said[1].quality.k_hat
 # ```
 #
 # </details>

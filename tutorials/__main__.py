@@ -37,7 +37,9 @@ def build(source: Path) -> Path:
         if made["cell_type"] == "code":
             count += 1
             made["execution_count"] = count
-            made["outputs"] = [clean(output, count) for output in seen[cell.id] if lasting(output)]
+            made["outputs"] = [
+                clean(output, count) for output in seen[cell.id] if lasting(output)
+            ]
         shown.append(made)
     target = source.with_suffix(".ipynb")
     text = json.dumps(notebook(shown), indent=1, ensure_ascii=False, sort_keys=True)
@@ -79,8 +81,14 @@ def reduced(picture: str) -> str:
 def main() -> int:
     """Build, or try, the lessons whose names begin as asked."""
     parser = argparse.ArgumentParser(prog="python -m tutorials", description=__doc__)
-    parser.add_argument("lessons", nargs="*", metavar="01", help="the numbers of lessons (default: all)")
-    parser.add_argument("--smoke", action="store_true", help="cut fits short, check nothing, write nothing")
+    parser.add_argument(
+        "lessons", nargs="*", metavar="01", help="the numbers of lessons (default: all)"
+    )
+    parser.add_argument(
+        "--smoke",
+        action="store_true",
+        help="cut fits short, check nothing, write nothing",
+    )
     options = parser.parse_args()
     for source in sources():
         if options.lessons and not source.name.startswith(tuple(options.lessons)):

@@ -18,7 +18,9 @@ from typing import Any
 LIMIT = 300.0  # seconds that a cell may take
 
 
-def run(sources: Sequence[str], folder: Path, limit: float = LIMIT) -> list[list[dict[str, Any]]]:
+def run(
+    sources: Sequence[str], folder: Path, limit: float = LIMIT
+) -> list[list[dict[str, Any]]]:
     """Run cells in a folder, one after the other; returns the outputs of each, as a notebook has them.
 
     Raises:
@@ -26,21 +28,30 @@ def run(sources: Sequence[str], folder: Path, limit: float = LIMIT) -> list[list
     """
     spawn = get_context("spawn")
     ours, theirs = spawn.Pipe(duplex=False)
-    process = spawn.Process(target=_serve, args=(theirs, list(sources), str(folder)), daemon=True)
+    process = spawn.Process(
+        target=_serve, args=(theirs, list(sources), str(folder)), daemon=True
+    )
     process.start()
     theirs.close()  # so that the end of the process is the end of the pipe
     found = []
     try:
-        for number, source in enumerate(["", *sources]):  # the empty cell waits for the start
+        for number, source in enumerate(
+            ["", *sources]
+        ):  # the empty cell waits for the start
             if sys.stderr.isatty():
-                print(f"\r{number} of {len(sources)} ", end="", file=sys.stderr, flush=True)
+                print(
+                    f"\r{number} of {len(sources)} ", end="", file=sys.stderr, flush=True
+                )
             problem = f"took more than {limit:g} seconds"
             if ours.poll(limit if number else LIMIT):
                 try:
                     outputs, problem = ours.recv()
                 except EOFError:
                     process.join()
-                    outputs, problem = [], f"ended the process, with exit code {process.exitcode}"
+                    outputs, problem = (
+                        [],
+                        f"ended the process, with exit code {process.exitcode}",
+                    )
             if problem:
                 raise RuntimeError(f"cell {number} {problem}\nThe cell:\n{source}")
             found.append(outputs)
@@ -60,7 +71,11 @@ def _serve(pipe: Connection, sources: list[str], folder: str) -> None:
         with redirect_stdout(shell):
             shell.run_cell(source, store_history=True)
         failure = shell.failure
-        words = "" if failure is None else "failed:\n" + "".join(traceback.format_exception(failure))
+        words = (
+            ""
+            if failure is None
+            else "failed:\n" + "".join(traceback.format_exception(failure))
+        )
         pipe.send((shell.outputs, words))
         if words:
             return
@@ -102,7 +117,9 @@ def _shell() -> Any:
 
         def write(self, text: str) -> int:
             if not self.outputs or self.outputs[-1]["output_type"] != "stream":
-                self.outputs.append({"output_type": "stream", "name": "stdout", "text": ""})
+                self.outputs.append(
+                    {"output_type": "stream", "name": "stdout", "text": ""}
+                )
             self.outputs[-1]["text"] += text
             return len(text)
 
@@ -110,7 +127,9 @@ def _shell() -> Any:
             pass
 
         def _showtraceback(self, kind: Any, failure: BaseException, lines: Any) -> None:
-            self.failure = failure  # of the cell itself, or of a function that a slider calls
+            self.failure = (
+                failure  # of the cell itself, or of a function that a slider calls
+            )
 
     HistoryManager.enabled = False  # nothing is written to the user's history
     shell = Shell.instance()

@@ -71,12 +71,16 @@ def test_a_cell_that_moves_keeps_its_id():
 
 
 def test_fits_are_short_only_inside():
-    from ppl_gen import NUTS, SVI
+    from ppl_gen import NUTS, SVI, fit, guide_quality
+    from ppl_gen.models import LinearRegression
 
     with short_fits():
         assert (SVI(steps=1000).steps, SVI().steps, SVI(steps=3).steps) == (20, 20, 3)
         assert NUTS().draws == 20
+        posterior = fit(LinearRegression(features=1), x=[[0.0], [1.0]], y=[1.0, 2.0])
+        assert guide_quality(posterior, draws=500).draws == 100
     assert SVI(steps=1000).steps == 1000
+    assert guide_quality(posterior, draws=101).draws == 101
 
 
 def test_the_wheel_is_told_of_the_notebooks():

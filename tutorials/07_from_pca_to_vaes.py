@@ -64,7 +64,7 @@ print(linear[8].model)
 # For each picture draw a code `z` from the standard Normal distribution; then the pixels `x` from Normal
 # distributions around $Wz + b$, a linear function of the code, all with one variance $\sigma^2$. The matrix
 # $W$, the vector $b$ and $\sigma$ are learned, by maximum likelihood, in closed form (Tipping and Bishop,
-# 1999). Let each picture be squeezed into its code and rebuilt from it:
+# 1999). Let each picture be squeezed into its code, and rebuilt from it, for codes of 2, 8 and 32 numbers:
 
 # %%
 shown = [int((y_test == k).nonzero()[0, 0]) for k in range(10)]
@@ -197,7 +197,8 @@ assert refused
 # ## Denoising
 #
 # An autoencoder with a roomy code could learn to copy. Make the task harder: show it a *corrupted* picture,
-# and ask for the clean one (Vincent and others, 2008). Now it must know what digits look like.
+# and ask for the clean one (Vincent and others, 2008). Now it must know what digits look like. We add Normal
+# noise with a standard deviation of 4 grey levels, to four copies of each picture.
 
 # %%
 cleaner = DenoisingAutoencoder(features=64, latent=32, hidden=(128,), noise=4.0)
@@ -221,7 +222,7 @@ assert abs(error(noisy) - 16) < 0.6
 assert error(clean) < 0.5 * error(noisy)
 
 # %% [markdown]
-# Noise of 4 grey levels has a mean square of 16; most of it is gone. There is more to this than clean
+# Such noise has a mean square of $4^2 = 16$; most of it is gone. There is more to this than clean
 # pictures. The way from the noisy picture to the cleaned one points to where pictures are more probable: up
 # to a factor it estimates the slope of $\log p(x)$ of noisy pictures (Vincent, 2011; Alain and Bengio, 2014).
 # Diffusion models draw pictures by following it, from pure noise on, with less and less noise (Song and
@@ -232,7 +233,8 @@ assert error(clean) < 0.5 * error(noisy)
 # Go back to the joint of PCA, $p(z)\,p(x \mid z)$, and let only the map bend: codes from the standard Normal,
 # a network that turns a code into distributions of the 64 pixels. That is the **variational autoencoder**
 # (Kingma and Welling, 2014; Rezende, Mohamed and Wierstra, 2014). Grey levels are whole numbers from 0 to 16,
-# so each pixel gets a distribution over these (the beta-binomial).
+# so each pixel gets a distribution over these: the beta-binomial, a binomial whose probability is itself
+# random, which makes its width free.
 
 # %%
 vae_model = VAE(64, 8, BetaBinomial(17), hidden=(128,))
@@ -294,7 +296,8 @@ assert abs(split.elbo - (split.reconstruction - float(split.kl.sum()))) < 1e-9
 # $m$. By hand: $\mathbb{E}[z^2] = m^2 + 1$, so the slope is $2m$. Two ways to estimate it from draws:
 #
 # * **Score function** (Williams, 1992): average $z^2 \cdot \frac{\partial}{\partial m} \log q(z) = z^2 (z -
-#   m)$. It needs only the value $z^2$. It says: be drawn more often where the value was high.
+#   m)$. (The slope of a log density in its parameter is called its score.) It needs only the value $z^2$. It
+#   says: be drawn more often where the value was high.
 # * **Reparameterisation**: write the draw as $z = m + \varepsilon$ with $\varepsilon$ standard Normal, and
 #   differentiate *through* it: average $2z$. It uses the slope of what is averaged.
 #
@@ -366,7 +369,9 @@ assert bool((spread[1:, 1] > spread[:-1, 1]).all())
 #
 # ## A trained VAE
 #
-# The library's SVI climbs by reparameterised gradients.
+# The library's SVI (stochastic variational inference: climbing an ELBO by gradients of random draws) uses
+# reparameterised ones. After the climb we estimate the encoder's gradient in both ways, 100 times, and print
+# by how much the estimates scatter.
 
 # %%
 vae = fit(vae_model, SVI(steps=1000, learning_rate=3e-3, progress=False), x=x)

@@ -10,7 +10,8 @@
 # 1. *Does the method find right posteriors of this model?* Simulation-based calibration.
 # 2. *Does the model fit these data?* Predictive checks.
 # 3. *Which model predicts better?* Leave-one-out.
-# 4. *Did this one fit arrive?* `diagnose`. And before the fit, `lint`: is the program what I meant?
+# 4. *Did this one fit arrive at the posterior?* `diagnose`. And before the fit, `lint`: is the program what I
+#    meant?
 #
 # **You need** Python, and from probability: the posterior distribution, the Normal distribution, what a
 # p-value is. What a guide and the evidence lower bound (ELBO) are is told in lesson 5, and repeated here in a
@@ -138,10 +139,10 @@ assert "sds too small" in wrong.verdict()
 # The figure shows, for each place from 0 to 1, how many more of the truths lie below it than should; evenly
 # spread ones keep inside the grey band. (ECDF, the empirical cumulative distribution function, is the share
 # of the truths that lie below a place.) On the right, the truths of the weights crowd at both ends: the
-# posterior is so narrow that the truth lies outside of all draws again and again. That is what the **S**
-# means. An arch would mean values too high, a valley values too low. The thin lines are other quantities,
-# such as `tau`. One of them is the log likelihood, which on the right arches out of the band: draws too
-# close to the best fit make the data likelier than the truth does.
+# posterior is so narrow that the truth lies outside of all draws again and again. Such a curve has the shape
+# of an **S**. An arch would mean values too high, a valley values too low. The thin lines are other
+# quantities, such as `tau`. One of them is the log likelihood, which on the right arches out of the band:
+# draws too close to the best fit make the data likelier than the truth does.
 #
 # The fit with the slip gave means, standard deviations and predictions without a warning. Nothing in its
 # numbers would have told.
@@ -233,7 +234,8 @@ assert (
 
 # %% [markdown]
 # Naive Bayes is caught: its *tail probability*, small if hardly any drawn data set lies as far out as the
-# real one, is as small as 200 draws can show. Linear discriminant analysis gives its classes one full
+# real one, is as small as 200 draws can show. (It is called *adjusted*, for reasons that come below; of one
+# statistic there is nothing to adjust.) Linear discriminant analysis gives its classes one full
 # **covariance matrix**, which says of each two features how they vary together. It makes data with this
 # correlation. What is to be done depends on what the model is for: lesson 1's naive Bayes named the
 # cultivars well for all that. For *drawing* wines it will not do.
@@ -289,7 +291,8 @@ assert (
 # How well a model fits the rows it learned from says little: a richer model fits better, whether or not it is
 # truer. The number that counts is how well it predicts rows it has *not* seen. **Leave-one-out** asks that of
 # each row in turn: forget the row, learn from all others, and take the log density of the row that was left
-# out. The sum over rows is the *elpd*, the expected log predictive density, in nats; higher is better.
+# out. The sum over rows is the *elpd*, the expected log predictive density, in **nats**, the unit of natural
+# logarithms; higher is better.
 #
 # Take 20 points about a sine curve, and polynomials of degree 1 to 9. If you come from lesson 5, you know the
 # scene: there the evidence chose the degree. Here rows that are left out do.
@@ -360,8 +363,9 @@ assert max(seen) - seen[2] < 2 < seen[2] - seen[0]  # from degree 3 on, little
 # On rows it saw, every model looks better than it is, and the richest one most. (From degree 3 on the fit
 # gains little, for the prior keeps the weights small; degree 9 hardly wiggles.) Left out, the rows choose a
 # degree in the middle. Here each of the 20 scores is exact, since the model is conjugate. Elsewhere
-# refitting for each row would be dear; then draws of the one posterior are reweighted instead (PSIS,
-# Vehtari, Gelman and Gabry 2017), and rows for which that cannot be trusted are named.
+# refitting for each row would be dear. Then draws of the one posterior are weighed anew, so that they stand
+# for the posterior without the row (Pareto-smoothed importance sampling, PSIS; Vehtari, Gelman and Gabry
+# 2017), and rows for which that cannot be trusted are named.
 #
 # A difference of two models needs a standard error: rows are few, and another twenty might decide otherwise.
 # Read the verdict, and of the table the columns of differences; the others are for experts.
@@ -428,7 +432,8 @@ class NonCentred(ProbabilisticModel):
 # %% [markdown]
 # They say the same about the schools: `theta` is `mu + tau * eta`. We fit both by variational inference: a
 # *guide*, here independent Normals for all unknowns (positive ones by their logarithm), is moved until its
-# ELBO, a lower bound on the log probability of the data, is as high as it gets. It always gets somewhere.
+# ELBO, a lower bound on the log probability of the data (the log evidence), is as high as it gets. It always
+# gets somewhere.
 
 # %%
 climb = SVI(steps=1500, learning_rate=0.03, guide="mean_field")
@@ -441,8 +446,9 @@ for name, diagnosis in found.items():
     say(f"{name}: {diagnosis.verdict}")
 
 # %% [markdown]
-# The first is refused. The second may be used; its sentence says what for. Behind each sentence stands a
-# table of all checks, each with its number and its limit:
+# The first is refused, with the reason and what to try. The second may be used; its sentence says how far its
+# bound lies below the log evidence. Behind each sentence stands a table of all checks, each with its number
+# and its limit:
 
 # %%
 found["centred"]
@@ -458,8 +464,9 @@ assert found["centred"].verdict.startswith("do not use it")
 # %% [markdown]
 # How can it know? It draws from the guide $q$ and weighs each draw by $p / q$, joint over guide. Of a perfect
 # guide all weights are the same. Of a poor one, a few draws carry all the weight; **k-hat** measures how
-# heavy the tail of the weights is, and above 0.7 averages cannot be trusted (Vehtari et al. 2024). And the
-# reason can be seen. Here are a school's effect and the spread `tau`, as either guide draws them.
+# heavy the tail of the weights is, and above 0.7 (a little less for few draws) averages cannot be trusted
+# (Vehtari et al. 2024). And the reason can be seen. Here are a school's effect and the spread `tau`, as
+# either guide draws them.
 
 # %%
 draws = {}
@@ -644,8 +651,8 @@ def pixels(x):
 
 
 grey, ink = torch.rand(5, 4, generator=torch.Generator().manual_seed(0)), torch.ones(5, 4)
-say(str(check_normalised(pixels, grey)))
-say(str(check_normalised(pixels, ink)))
+print(check_normalised(pixels, grey))
+print(check_normalised(pixels, ink))
 
 # %% [check]
 expected = ("broadcast", "missing-plate", "unscaled-minibatch", "missing-in-guide", "unbounded-parameter",
@@ -670,7 +677,7 @@ assert check_normalised(pixels, ink).ok
 # |---|---|---|
 # | labels (n, 1) beside means (n,) | every row is scored against every other | `lint` |
 # | a wrong plate size, an unscaled minibatch | nothing: too wide, too narrow | `lint`, `diagnose` |
-# | a latent has another name in the guide | it stays at its prior | `lint` |
+# | an unknown has another name in the guide | a warning, at best | `lint` |
 # | a scale without a constraint, a guide outside the support | NaN, some day | `lint` |
 # | grey pixels under a Bernoulli | a bound that bounds nothing | `check_normalised` |
 # | a slip in a formula; a variance for a standard deviation | nothing | SBC; `diagnose` |
@@ -681,7 +688,8 @@ assert check_normalised(pixels, ink).ok
 # | choosing a model by its fit | the richest model wins | `loo`, `compare_models` |
 # | a check of what was fitted | every check passes | you |
 #
-# Two lines of it in one breath: a fit stopped too early, and the slip of section 1 in a single fit.
+# Two lines of it in one breath: a fit stopped too early, and the slip of section 1 in a single fit. (After
+# "Then" a verdict lists what else it found. Mend the first fault first: the others may go with it.)
 
 # %%
 ages = torch.linspace(2, 4, 40)[:, None]
@@ -720,8 +728,8 @@ ten = fit(
 assert "wrong plate size" in diagnose(ten, draws=200, more_steps=0).faults
 
 # %% [markdown]
-# The slip is seen in a single fit, too. Its posterior calls itself exact, and log joint less log posterior
-# should then be the same number everywhere, the log evidence. It is not.
+# The slip is seen in a single fit, too. Its posterior calls itself exact. By Bayes' rule the logarithm of the
+# joint less that of the posterior is then one number, the log evidence, whatever the parameters. It is not.
 #
 # ## Exercises
 #

@@ -21,7 +21,7 @@ WEIGHED = 100  # draws by which a guide is judged
 
 @contextmanager
 def short_fits() -> Iterator[None]:
-    """Methods take no more steps and draws than LIMITS, whatever they are told, and few draws judge a guide."""
+    """Whatever they are told, methods take LIMITS steps and draws, and a guide is judged by WEIGHED."""
     patches = [
         patch.object(kind, "__post_init__", _cut(kind, limits))
         for kind, limits in LIMITS.items()

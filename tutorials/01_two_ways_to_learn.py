@@ -164,9 +164,8 @@ colours = torch.tensor(
 
 def regions(ax, posterior, rows, title):
     probs = ask(posterior, "p(y | x)", x=grid).probs.reshape(80, 80, 3)
-    paper = 1 - 0.5 * (
-        1 - probs @ colours
-    )  # the classes' colours, mixed by their probabilities
+    mixed = probs @ colours  # the classes' colours, by their probabilities
+    paper = 1 - 0.5 * (1 - mixed)
     ax.imshow(
         paper.transpose(0, 1).numpy(),
         origin="lower",

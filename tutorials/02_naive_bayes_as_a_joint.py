@@ -587,9 +587,8 @@ if importlib.util.find_spec("ipywidgets"):
 # alone, hide all the others:
 
 # %%
-alone = torch.where(
-    torch.eye(64, dtype=torch.bool), reader, HIDDEN
-)  # 64 rows, each with one pixel
+one_pixel = torch.eye(64, dtype=torch.bool)  # 64 rows
+alone = torch.where(one_pixel, reader, HIDDEN)
 says = [ask(posterior, "p(x | y)", y=k).log_prob(x=alone) for k in (3, 7)]
 votes = says[0] - says[1]
 with style():

@@ -196,9 +196,7 @@ assert refused
 # all borders.
 
 # %%
-CENTRES = torch.tensor(
-    [[-1.0, -0.5], [1.0, 0.5]], dtype=torch.float64
-)  # of the two classes
+CENTRES = torch.tensor([[-1.0, -0.5], [1.0, 0.5]]).double()  # of the two classes
 WORLDS = {"A: independent": 0.0, "B: correlated": 0.9}
 
 

@@ -73,9 +73,8 @@ def sentences(modules):
     found = {}
     for name in modules.split():
         for text in documentation(importlib.import_module(name)):
-            text = re.sub(
-                r"(?m)^.*(>>>|=).*$", "", inspect.cleandoc(text or "")
-            )  # no code
+            text = inspect.cleandoc(text or "")
+            text = re.sub(r"(?m)^.*(>>>|=).*$", "", text)  # no code
             for sentence in re.split(r"\n\s*\n|(?<=[.:])\s", text):
                 words = tuple(re.findall("[a-z]{2,}", sentence.lower()))
                 if len(words) >= 4:
@@ -358,10 +357,8 @@ with style():
             totals[0, mask], totals[1, mask], s=8, color=colour, alpha=0.4, linewidths=0
         )
     named = [place[word] for word in ("the", "of", "return", "data", "value", "message")]
-    for k in (
-        0,
-        1,
-    ):  # some words of one class only, so far apart that their names have room
+    # some words of one class only, so far apart that their names have room
+    for k in (0, 1):
         for j in (totals[k] * never[k]).argsort(descending=True).tolist():
             if totals[k, j] > 3 and all(
                 not never[k][i] or totals[k, i] > 1.9 * totals[k, j] for i in named
@@ -377,10 +374,9 @@ with style():
             fontsize=8.5,
             rotation=turn,
         )
-    axes[0].set_xscale(
-        "symlog", linthresh=1, linscale=1.4
-    )  # room for names between 0 and 1
-    axes[0].set_yscale("symlog", linthresh=1, linscale=1.4)
+    room = {"linthresh": 1, "linscale": 1.4}  # for names between 0 and 1
+    axes[0].set_xscale("symlog", **room)
+    axes[0].set_yscale("symlog", **room)
     axes[0].set(xlabel="times in mail", ylabel="times in maths", xlim=(-0.2, 4000))
     axes[0].set_title("Every word of the vocabulary")
     log_odds(
@@ -551,8 +547,8 @@ species, species_kept = (flowers.y == 1).long(), (kept.y == 1).long()
 
 gaussian = fit(GaussianNaiveBayes(classes=2, features=1), x=length, y=species)
 edges = torch.linspace(
-    0.75, 7.25, 14, dtype=torch.float64
-)  # thirteen bins, each half a centimetre wide
+    0.75, 7.25, 14
+).double()  # of thirteen bins, half a centimetre wide
 bins, bins_kept = (torch.bucketize(rows, edges) - 1 for rows in (length, length_kept))
 binned = fit(CategoricalNaiveBayes(classes=2, features=1, levels=13), x=bins, y=species)
 kernels = fit(KernelNaiveBayes(classes=2, features=1), x=length, y=species)

@@ -67,14 +67,9 @@ assert str(coin) == "p(pi) p(theta) p(y | pi) p(x | y, theta)"
 # the coin with its prior updated, and `ones` and `zeros` are the $a$ and $b$ of its Beta.
 
 # %%
-seven = tossed(7, 3)
+seven = tossed(heads=7, tails=3)
 print("prior:    ", coin.ones.item(), coin.zeros.item())
-print(
-    "posterior:",
-    seven.model.ones.item(),
-    seven.model.zeros.item(),
-    " after 7 heads and 3 tails",
-)
+print("posterior:", seven.model.ones.item(), seven.model.zeros.item())
 
 
 def beliefs(*seen):
@@ -313,8 +308,8 @@ assert 0.7 < float(((v > low) & (v < high)).double().mean()) <= 1
 # Few models are conjugate. The next best is to approximate the posterior by a distribution $q(\theta)$ of a
 # form that we choose, the **guide**, and to make it as near as that form allows. How near is it? The identity
 # behind all of **variational inference** is
-# $$\log p(x) = \underbrace{E_q\!\left[\log p(x, \theta) - \log q(\theta)\right]}_{\text{ELBO}}
-# + \underbrace{E_q\!\left[\log q(\theta) - \log p(\theta \mid x)\right]
+# $$\log p(x) = \underbrace{E_q\!\left[\log p(x, \theta) - \log q(\theta)\right]}_{\text{ELBO}} +
+# \underbrace{E_q\!\left[\log q(\theta) - \log p(\theta \mid x)\right]
 # }_{\text{KL}(q \,\|\, \text{posterior})\ \geq\ 0}.$$
 #
 # ($E_q$ is the mean over draws of $q$.) The last term is the **Kullback-Leibler divergence**, a distance of
@@ -371,10 +366,8 @@ clouds = {
 with style():
     figure, axes = plt.subplots(1, 2, figsize=(7.4, 3.2), sharex=True, sharey=True)
     for i, name in ((1, "mean field"), (2, "Laplace")):
-        true, found = (
-            clouds["exact"],
-            clouds[name][:250],
-        )  # fewer crosses: what is under them shows
+        true = clouds["exact"]
+        found = clouds[name][:250]  # few, so that what lies under them shows
         dots = {"color": PALETTE[0], "markersize": 2.5, "markeredgewidth": 0}
         axes[i - 1].plot(true[:, 0], true[:, 1], "o", alpha=0.4, label="exact", **dots)
         axes[i - 1].plot(

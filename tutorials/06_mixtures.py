@@ -125,9 +125,8 @@ assert str(mixture) == str(labelled).replace("y", "z")
 # %%
 def e_step(pi, tau, mu):
     """Probabilities of each wine's components, and the log likelihood of all wines."""
-    log_joint = pi.log() + Normal(mu, tau.rsqrt()).log_prob(x[:, None]).sum(
-        2
-    )  # (wines, components)
+    log_likelihood = Normal(mu, tau.rsqrt()).log_prob(x[:, None]).sum(2)
+    log_joint = pi.log() + log_likelihood  # (wines, components)
     return log_joint.softmax(1), log_joint.logsumexp(1).sum()
 
 
@@ -434,13 +433,17 @@ rungs = ladder(
 print(
     rungs.table()
     .drop(columns=["s.e.", "k-hat"])
+    .rename(
+        columns=lambda name: name.replace("error of ", "").replace("fraction", "share")
+    )
     .to_string(float_format="{:.2f}".format, na_rep="–")
 )
 
 # %% [markdown]
 # (The arguments of `GaussianMixture` are of the prior; for so few rows we took one that expects groups of
-# ordinary width.) The log evidence is `enumeration`'s bound, and exact. Errors are of the posterior means, in
-# posterior standard deviations, and of these standard deviations, as a fraction; drawn:
+# ordinary width.) The log evidence is `enumeration`'s bound, and exact. `means` and `sds` are errors: of the
+# posterior means, in posterior standard deviations, and of these standard deviations, as a share of them.
+# Drawn:
 
 # %%
 _ = rungs.figure()
@@ -473,9 +476,8 @@ assert rungs["NUTS"].seconds > 3 * rungs["variational Bayes"].seconds
 # component 0:
 
 # %%
-exact = assignments(
-    small, x=nine
-)  # all 512 ways to label the nine, with their probabilities
+# All 512 ways to label the nine, with their probabilities:
+exact = assignments(small, x=nine)
 print((exact.log_probs.exp() @ (exact.labels == 0).double()).round(decimals=6).tolist())
 
 # %% [markdown]

@@ -151,10 +151,8 @@ with style():
     for ax, z, name in zip(axes, codes, ("PCA", "autoencoder"), strict=True):
         z = z.detach()
         latent(z, y_test, ax=ax)
-        low, high = (
-            z.quantile(0.02, 0).numpy(),
-            z.quantile(0.98, 0).numpy(),
-        )  # a few lie farther out
+        # a few codes lie farther out
+        low, high = z.quantile(0.02, 0).numpy(), z.quantile(0.98, 0).numpy()
         room = 0.15 * (high - low)
         ax.set(
             xlim=(low[0] - room[0], high[0] + room[0]),

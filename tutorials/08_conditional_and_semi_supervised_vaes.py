@@ -41,9 +41,8 @@ from ppl_gen.models import (
 from ppl_gen.plot import images, sample_grid, style
 from ppl_gen.plot.style import PALETTE
 
-warnings.simplefilter(
-    "ignore", Unreliable
-)  # that an integral is rough is printed below, by `.how`
+# That an integral is rough is printed below, by `.how`.
+warnings.simplefilter("ignore", Unreliable)
 
 # %% [markdown]
 # ## Digits in ink
@@ -55,9 +54,8 @@ warnings.simplefilter(
 train, test = digits().split(test=0.3, seed=0)
 x, y = (train.x > 7).float(), train.y
 x_test, y_test = (test.x > 7).float(), test.y
-first = torch.stack(
-    [torch.nonzero(y == k)[:2, 0] for k in range(10)], 1
-)  # two of each class
+two = [torch.nonzero(y == k)[:2, 0] for k in range(10)]  # of each class
+first = torch.stack(two, 1)
 with style():
     images(x[first.flatten()], columns=10).set_title(
         f"{len(x):,} digits to learn from: two of each class"
@@ -409,7 +407,7 @@ print(f"{(~known.isnan()).sum()} rows with a label, {known.isnan().sum():,} with
 # %%
 climb = SVI(steps=1000, learning_rate=5e-3, batch_size=50)
 posterior = fit(semi, climb, x=x, y=known)
-print(textwrap.fill(posterior.note, 100))
+print(textwrap.fill(posterior.note, 88))
 
 # %% [check]
 assert str(semi) == "p(y) p(z) p(x | y, z)"

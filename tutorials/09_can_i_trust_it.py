@@ -571,34 +571,34 @@ def no_noise(x):
 
 
 written = {
-    "labels come as a column, (20, 1)": (
+    "labels as a column, (20, 1)": (
         logistic,
         lambda x, y: normal("w"),
         rows,
         labels[:, None],
     ),
     "the rows stand in no plate": (no_plate, lambda x: normal("mu"), rows),
-    "5 of 20 rows, counted as if all": (
+    "5 of 20 rows, counted as all": (
         minibatch,
         lambda x, index: normal("mu"),
         rows,
         torch.arange(5),
     ),
-    "the guide calls w by another name": (
+    "the guide names w otherwise": (
         logistic,
         lambda x, y: normal("weight"),
         rows,
         labels,
     ),
-    "the guide's sd may become negative": (
+    "a guide's sd without a bound": (
         logistic,
         lambda x, y: normal("w", False),
         rows,
         labels,
     ),
     "a Normal guide for an sd": (noise, lambda x: normal("sd"), rows),
-    "a tensor in place of a parameter": (centre, no_noise, rows),
-    "none: the logistic one, mended": (logistic, lambda x, y: normal("w"), rows, labels),
+    "a tensor for a parameter": (centre, no_noise, rows),
+    "none: the first one, mended": (logistic, lambda x, y: normal("w"), rows, labels),
 }
 
 
@@ -618,10 +618,10 @@ def plain_pyro(model, guide, *data):
 
 
 found_in = {mistake: lint(*program) for mistake, program in written.items()}
-print(f"{'mistake':36}{'Pyro':14}lint")
+print(f"{'mistake':30}{'Pyro':12}lint")
 for mistake, program in written.items():
     print(
-        f"{mistake:36}{plain_pyro(*program):13}",
+        f"{mistake:30}{plain_pyro(*program):11}",
         ", ".join(found_in[mistake].codes) or "–",
     )
 pyro.clear_param_store()
@@ -631,7 +631,7 @@ pyro.clear_param_store()
 # step after step. What `lint` says of the third in full:
 
 # %%
-finding = next(iter(found_in["5 of 20 rows, counted as if all"]))
+finding = next(iter(found_in["5 of 20 rows, counted as all"]))
 say(f"{finding.wrong}. Fix: {finding.fix}")
 
 # %% [markdown]
@@ -660,12 +660,12 @@ expected = ("broadcast", "missing-plate", "unscaled-minibatch", "missing-in-guid
 for (mistake, findings), code in zip(found_in.items(), expected, strict=False):
     assert code in findings.codes, mistake
 assert len(found_in) == 8
-assert found_in["none: the logistic one, mended"].ok
+assert found_in["none: the first one, mended"].ok
 says = {mistake: plain_pyro(*program) for mistake, program in written.items()}
-assert says["none: the logistic one, mended"] == "runs"
-for mistake in ("5 of 20 rows, counted as if all", "the guide's sd may become negative"):
+assert says["none: the first one, mended"] == "runs"
+for mistake in ("5 of 20 rows, counted as all", "a guide's sd without a bound"):
     assert says[mistake] == "runs"
-assert says["labels come as a column, (20, 1)"].endswith("Error")
+assert says["labels as a column, (20, 1)"].endswith("Error")
 pyro.clear_param_store()
 assert not check_normalised(pixels, grey).ok
 assert check_normalised(pixels, ink).ok

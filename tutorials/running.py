@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-LIMIT = 300.0  # seconds that a cell may take
+LIMIT = 600.0  # seconds that a cell may take
 
 
 def run(
@@ -88,7 +88,7 @@ def _shell() -> Any:
     from IPython.core.history import HistoryManager
     from IPython.core.interactiveshell import InteractiveShell
 
-    class Hook(DisplayHook):  # type: ignore[misc, unused-ignore]
+    class Hook(DisplayHook):
         """For the value of a cell's last expression."""
 
         def write_output_prompt(self) -> None:
@@ -101,7 +101,7 @@ def _shell() -> Any:
         def finish_displayhook(self) -> None:
             self._is_active = False
 
-    class Publisher(DisplayPublisher):  # type: ignore[misc, unused-ignore]
+    class Publisher(DisplayPublisher):
         """For what is displayed, figures above all."""
 
         def publish(self, data: Any, metadata: Any = None, **_: Any) -> None:
@@ -111,7 +111,7 @@ def _shell() -> Any:
         def clear_output(self, wait: bool = False) -> None:
             pass
 
-    class Shell(InteractiveShell):  # type: ignore[misc, unused-ignore]
+    class Shell(InteractiveShell):
         displayhook_class = Hook
         display_pub_class = Publisher
 

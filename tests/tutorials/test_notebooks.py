@@ -57,6 +57,17 @@ def test_a_lesson_has_its_parts(source):
     assert len({cell.id for cell in found}) == len(found)
 
 
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+def test_no_line_of_a_formula_looks_like_a_list(source):
+    """A line that begins with a sign and a space ends the formula, and what was left of it shows raw."""
+    found = cells(source.read_text(encoding="utf-8"))
+    text = "\n\n".join(cell.source for cell in found if cell.kind == "markdown")
+    formulas = re.findall(r"\$\$.*?\$\$", text, re.DOTALL)
+    like_a_list = re.compile(r"^\s*([-+*>#]|\d+[.)])\s", re.MULTILINE)
+    assert not [formula for formula in formulas if like_a_list.search(formula)]
+    assert text.count("$$") == 2 * len(formulas)
+
+
 def test_every_notebook_has_a_source():
     assert {path.stem for path in FOLDER.glob("*.ipynb")} == {path.stem for path in SOURCES}
 

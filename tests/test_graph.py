@@ -187,3 +187,10 @@ def test_the_j_of_x_j_stands_below() -> None:
 def test_latex_refuses_what_is_no_product(line: str) -> None:
     with pytest.raises(ValueError, match="line: expected a product of factors"):
         latex(line)
+
+
+def test_parents_are_named_in_the_order_of_the_graph():
+    """Not in that of a set, which is another in every run of Python."""
+    parents = {"b": [], "c": [], "a": [], "x": frozenset("abc")}
+    assert "x depends on b, c, a" in draw(parents)
+    assert "x depends on b, c, a" in draw({**parents, "x": ["a", "c", "b"]})

@@ -26,7 +26,12 @@ import torch
 from ppl_gen import ask, fit
 from ppl_gen.data import iris, wine
 from ppl_gen.errors import Unanswerable
-from ppl_gen.models import GaussianNaiveBayes, GaussianRegression, LinearRegression, LogisticRegression
+from ppl_gen.models import (
+    GaussianNaiveBayes,
+    GaussianRegression,
+    LinearRegression,
+    LogisticRegression,
+)
 from ppl_gen.plot import style
 from ppl_gen.plot.style import PALETTE
 
@@ -49,7 +54,9 @@ def scatter(ax, rows, labels, **more):
         own = rows[labels == k]
         look = {"color": PALETTE[k], "marker": "os^"[k], **more}
         ax.scatter(own[:, 0], own[:, 1], s=16, label=f"class {k}", **look)
-    ax.set(xlabel="alcohol (standard deviations)", ylabel="flavanoids (standard deviations)")
+    ax.set(
+        xlabel="alcohol (standard deviations)", ylabel="flavanoids (standard deviations)"
+    )
 
 
 with style():
@@ -120,10 +127,15 @@ logistic = fit(discriminative, x=x, y=y)
 for posterior in (naive_bayes, logistic):
     answer = ask(posterior, "p(y | x)", x=x_test)
     right = int((answer.mode == y_test).sum())
-    print(f"{type(posterior.model).__name__:20} {right} of {len(y_test)} right, {answer.how}")
+    print(
+        f"{type(posterior.model).__name__:20} {right} of {len(y_test)} right,", answer.how
+    )
 
 # %% [check]
-rights = {p: int((ask(p, "p(y | x)", x=x_test).mode == y_test).sum()) for p in (naive_bayes, logistic)}
+rights = {
+    p: int((ask(p, "p(y | x)", x=x_test).mode == y_test).sum())
+    for p in (naive_bayes, logistic)
+}
 assert min(rights.values()) >= 35  # "about as well": four in five or more
 assert abs(rights[naive_bayes] - rights[logistic]) <= 4
 assert ask(naive_bayes, "p(y | x)", x=x_test).how == "enumerated"
@@ -145,13 +157,21 @@ torch.testing.assert_close(
 # %%
 side = torch.linspace(-6, 6, 80, dtype=torch.float64)
 grid = torch.cartesian_prod(side, side)
-colours = torch.tensor([plt.matplotlib.colors.to_rgb(colour) for colour in PALETTE[:3]]).double()
+colours = torch.tensor(
+    [plt.matplotlib.colors.to_rgb(colour) for colour in PALETTE[:3]]
+).double()
 
 
 def regions(ax, posterior, rows, title):
     probs = ask(posterior, "p(y | x)", x=grid).probs.reshape(80, 80, 3)
-    paper = 1 - 0.5 * (1 - probs @ colours)  # the classes' colours, mixed by their probabilities
-    ax.imshow(paper.transpose(0, 1).numpy(), origin="lower", extent=(-6, 6, -6, 6), interpolation="bilinear")
+    mixed = probs @ colours  # the classes' colours, by their probabilities
+    paper = 1 - 0.5 * (1 - mixed)
+    ax.imshow(
+        paper.transpose(0, 1).numpy(),
+        origin="lower",
+        extent=(-6, 6, -6, 6),
+        interpolation="bilinear",
+    )
     scatter(ax, x[rows], y[rows], edgecolors="white", linewidths=0.4)
     ax.set_title(title)
     ax.grid(False)
@@ -163,7 +183,10 @@ def compared(rows=134):
     with style():
         _, axes = plt.subplots(1, 2, figsize=(7.4, 3.7), sharex=True, sharey=True)
         for ax, model, name in zip(
-            axes, (generative, discriminative), ("naive Bayes", "logistic regression"), strict=True
+            axes,
+            (generative, discriminative),
+            ("naive Bayes", "logistic regression"),
+            strict=True,
         ):
             regions(ax, fit(model, x=x[some], y=y[some]), some, f"{name}, {rows} wines")
         axes[1].set_ylabel("")
@@ -249,7 +272,9 @@ for question, given in questions.items():
 # $p(x \mid y)$, averaged over what the data leave open of its parameters.
 
 # %%
-drawn = torch.cat([ask(naive_bayes, "p(x | y)", y=k).sample(50, seed=k) for k in range(3)])
+drawn = torch.cat(
+    [ask(naive_bayes, "p(x | y)", y=k).sample(50, seed=k) for k in range(3)]
+)
 labels = torch.arange(3).repeat_interleave(50)
 with style():
     figure, axes = plt.subplots(1, 2, figsize=(7.4, 3.4), sharex=True, sharey=True)
@@ -283,7 +308,10 @@ assert refused
 
 # %%
 half_known = torch.tensor([[float("nan"), -1.5]], dtype=torch.float64)
-print("naive Bayes:", ask(naive_bayes, "p(y | x)", x=half_known).probs.round(decimals=3).tolist()[0])
+print(
+    "naive Bayes:",
+    ask(naive_bayes, "p(y | x)", x=half_known).probs.round(decimals=3).tolist()[0],
+)
 try:
     ask(logistic, "p(y | x)", x=half_known).probs
 except ValueError as refusal:
@@ -312,7 +340,8 @@ strange = torch.tensor([[8.0, 8.0]], dtype=torch.float64)
 for posterior in (naive_bayes, logistic):
     probs = ask(posterior, "p(y | x)", x=strange).probs[0]
     print(
-        f"{type(posterior.model).__name__:20} class {int(probs.argmax())} with probability {probs.max():.4f}"
+        f"{type(posterior.model).__name__:20} class {int(probs.argmax())}",
+        f"with probability {probs.max():.4f}",
     )
 
 # %% [markdown]
@@ -331,12 +360,19 @@ with style():
     figure, ax = plt.subplots(figsize=(5.4, 2.4))
     ax.hist(usual, bins=15, color=PALETTE[0], label="44 test wines")
     ax.axvline(odd, color=PALETTE[3], label="the strange one")
-    ax.set(xlabel="log p(x) in nats", ylabel="wines", title="A density tells what was never seen")
+    ax.set(
+        xlabel="log p(x) in nats",
+        ylabel="wines",
+        title="A density tells what was never seen",
+    )
     ax.legend(loc="upper left", bbox_to_anchor=(0.12, 1))
 print(f"least likely test wine: {usual.min():.1f} nats; the strange one: {odd:.1f} nats")
 
 # %% [check]
-told = [ask(posterior, "p(y | x)", x=strange).probs[0] for posterior in (naive_bayes, logistic)]
+told = [
+    ask(posterior, "p(y | x)", x=strange).probs[0]
+    for posterior in (naive_bayes, logistic)
+]
 assert min(probs.max() for probs in told) > 0.99
 assert told[0].argmax() != told[1].argmax()
 assert odd < usual.min() - 10  # far below every one of them
@@ -371,17 +407,34 @@ both = fit(backwards, x=length, y=width)
 # %%
 lengths = torch.linspace(-2, 2, 41, dtype=torch.float64)[:, None]
 widths = torch.tensor([-1.2, 0.2, 1.4], dtype=torch.float64)
-invented = [ask(both, "p(x | y)", y=w).sample(40, seed=i)[:, 0] for i, w in enumerate(widths)]
+invented = [
+    ask(both, "p(x | y)", y=w).sample(40, seed=i)[:, 0] for i, w in enumerate(widths)
+]
 with style():
     figure, axes = plt.subplots(1, 2, figsize=(7.4, 3.4), sharex=True, sharey=True)
     for ax in axes:
-        ax.scatter(length[:, 0], width, s=10, color=PALETTE[6], alpha=0.5, label="150 irises", linewidths=0)
+        ax.scatter(
+            length[:, 0],
+            width,
+            s=10,
+            color=PALETTE[6],
+            alpha=0.5,
+            label="150 irises",
+            linewidths=0,
+        )
         ax.set(xlabel="petal length x (standard deviations)")
     axes[0].plot(
-        lengths, ask(given_length, "p(y | x)", x=lengths).mean, color=PALETTE[1], label="linear regression"
+        lengths,
+        ask(given_length, "p(y | x)", x=lengths).mean,
+        color=PALETTE[1],
+        label="linear regression",
     )
     axes[0].plot(
-        lengths, ask(both, "p(y | x)", x=lengths).mean, "--", color=PALETTE[0], label="by Bayes' rule"
+        lengths,
+        ask(both, "p(y | x)", x=lengths).mean,
+        "--",
+        color=PALETTE[0],
+        label="by Bayes' rule",
     )
     axes[0].set(ylabel="petal width y (standard deviations)", title="mean of p(y | x)")
     for i, w in enumerate(widths):
@@ -391,11 +444,16 @@ with style():
 
 # %% [check]
 assert str(forwards) == "p(tau) p(w | tau) p(y | x, w, tau)"
-assert str(backwards) == "p(tau) p(mu | tau) p(kappa) p(w | kappa) p(y | mu, tau) p(x | y, w, kappa)"
+assert (
+    str(backwards)
+    == "p(tau) p(mu | tau) p(kappa) p(w | kappa) p(y | mu, tau) p(x | y, w, kappa)"
+)
 lines = [ask(p, "p(y | x)", x=lengths).mean for p in (given_length, both)]
 assert (lines[0] - lines[1]).abs().max() < 0.05  # "lie on one another"
 assert ask(given_length, "p(y | x)", x=lengths).how == "exact"
-assert [round(float(d.mean()), 1) for d in invented] == sorted(round(float(d.mean()), 1) for d in invented)
+assert [round(float(d.mean()), 1) for d in invented] == sorted(
+    round(float(d.mean()), 1) for d in invented
+)
 refused = 0
 try:
     ask(given_length, "p(x | y)", y=0.2)

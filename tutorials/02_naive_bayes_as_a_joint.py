@@ -87,7 +87,9 @@ cases = torch.tensor([[0, 0], [0, 1], [1, 0], [1, 1]])  # fever, cough
 CASES = ["neither", "cough only", "fever only", "both"]
 joint = torch.stack(
     [
-        ask(doctor, "p(x, y | pi, theta)", **known).log_prob(x=cases, y=torch.full((4,), y)).exp()
+        ask(doctor, "p(x, y | pi, theta)", **known)
+        .log_prob(x=cases, y=torch.full((4,), y))
+        .exp()
         for y in (0, 1)
     ]
 )
@@ -119,15 +121,32 @@ with style():
         width, floor = known["pi"][y], 0.0
         for case, p in enumerate(joint[y]):
             height = float(p) / width  # p(x | y)
-            look = dict(color=colour, edgecolor="white", alpha=1.0 if case == seen else 0.22)
+            look = dict(
+                color=colour, edgecolor="white", alpha=1.0 if case == seen else 0.22
+            )
             left.bar(start, height, width, floor, align="edge", **look)
             if y == 0 and case != seen:
                 left.text(0.02, floor + height / 2, CASES[case], va="center")
             floor += height
-        left.text(start + width / 2, 1.03, ("cold", "flu")[y], ha="center", color=colour, weight="bold")
+        left.text(
+            start + width / 2,
+            1.03,
+            ("cold", "flu")[y],
+            ha="center",
+            color=colour,
+            weight="bold",
+        )
         start += width
-    left.annotate("fever only", (0.5, 0.91), (0.36, 0.72), arrowprops={"arrowstyle": "->"}, weight="bold")
-    left.set(xlim=(0, 1), ylim=(0, 1), xlabel="p(y): the width", ylabel="p(x | y): the heights")
+    left.annotate(
+        "fever only",
+        (0.5, 0.91),
+        (0.36, 0.72),
+        arrowprops={"arrowstyle": "->"},
+        weight="bold",
+    )
+    left.set(
+        xlim=(0, 1), ylim=(0, 1), xlabel="p(y): the width", ylabel="p(x | y): the heights"
+    )
     left.set_title("the joint", pad=20)
     kept = joint[:, seen] / joint[:, seen].sum()
     right.bar(["cold", "flu"], kept.tolist(), color=PALETTE[:2])
@@ -143,7 +162,9 @@ print("cold {:.3f}, flu {:.3f},".format(*answer.probs), answer.how)
 
 # %% [check]
 torch.testing.assert_close(answer.probs, kept)
-torch.testing.assert_close(answer.probs, torch.tensor([2 / 3, 1 / 3], dtype=torch.float64))
+torch.testing.assert_close(
+    answer.probs, torch.tensor([2 / 3, 1 / 3], dtype=torch.float64)
+)
 assert answer.how == "enumerated"
 
 # %% [markdown]
@@ -158,7 +179,9 @@ assert answer.how == "enumerated"
 # nats are a factor of 2):
 
 # %%
-why = explain(doctor, [1, 0], features=["fever", "cough"], classes=["cold", "flu"], **known)
+why = explain(
+    doctor, [1, 0], features=["fever", "cough"], classes=["cold", "flu"], **known
+)
 print(why)
 
 # %% [check]
@@ -224,10 +247,16 @@ with style():
     for i, (k, n) in enumerate([(0, 4), (0, 20), (10, 20)]):
         ax.plot(side, torch.distributions.Beta(1 + k, 1 + n - k).log_prob(side).exp())
         mean = (k + 1) / (n + 2)
-        height = torch.distributions.Beta(1 + k, 1 + n - k).log_prob(torch.tensor(mean)).exp()
+        height = (
+            torch.distributions.Beta(1 + k, 1 + n - k).log_prob(torch.tensor(mean)).exp()
+        )
         ax.plot([mean], [height], "o", color=PALETTE[i])
         ax.annotate(
-            f"ink in {k} of {n}", (mean, height), (8, 4), textcoords="offset points", color=PALETTE[i]
+            f"ink in {k} of {n}",
+            (mean, height),
+            (8, 4),
+            textcoords="offset points",
+            color=PALETTE[i],
         )
     ax.set(xlabel="theta", ylabel="posterior density", ylim=(0, 12), xlim=(0, 1))
     ax.set_title("Where theta may be; the dots are the means")
@@ -256,14 +285,23 @@ for name, method in [
     found = ask(learned, "p(y | x)", x=x_test).mode
     print(f"{name:26} {int((found == y_test).sum())} of {len(y_test)} right")
 
-counts = [torch.stack([(x[few][y[few] == k] == v).sum(0) for k in range(10)]) for v in (0, 1)]
-never = ((counts[1] == 0)[y_test] & (x_test == 1)) | ((counts[0] == 0)[y_test] & (x_test == 0))
-print(f"test digits with a pixel that their true class never showed: {int(never.any(1).sum())}")
+counts = [
+    torch.stack([(x[few][y[few] == k] == v).sum(0) for k in range(10)]) for v in (0, 1)
+]
+never = ((counts[1] == 0)[y_test] & (x_test == 1)) | (
+    (counts[0] == 0)[y_test] & (x_test == 0)
+)
+print(
+    "test digits with a pixel that their true class never showed:",
+    int(never.any(1).sum()),
+)
 
 # %% [check]
 peak = fit(scribe, MaximumLikelihood(smoothing=0), x=x[few], y=y[few])
 whole = fit(scribe, x=x[few], y=y[few])
-shares = [(ask(p, "p(y | x)", x=x_test).mode == y_test).double().mean() for p in (peak, whole)]
+shares = [
+    (ask(p, "p(y | x)", x=x_test).mode == y_test).double().mean() for p in (peak, whole)
+]
 assert shares[1] - shares[0] > 0.06  # "about one digit in ten"
 assert shares[1] - shares[0] < 0.15
 assert 0.4 < never.any(1).double().mean() < 0.6  # "about half"
@@ -279,7 +317,12 @@ torch.testing.assert_close(ask(peak, "p(theta)").mean, own, atol=1e-9, rtol=0)
 # not depend on how you draw the axis.)
 
 # %% [check]
-coin = fit(BernoulliNaiveBayes(classes=1, features=1), MAP(), x=torch.zeros(4, 1).double(), y=[0] * 4)
+coin = fit(
+    BernoulliNaiveBayes(classes=1, features=1),
+    MAP(),
+    x=torch.zeros(4, 1).double(),
+    y=[0] * 4,
+)
 assert abs(float(ask(coin, "p(theta)").mean) - 1 / 6) < 1e-4
 
 # %% [markdown]
@@ -294,7 +337,9 @@ assert abs(float(ask(coin, "p(theta)").mean) - 1 / 6) < 1e-4
 
 
 def finer(rows):
-    return rows.reshape(-1, 8, 8).repeat_interleave(8, 1).repeat_interleave(8, 2).flatten(1)
+    return (
+        rows.reshape(-1, 8, 8).repeat_interleave(8, 1).repeat_interleave(8, 2).flatten(1)
+    )
 
 
 scans = fit(BernoulliNaiveBayes(classes=10, features=64 * 64), x=finer(x), y=y)
@@ -310,12 +355,21 @@ with style():
     for k in range(10):
         own = k == int(y_test[25])
         look = dict(
-            color=PALETTE[0] if own else PALETTE[6], linewidth=2 if own else 0.9, alpha=1 if own else 0.6
+            color=PALETTE[0] if own else PALETTE[6],
+            linewidth=2 if own else 0.9,
+            alpha=1 if own else 0.6,
         )
         ax.plot(factors[k].log10().cumsum(0), **look)
     ax.axhspan(-2200, -323.3, color=PALETTE[3], alpha=0.12, linewidth=0)
-    ax.text(60, -2150, "here double precision has only zero", color=PALETTE[3], va="bottom")
-    ax.set(xlabel="pixels multiplied so far", ylabel="log10 of the product", ylim=(-2200, 60), xlim=(0, 4096))
+    ax.text(
+        60, -2150, "here double precision has only zero", color=PALETTE[3], va="bottom"
+    )
+    ax.set(
+        xlabel="pixels multiplied so far",
+        ylabel="log10 of the product",
+        ylim=(-2200, 60),
+        xlim=(0, 4096),
+    )
     ax.set_title(f"A {int(y_test[25])} under the ten classes (its own in blue)")
 
 # %% [check]
@@ -324,7 +378,8 @@ assert bool((products[:, -1] / products[:, -1].sum()).isnan().all())
 assert 5e-324 > 0.0
 assert 2e-324 == 0.0
 torch.testing.assert_close(
-    factors.log().sum(1), torch.stack([ask(scans, "p(x | y)", y=k).log_prob(x=one[0]) for k in range(10)])
+    factors.log().sum(1),
+    torch.stack([ask(scans, "p(x | y)", y=k).log_prob(x=one[0]) for k in range(10)]),
 )
 assert int(y_test[25]) == int(factors.log().sum(1).argmax())
 
@@ -385,7 +440,9 @@ print("… and six more")
 # %% [check]
 assert str(cellar.model) == "p(pi) p(tau) p(mu | tau) p(y | pi) p(x | y, mu, tau)"
 assert (len(wines), len(wines.features), len(wines.classes)) == (178, 13, 3)
-torch.testing.assert_close(wines.x.mean(0) + wines.x.std(0, correction=0) * rows.x, wines.x)
+torch.testing.assert_close(
+    wines.x.mean(0) + wines.x.std(0, correction=0) * rows.x, wines.x
+)
 
 # %% [markdown]
 # Three bottles that nobody ever filled. They look plausible, measurement by measurement. Now look at two
@@ -397,7 +454,11 @@ drawn = ask(cellar, "p(x | y)", y=0).sample(59, seed=0)
 with style():
     figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.2), sharex=True, sharey=True)
     for ax, points, name, marker in zip(
-        axes, (rows.x[of], drawn), ("59 real wines of class 0", "59 drawn by naive Bayes"), "o^", strict=True
+        axes,
+        (rows.x[of], drawn),
+        ("59 real wines of class 0", "59 drawn by naive Bayes"),
+        "o^",
+        strict=True,
     ):
         ax.scatter(*points[:, pair].T, s=16, color=PALETTE[0], marker=marker)
         correlation = f"{torch.corrcoef(points[:, pair].T)[0, 1]:.2f}".replace("-", "−")
@@ -409,7 +470,9 @@ with style():
 assert [wines.features[j] for j in pair] == ["total_phenols", "flavanoids"]
 assert int(of.sum()) == 59
 true = torch.corrcoef(rows.x[of][:, pair].T)[0, 1]
-many = torch.corrcoef(ask(cellar, "p(x | y)", y=0).sample(20_000, seed=1)[:, pair].T)[0, 1]
+many = torch.corrcoef(ask(cellar, "p(x | y)", y=0).sample(20_000, seed=1)[:, pair].T)[
+    0, 1
+]
 assert true > 0.7
 assert abs(many) < 5 / 20_000**0.5  # none
 
@@ -428,9 +491,13 @@ with style():
 
 def neighbours(rows, labels):
     """The correlation of each pixel with the one below it, within classes."""
-    inside = torch.cat([rows[labels == k] - rows[labels == k].mean(0) for k in range(10)]).reshape(-1, 8, 8)
+    inside = torch.cat(
+        [rows[labels == k] - rows[labels == k].mean(0) for k in range(10)]
+    ).reshape(-1, 8, 8)
     above, below = inside[:, :-1], inside[:, 1:]
-    return float((above * below).sum() / (above.square().sum() * below.square().sum()).sqrt())
+    return float(
+        (above * below).sum() / (above.square().sum() * below.square().sum()).sqrt()
+    )
 
 
 invented = ask(posterior, "p(x, y)").sample(len(x), seed=0)
@@ -480,7 +547,9 @@ def read(axes, lines):
 
 
 with style():
-    figure, axes = plt.subplots(2, 5, figsize=(7.4, 3.4), sharey="row", height_ratios=(1, 1.1))
+    figure, axes = plt.subplots(
+        2, 5, figsize=(7.4, 3.4), sharey="row", height_ratios=(1, 1.1)
+    )
     for column, lines in zip(axes.T, (0, 2, 4, 6, 8), strict=True):
         read(column, lines)
     axes[1, 0].set_ylabel("p(y | seen)")
@@ -494,7 +563,8 @@ torch.testing.assert_close(
 )
 top = fit(BernoulliNaiveBayes(classes=10, features=32), x=x[:, :32], y=y)
 torch.testing.assert_close(
-    ask(top, "p(y | x)", x=reader[:32]).probs, ask(posterior, "p(y | x)", x=uncovered(reader, 4)).probs
+    ask(top, "p(y | x)", x=reader[:32]).probs,
+    ask(posterior, "p(y | x)", x=uncovered(reader, 4)).probs,
 )
 
 # %% [markdown]
@@ -517,7 +587,8 @@ if importlib.util.find_spec("ipywidgets"):
 # alone, hide all the others:
 
 # %%
-alone = torch.where(torch.eye(64, dtype=torch.bool), reader, HIDDEN)  # 64 rows, each with one pixel
+one_pixel = torch.eye(64, dtype=torch.bool)  # 64 rows
+alone = torch.where(one_pixel, reader, HIDDEN)
 says = [ask(posterior, "p(x | y)", y=k).log_prob(x=alone) for k in (3, 7)]
 votes = says[0] - says[1]
 with style():
@@ -528,7 +599,10 @@ with style():
     ax.set(xticks=[], yticks=[], title="A 3 rather than a 7? Each pixel's say")
     ax.grid(False)
     figure.colorbar(shown, label="for 7  ←  nats  →  for 3")
-print(f"top half: {votes[:32].sum():+.1f} nats for 3, bottom half: {votes[32:].sum():+.1f} nats")
+print(
+    f"top half: {votes[:32].sum():+.1f} nats for 3,",
+    f"bottom half: {votes[32:].sum():+.1f} nats",
+)
 
 # %% [check]
 both = ask(posterior, "p(y | x)", x=reader).log_joint[[3, 7]]
@@ -551,7 +625,12 @@ assert reader[8 * 4 + 3] == 0
 # %%
 torn = torch.stack([uncovered(row, 4) for row in x_test[:10]])
 with style():
-    plot.sample_grid({"top half + expected": imputed(posterior, x=torn), "the whole digit": x_test[:10]})
+    plot.sample_grid(
+        {
+            "top half + expected": imputed(posterior, x=torn),
+            "the whole digit": x_test[:10],
+        }
+    )
     plt.title("What the joint expects below the tear, in grey")
 
 shares = [0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0]
@@ -559,7 +638,14 @@ hits = []
 for share in shares:
     gone = torch.rand(x_test.shape, generator=torch.Generator().manual_seed(1)) >= share
     hits.append(
-        float((ask(posterior, "p(y | x)", x=x_test.masked_fill(gone, HIDDEN)).mode == y_test).double().mean())
+        float(
+            (
+                ask(posterior, "p(y | x)", x=x_test.masked_fill(gone, HIDDEN)).mode
+                == y_test
+            )
+            .double()
+            .mean()
+        )
     )
 with style():
     figure, ax = plt.subplots(figsize=(5, 2.8))
@@ -683,7 +769,7 @@ assert 6000 < 9**4
 # probabilities that can be believed.
 #
 # ```python
-# costs = torch.tensor([[0.0, 1.0], [10.0, 0.0]], dtype=torch.float64)  # of [true class, decision]
+# costs = torch.tensor([[0.0, 1.0], [10.0, 0.0]]).double()  # of [true class, decision]
 # expected = ask(doctor, "p(y | x, pi, theta)", x=[1, 0], **known).probs @ costs
 # print(expected)
 # assert expected.argmin() == 1
@@ -733,7 +819,8 @@ assert 6000 < 9**4
 # temperatures = torch.linspace(0.5, 5, 91, dtype=torch.float64)
 # T = float(min(temperatures, key=log_loss))
 # before, after = (
-#     calibration_curve((logits[half:] / t).softmax(1), y_test[half:]).error for t in (1.0, T)
+#     calibration_curve((logits[half:] / t).softmax(1), y_test[half:]).error
+#     for t in (1.0, T)
 # )
 # print(f"T = {T:.2f}: expected calibration error {before:.3f} before, {after:.3f} after")
 # assert 1.4 < T < 3

@@ -81,7 +81,7 @@ def logit(tau):
 
 
 def twins(spread=1.0):
-    """Densities, log odds and probabilities, where class 1 has this standard deviation, and class 0 has 1."""
+    """Densities, log odds and probabilities, where class 1 has this sd, class 0 has 1."""
     tau = [[1.0], [1 / spread**2]]
     joint = GaussianNaiveBayes(classes=2, features=1)
     _, axes = plt.subplots(1, 3, figsize=(7.4, 2.5))
@@ -90,11 +90,17 @@ def twins(spread=1.0):
         density = ask(joint, "p(x | y, tau, mu)", **at).log_prob(x=side).exp()
         axes[0].plot(side, density, color=PALETTE[k])
         axes[0].text(
-            known["mu"][k][0], 1.03 * float(density.max()), f"y = {k}", color=PALETTE[k], ha="center"
+            known["mu"][k][0],
+            1.03 * float(density.max()),
+            f"y = {k}",
+            color=PALETTE[k],
+            ha="center",
         )
     axes[1].plot(side, logit(tau), color=PALETTE[3])
     axes[2].plot(side, logit(tau).sigmoid(), color=PALETTE[3])
-    for ax, title in zip(axes, ("p(x | y)", "log odds of y = 1", "p(y = 1 | x)"), strict=True):
+    for ax, title in zip(
+        axes, ("p(x | y)", "log odds of y = 1", "p(y = 1 | x)"), strict=True
+    ):
         ax.set(title=title, xlabel="x")
     axes[0].set_ylim(0, 1.2 * axes[0].dataLim.ymax)
 
@@ -103,13 +109,19 @@ with style():
     twins()
 
 # %% [check]
-assert str(SharedGaussianNaiveBayes(classes=2, features=1)) == str(GaussianNaiveBayes(classes=2, features=1))
+assert str(SharedGaussianNaiveBayes(classes=2, features=1)) == str(
+    GaussianNaiveBayes(classes=2, features=1)
+)
 assert str(LogisticRegression(classes=2, features=1)) == "p(w) p(y | x, w)"
 straight = logit([[1.0], [1.0]])
 by_hand = 2.5 * side[:, 0] - (1.5**2 - 1.0) / 2
 torch.testing.assert_close(straight, by_hand)
 joint_probs = ask(
-    GaussianNaiveBayes(classes=2, features=1), "p(y | x, pi, tau, mu)", x=side, tau=[[1.0], [1.0]], **known
+    GaussianNaiveBayes(classes=2, features=1),
+    "p(y | x, pi, tau, mu)",
+    x=side,
+    tau=[[1.0], [1.0]],
+    **known,
 ).probs[:, 1]
 torch.testing.assert_close(joint_probs, straight.sigmoid())
 
@@ -145,10 +157,14 @@ assert bent.diff().std() > 0.01
 # and refuses where there is none:
 
 # %%
-twin = logistic_equivalent(SharedGaussianNaiveBayes(classes=2, features=1), tau=[1.0], **known)
+twin = logistic_equivalent(
+    SharedGaussianNaiveBayes(classes=2, features=1), tau=[1.0], **known
+)
 print(f"weight {twin.weights[0, 1]:.3f}, intercept {twin.intercepts[1]:.3f}")
 try:
-    logistic_equivalent(GaussianNaiveBayes(classes=2, features=1), tau=[[1.0], [1 / 0.36]], **known)
+    logistic_equivalent(
+        GaussianNaiveBayes(classes=2, features=1), tau=[[1.0], [1 / 0.36]], **known
+    )
 except Unanswerable as refusal:
     print("own variances:", refusal)
 
@@ -157,7 +173,9 @@ assert abs(twin.weights[0, 1] - 2.5) < 1e-9
 assert abs(twin.intercepts[1] + 0.625) < 1e-9
 refused = 0
 try:
-    logistic_equivalent(GaussianNaiveBayes(classes=2, features=1), tau=[[1.0], [1 / 0.36]], **known)
+    logistic_equivalent(
+        GaussianNaiveBayes(classes=2, features=1), tau=[[1.0], [1 / 0.36]], **known
+    )
 except Unanswerable:
     refused = 1
 assert refused
@@ -178,7 +196,7 @@ assert refused
 # all borders.
 
 # %%
-CENTRES = torch.tensor([[-1.0, -0.5], [1.0, 0.5]], dtype=torch.float64)  # of the two classes
+CENTRES = torch.tensor([[-1.0, -0.5], [1.0, 0.5]]).double()  # of the two classes
 WORLDS = {"A: independent": 0.0, "B: correlated": 0.9}
 
 
@@ -191,11 +209,15 @@ def drawn(rows, correlation, seed):
 
 
 def border(name, x, y):
-    """The weights and the intercept that a model chooses, (3,): the log odds of class 1 are their line."""
+    """The weights and the intercept, (3,): the line of class 1's log odds."""
     if name == NB:
-        posterior = fit(SharedGaussianNaiveBayes(classes=2, features=2), MaximumLikelihood(), x=x, y=y)
+        posterior = fit(
+            SharedGaussianNaiveBayes(classes=2, features=2), MaximumLikelihood(), x=x, y=y
+        )
     else:
-        posterior = fit(LogisticRegression(classes=2, features=2, scale=10.0), MAP(), x=x, y=y)
+        posterior = fit(
+            LogisticRegression(classes=2, features=2, scale=10.0), MAP(), x=x, y=y
+        )
     places = torch.tensor([[0.0, 0.0], [0.1, 0.0], [0.0, 0.1]], dtype=torch.float64)
     log_p = ask(posterior, "p(y | x)", x=places).probs.log()
     at = log_p[:, 1] - log_p[:, 0]
@@ -203,7 +225,7 @@ def border(name, x, y):
 
 
 def error(line, correlation):
-    """The share of all rows of the world that this border puts on the wrong side, exactly."""
+    """The share of all rows of the world on the wrong side of this border, exactly."""
     w, b = line[:2], line[2]
     spread = (w.square().sum() + 2 * correlation * w[0] * w[1]).sqrt()
     beyond = torch.stack([(CENTRES[0] @ w + b) / spread, -(CENTRES[1] @ w + b) / spread])
@@ -212,8 +234,12 @@ def error(line, correlation):
 
 def best(correlation):
     """The best border of the world, from its true centres and covariance."""
-    covariance = torch.tensor([[1.0, correlation], [correlation, 1.0]], dtype=torch.float64)
-    return torch.cat([torch.linalg.solve(covariance, CENTRES[1] - CENTRES[0]), torch.zeros(1).double()])
+    covariance = torch.tensor(
+        [[1.0, correlation], [correlation, 1.0]], dtype=torch.float64
+    )
+    return torch.cat(
+        [torch.linalg.solve(covariance, CENTRES[1] - CENTRES[0]), torch.zeros(1).double()]
+    )
 
 
 lines = {
@@ -256,11 +282,15 @@ for (world, name), found in lines.items():
 
 # %% [check]
 mean_error = {
-    key: sum(error(line, WORLDS[key[0]]) for line in found) / len(found) for key, found in lines.items()
+    key: sum(error(line, WORLDS[key[0]]) for line in found) / len(found)
+    for key, found in lines.items()
 }
 A, B = WORLDS
 lowest = {world: error(best(rho), rho) for world, rho in WORLDS.items()}
-with_many = {key: error(border(key[1], *drawn(1000, WORLDS[key[0]], 0)), WORLDS[key[0]]) for key in lines}
+with_many = {
+    key: error(border(key[1], *drawn(1000, WORLDS[key[0]], 0)), WORLDS[key[0]])
+    for key in lines
+}
 assert mean_error[A, NB] < mean_error[A, LR]  # A: naive Bayes needs fewer rows
 assert max(with_many[A, NB], with_many[A, LR]) < lowest[A] + 0.01  # and both arrive
 assert with_many[B, NB] > lowest[B] + 0.08  # B: bias
@@ -280,7 +310,8 @@ cosine = torch.nn.functional.cosine_similarity(naive_line[:2], best(0.9)[:2], di
 assert cosine < 0.7  # more than 45 degrees off
 x_big, y_big = drawn(4000, 0.9, 5)
 measured = sum(
-    float((((x_big @ line[:2] + line[2]) > 0) != (y_big == 1)).double().mean()) for line in lines[B, LR]
+    float((((x_big @ line[:2] + line[2]) > 0) != (y_big == 1)).double().mean())
+    for line in lines[B, LR]
 ) / len(lines[B, LR])
 assert abs(measured - mean_error[B, LR]) < 0.02  # the formula of `error` counts right
 
@@ -328,12 +359,16 @@ assert curves.held_out == round(0.3 * 569)
 assert bool(curves.crossing())
 assert (curves.ahead()[0], curves.ahead()[-1]) == (NB, LR)
 means = dict(zip(curves.models, curves.error.mean(1), strict=True))
-assert means[NB][0] - means[NB][-1] < (means[LR][0] - means[LR][-1]) / 2  # naive Bayes' curve is flatter
+assert (
+    means[NB][0] - means[NB][-1] < (means[LR][0] - means[LR][-1]) / 2
+)  # naive Bayes' curve is flatter
 assert NB not in curves.ahead("log loss")
 assert curves.ahead("log loss")[-1] == LR
 sure = dict(zip(curves.models, curves.confidence[..., -1].mean(1), strict=True))
 assert sure[NB] - (1 - means[NB][-1]) > 0.03 > abs(sure[LR] - (1 - means[LR][-1]))
-inside = torch.cat([cells.x[cells.y == k] - cells.x[cells.y == k].mean(0) for k in (0, 1)])
+inside = torch.cat(
+    [cells.x[cells.y == k] - cells.x[cells.y == k].mean(0) for k in (0, 1)]
+)
 assert torch.corrcoef(inside.T)[0, [2, 3]].min() > 0.9  # radius, perimeter and area
 
 # %% [markdown]
@@ -362,7 +397,9 @@ def duel(features, regime=None, sizes=(20, 80, 320), repeats=6):
         NB: SharedGaussianNaiveBayes(classes=2, features=features),
         LR: LogisticRegression(classes=2, features=features, scale=10.0),
     }
-    return learning_curves(models, clean, sizes, repeats, test=1000, regime=regime, progress=False)
+    return learning_curves(
+        models, clean, sizes, repeats, test=1000, regime=regime, progress=False
+    )
 
 
 as_is, repeated = duel(6), duel(14, Copies(4, columns=2))
@@ -396,14 +433,20 @@ assert "" in as_is.ahead()  # not established at every size
 assert repeated.ahead()[-1] == LR
 order = torch.tensor([0, 1, 0, 1, 2, 3, 4, 5])
 wide, of = clean.x[:400, order], clean.y[:400]
-weights = ask(fit(LogisticRegression(classes=2, features=8), MAP(), x=wide, y=of), "p(w)").mean
-torch.testing.assert_close(weights[1:3], weights[3:5], atol=1e-4, rtol=0)  # shared among copies
+weights = ask(
+    fit(LogisticRegression(classes=2, features=8), MAP(), x=wide, y=of), "p(w)"
+).mean
+torch.testing.assert_close(
+    weights[1:3], weights[3:5], atol=1e-4, rtol=0
+)  # shared among copies
 plain, all_five = (
     ask(fit(SharedGaussianNaiveBayes(2, rows.shape[1]), x=rows, y=of), "p(y | x)", x=rows)
     for rows in (clean.x[:400], clean.x[:400].repeat(1, 5))
 )
 assert (plain.mode == all_five.mode).double().mean() > 0.98  # decides as before
-assert all_five.probs.amax(1).mean() > plain.probs.amax(1).mean() + 0.05  # and is too sure
+assert (
+    all_five.probs.amax(1).mean() > plain.probs.amax(1).mean() + 0.05
+)  # and is too sure
 
 # %% [markdown]
 # Where its assumption holds, naive Bayes is a little ahead on average, until both meet. (The verdicts are
@@ -425,7 +468,10 @@ clinic, world = gaussian_classes(400, features=4, seed=3), dict(classes=2, featu
 generative = fit(SharedGaussianNaiveBayes(**world), x=clinic.x, y=clinic.y)
 discriminative = fit(LogisticRegression(**world), MAP(), x=clinic.x, y=clinic.y)
 patient = clinic.x[:1]
-print("at the clinic:  ", ask(generative, "p(y | x)", x=patient).probs.round(decimals=3).tolist()[0])
+print(
+    "at the clinic:  ",
+    ask(generative, "p(y | x)", x=patient).probs.round(decimals=3).tolist()[0],
+)
 told = ask(generative, "p(y | x, pi)", x=patient, pi=[0.95, 0.05])
 print("at the doctor's:", told.probs.round(decimals=3).tolist()[0])
 try:
@@ -521,14 +567,22 @@ for name, model in models.items():
     rmse = float((answer.mean - y[later]).square().mean().sqrt())
     inside = float(((low <= y[later]) & (y[later] <= high)).double().mean())
     results[name] = (answer.mean, rmse, inside)
-    print(f"{name:20}error {rmse:.2f} standard deviations, {inside:.0%} in the 90 % intervals")
+    print(
+        f"{name:20}error {rmse:.2f} standard deviations,",
+        f"{inside:.0%} in the 90 % intervals",
+    )
 with style():
     figure, axes = plt.subplots(1, 3, figsize=(7.4, 2.9), sharex=True, sharey=True)
     for i, (ax, (name, (mean, *_))) in enumerate(zip(axes, results.items(), strict=True)):
         ax.scatter(mean, y[later], s=9, color=PALETTE[i], alpha=0.7, linewidths=0)
         ax.plot([-3, 3], [-3, 3], color=PALETTE[6], linestyle="--", linewidth=1)
         slope = float(torch.cov(torch.stack([mean, y[later]]))[0, 1] / mean.var())
-        ax.axline((float(mean.mean()), float(y[later].mean())), slope=slope, color=PALETTE[i], linewidth=1.4)
+        ax.axline(
+            (float(mean.mean()), float(y[later].mean())),
+            slope=slope,
+            color=PALETTE[i],
+            linewidth=1.4,
+        )
         ax.set(title=name, xlabel="predicted", xlim=(-3, 3), ylim=(-3, 3))
     axes[0].set_ylabel("what came")
 
@@ -539,7 +593,9 @@ naive = [name for name in errors if name.startswith("naive")]
 assert min(errors[name] for name in naive) > 1.1 * errors["linear regression"]
 assert results["linear regression"][2] > 0.85
 assert max(results[name][2] for name in naive) < 0.8
-for name in naive:  # too far out: the best line through the dots is flatter than the diagonal
+for (
+    name
+) in naive:  # too far out: the best line through the dots is flatter than the diagonal
     mean = results[name][0]
     assert float(torch.cov(torch.stack([mean, y[later]]))[0, 1] / mean.var()) < 0.8
 mean = results["linear regression"][0]
@@ -566,15 +622,21 @@ for columns in COLUMNS:
     line = fit(GaussianRegression(features=columns), x=wide[:500], y=number[:500])
     guess = ask(line, "p(y | x)", x=wide[500:]).mean
     far.append(float((guess - number[500:]).square().mean().sqrt()))
-    signs = fit(SharedGaussianNaiveBayes(classes=2, features=columns), x=wide[:500], y=above[:500])
-    wrong.append(float((ask(signs, "p(y | x)", x=wide[500:]).mode != above[500:]).double().mean()))
+    signs = fit(
+        SharedGaussianNaiveBayes(classes=2, features=columns), x=wide[:500], y=above[:500]
+    )
+    wrong.append(
+        float((ask(signs, "p(y | x)", x=wide[500:]).mode != above[500:]).double().mean())
+    )
 nothing = float(number[500:].std())
 with style():
     figure, axes = plt.subplots(1, 2, figsize=(7.4, 2.9))
     axes[0].plot(COLUMNS, far, marker="o", color=PALETTE[1])
     axes[0].axhline(nothing, color=PALETTE[6], linestyle="--")
     axes[0].text(1, nothing + 0.03, "always the mean", color=PALETTE[6])
-    axes[0].set(ylim=(0, 1.4), ylabel="error (standard deviations)", title="predicting the number")
+    axes[0].set(
+        ylim=(0, 1.4), ylabel="error (standard deviations)", title="predicting the number"
+    )
     axes[1].plot(COLUMNS, [100 * share for share in wrong], marker="o", color=PALETTE[0])
     axes[1].set(ylim=(0, 50), ylabel="mistakes (%)", title="classifying its sign")
     for ax in axes:
@@ -660,7 +722,8 @@ assert max(wrong) - min(wrong) < 0.03
 #
 # ```python
 # old = torch.bincount(clinic.y).double() / len(clinic)
-# mended = ask(discriminative, "p(y | x)", x=patient).probs * torch.tensor([0.95, 0.05]).double() / old
+# shift = torch.tensor([0.95, 0.05]).double() / old
+# mended = ask(discriminative, "p(y | x)", x=patient).probs * shift
 # mended = mended / mended.sum()
 # print(mended, told.probs)
 # assert (mended - told.probs).abs().max() < 0.1

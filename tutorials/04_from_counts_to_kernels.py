@@ -49,18 +49,23 @@ from ppl_gen.plot.style import PALETTE
 # given a sentence, which kind of module does it come from?
 
 # %%
-MAIL = "email.header email.headerregistry email.message email.policy imaplib mailbox poplib smtplib"
+MAIL = (
+    "email.header email.headerregistry email.message email.policy "
+    "imaplib mailbox poplib smtplib"
+)
 MATHS = "decimal fractions heapq itertools math numbers random statistics"
 
 
 def documentation(module):
-    """The texts that a module comes with: its own, and those of its functions, classes and methods."""
+    """The texts of a module: its own, and those of its functions, classes and methods."""
     yield module.__doc__
     for thing in vars(module).values():
         if getattr(thing, "__module__", None) == module.__name__:
             yield thing.__doc__
             if isinstance(thing, type):
-                yield from (part.__doc__ for part in vars(thing).values() if callable(part))
+                yield from (
+                    part.__doc__ for part in vars(thing).values() if callable(part)
+                )
 
 
 def sentences(modules):
@@ -68,7 +73,8 @@ def sentences(modules):
     found = {}
     for name in modules.split():
         for text in documentation(importlib.import_module(name)):
-            text = re.sub(r"(?m)^.*(>>>|=).*$", "", inspect.cleandoc(text or ""))  # no code
+            text = inspect.cleandoc(text or "")
+            text = re.sub(r"(?m)^.*(>>>|=).*$", "", text)  # no code
             for sentence in re.split(r"\n\s*\n|(?<=[.:])\s", text):
                 words = tuple(re.findall("[a-z]{2,}", sentence.lower()))
                 if len(words) >= 4:
@@ -131,9 +137,14 @@ thrown = fit(die, x=first[train], y=y[train])
 
 # %%
 shares = torch.stack(
-    [ask(thrown, "p(x | y)", y=k).log_prob(x=torch.arange(50)[:, None]).exp() for k in (0, 1)]
+    [
+        ask(thrown, "p(x | y)", y=k).log_prob(x=torch.arange(50)[:, None]).exp()
+        for k in (0, 1)
+    ]
 )
-counts = torch.stack([torch.bincount(first[train, 0][y[train] == k], minlength=50) for k in (0, 1)]).double()
+counts = torch.stack(
+    [torch.bincount(first[train, 0][y[train] == k], minlength=50) for k in (0, 1)]
+).double()
 add_one = (counts + 1) / (counts.sum(1, keepdim=True) + 50)
 print("largest difference from add-one:", float((shares - add_one).abs().max()))
 
@@ -148,7 +159,10 @@ with style():
             label=KINDS[k],
         )
     ax.set_xticks(range(12), faces[:12], rotation=30)
-    ax.set(ylabel="p(first word | class)", title="How a sentence begins: the twelve commonest words")
+    ax.set(
+        ylabel="p(first word | class)",
+        title="How a sentence begins: the twelve commonest words",
+    )
     ax.grid(axis="x", visible=False)
     ax.legend()
 
@@ -171,7 +185,7 @@ assert str(die) == "p(pi) p(theta) p(y | pi) p(x | y, theta)"
 # of the vocabulary; in which order the words came is forgotten. Hence the name **bag of words**.
 
 # %%
-spread = Counter(word for i in train for word in set(texts[i]))
+spread = Counter(word for i in train for word in dict.fromkeys(texts[i]))
 vocabulary = [word for word, rows in spread.most_common() if rows >= 2]
 place = {word: j for j, word in enumerate(vocabulary)}
 
@@ -188,7 +202,9 @@ def bag(words):
 x = torch.stack([bag(words) for words in texts])
 heard = (x > 0).double()  # only whether a word occurs
 empty, several = (x == 0).double().mean(), (x > 1).double().mean()
-print(f"{len(vocabulary):,} words; {empty:.1%} of all counts are 0, {several:.2%} above 1")
+print(
+    f"{len(vocabulary):,} words; {empty:.1%} of all counts are 0, {several:.2%} above 1"
+)
 
 # %% [check]
 assert 800 < len(vocabulary) < 1600
@@ -212,9 +228,15 @@ print("multinomial:", dice)
 
 by_coins = fit(coins, x=heard[train], y=y[train])
 by_dice = fit(dice, x=x[train], y=y[train])
-for name, posterior, rows in (("Bernoulli", by_coins, heard), ("multinomial", by_dice, x)):
+for name, posterior, rows in (
+    ("Bernoulli", by_coins, heard),
+    ("multinomial", by_dice, x),
+):
     answer = ask(posterior, "p(y | x)", x=rows[test])
-    print(f"{name:12} {(answer.mode == y[test]).double().mean():.1%} of the test sentences right")
+    print(
+        f"{name:12} {(answer.mode == y[test]).double().mean():.1%}",
+        "of the test sentences right",
+    )
 
 # %% [check]
 assert str(coins) == "p(pi) p(theta) p(y | pi) p(x | y, theta)"
@@ -249,9 +271,13 @@ for size in sizes:
 with style():
     figure, ax = plt.subplots(figsize=(5.4, 2.9))
     for k, (name, rate) in enumerate(rates.items()):
-        ax.plot(sizes, [100 * r for r in rate], marker="os"[k], color=PALETTE[k], label=name)
+        ax.plot(
+            sizes, [100 * r for r in rate], marker="os"[k], color=PALETTE[k], label=name
+        )
     ax.set(
-        xscale="log", xlabel="words in the vocabulary, the commonest first", ylabel="test sentences right (%)"
+        xscale="log",
+        xlabel="words in the vocabulary, the commonest first",
+        ylabel="test sentences right (%)",
     )
     ax.set_title("Rare words decide")
     ax.legend()
@@ -279,9 +305,19 @@ odds = {
 with style():
     figure, ax = plt.subplots(figsize=(5.4, 2.7))
     for k, (name, log_joint) in enumerate(odds.items()):
-        ax.plot(range(1, 7), log_joint[:, 0] - log_joint[:, 1], marker="os"[k], color=PALETTE[k], label=name)
+        ax.plot(
+            range(1, 7),
+            log_joint[:, 0] - log_joint[:, 1],
+            marker="os"[k],
+            color=PALETTE[k],
+            label=name,
+        )
     ax.axhline(0, color="0.6", linewidth=0.8)
-    ax.set(xlabel="how often it is said", ylabel="log odds for mail (nats)", title=f"“{said}”, repeated")
+    ax.set(
+        xlabel="how often it is said",
+        ylabel="log odds for mail (nats)",
+        title=f"“{said}”, repeated",
+    )
     ax.legend()
 
 # %% [check]
@@ -312,12 +348,21 @@ with style():
     figure, axes = plt.subplots(1, 2, figsize=(7.4, 3.4), width_ratios=(1.25, 1))
     totals = torch.stack([x[train][y[train] == k].sum(0) for k in (0, 1)])
     never = [totals[1 - k] == 0 for k in (0, 1)]  # in the other class
-    for mask, colour in ((~never[0] & ~never[1], PALETTE[6]), (never[0], PALETTE[0]), (never[1], PALETTE[1])):
-        axes[0].scatter(totals[0, mask], totals[1, mask], s=8, color=colour, alpha=0.4, linewidths=0)
+    for mask, colour in (
+        (~never[0] & ~never[1], PALETTE[6]),
+        (never[0], PALETTE[0]),
+        (never[1], PALETTE[1]),
+    ):
+        axes[0].scatter(
+            totals[0, mask], totals[1, mask], s=8, color=colour, alpha=0.4, linewidths=0
+        )
     named = [place[word] for word in ("the", "of", "return", "data", "value", "message")]
-    for k in (0, 1):  # some words of one class only, so far apart that their names have room
+    # some words of one class only, so far apart that their names have room
+    for k in (0, 1):
         for j in (totals[k] * never[k]).argsort(descending=True).tolist():
-            if totals[k, j] > 3 and all(not never[k][i] or totals[k, i] > 1.9 * totals[k, j] for i in named):
+            if totals[k, j] > 3 and all(
+                not never[k][i] or totals[k, i] > 1.9 * totals[k, j] for i in named
+            ):
                 named.append(j)
     for j in named:
         turn = 40 if never[0][j] else 0
@@ -329,22 +374,35 @@ with style():
             fontsize=8.5,
             rotation=turn,
         )
-    axes[0].set_xscale("symlog", linthresh=1, linscale=1.4)  # room for names between 0 and 1
-    axes[0].set_yscale("symlog", linthresh=1, linscale=1.4)
+    room = {"linthresh": 1, "linscale": 1.4}  # for names between 0 and 1
+    axes[0].set_xscale("symlog", **room)
+    axes[0].set_yscale("symlog", **room)
     axes[0].set(xlabel="times in mail", ylabel="times in maths", xlim=(-0.2, 4000))
     axes[0].set_title("Every word of the vocabulary")
     log_odds(
-        [vocabulary[j] for j in strongest], lean[strongest], label="log odds for mail (nats)", ax=axes[1]
+        [vocabulary[j] for j in strongest],
+        lean[strongest],
+        label="log odds for mail (nats)",
+        ax=axes[1],
     )
     axes[1].set_title("The words that lean most")
     axes[1].tick_params(labelsize=8)
 
 # %% [check]
-mailish, mathsish = ([vocabulary[j] for j in part] for part in (strongest[:9], strongest[9:]))
-assert {"message", "header", "mailbox", "server", "address", "mail"} & set(mailish)
-assert {"decimal", "number", "operand", "random", "iterable", "distribution", "float", "numbers"} & set(
-    mathsish
+mailish, mathsish = (
+    [vocabulary[j] for j in part] for part in (strongest[:9], strongest[9:])
 )
+assert {"message", "header", "mailbox", "server", "address", "mail"} & set(mailish)
+assert {
+    "decimal",
+    "number",
+    "operand",
+    "random",
+    "iterable",
+    "distribution",
+    "float",
+    "numbers",
+} & set(mathsish)
 torch.testing.assert_close(theta[0], (totals[0] + 1) / (totals[0] + 1).sum())
 assert abs(lean[place["the"]]) < 0.7 < lean[strongest[:9]].min()
 assert (totals == 0).any(0).double().mean() > 0.5
@@ -384,7 +442,12 @@ assert told["mean"] < 0 < told["server"]
 for k in (0, 1):
     for row in ask(by_dice, "p(x | y)", y=k).sample(2, seed=k):
         print(
-            f"{KINDS[k]:6}", *(word for word, n in zip(vocabulary, row.long(), strict=True) for _ in range(n))
+            f"{KINDS[k]:6}",
+            *(
+                word
+                for word, n in zip(vocabulary, row.long(), strict=True)
+                for _ in range(n)
+            ),
         )
 
 # %% [check]
@@ -407,7 +470,8 @@ assert abs(drawn.sum(1).mean() / x[train].sum(1).mean() - 1) < 0.15
 bare = fit(dice, MaximumLikelihood(smoothing=0), x=x[train], y=y[train])
 impossible = ask(bare, "p(y | x)", x=x[test]).log_joint == -torch.inf
 print(
-    f"of {len(test)} test sentences, {int(impossible.any(1).sum())} are impossible in one class or the other,"
+    f"of {len(test)} test sentences, {int(impossible.any(1).sum())} are impossible",
+    "in one class or the other,",
 )
 print(f"and {int(impossible.all(1).sum())} in both. For these, Bayes' rule is 0/0:")
 try:
@@ -436,7 +500,9 @@ alphas = torch.logspace(-10, 2, 13)
 scores, correct = [], []
 for alpha in alphas.tolist():
     smoothed = fit(
-        MultinomialNaiveBayes(classes=2, features=len(vocabulary), pseudocount=alpha), x=x[train], y=y[train]
+        MultinomialNaiveBayes(classes=2, features=len(vocabulary), pseudocount=alpha),
+        x=x[train],
+        y=y[train],
     )
     log_probs = ask(smoothed, "p(y | x)", x=x[test]).log_joint.log_softmax(1)
     scores.append(float(log_probs[torch.arange(len(test)), y[test]].mean()))
@@ -445,9 +511,13 @@ for alpha in alphas.tolist():
 with style():
     figure, axes = plt.subplots(1, 2, figsize=(7.4, 2.8), sharex=True)
     axes[0].plot(alphas, [100 * c for c in correct], "o-", color=PALETTE[0], markersize=4)
-    axes[0].set(ylabel="test sentences right (%)", ylim=(50, 100), title="The decisions hide it …")
+    axes[0].set(
+        ylabel="test sentences right (%)", ylim=(50, 100), title="The decisions hide it …"
+    )
     axes[1].plot(alphas, scores, "s-", color=PALETTE[3], markersize=4)
-    axes[1].set(ylabel="mean log p(true class | x) (nats)", title="… the probabilities do not")
+    axes[1].set(
+        ylabel="mean log p(true class | x) (nats)", title="… the probabilities do not"
+    )
     for ax in axes:
         ax.axvline(1, color="0.6", linewidth=0.8)
         ax.set(xscale="log", xlabel="added to each count (α)")
@@ -476,7 +546,9 @@ length, length_kept = flowers.x[:, [2]], kept.x[:, [2]]  # petal length in cm
 species, species_kept = (flowers.y == 1).long(), (kept.y == 1).long()
 
 gaussian = fit(GaussianNaiveBayes(classes=2, features=1), x=length, y=species)
-edges = torch.linspace(0.75, 7.25, 14, dtype=torch.float64)  # thirteen bins, each half a centimetre wide
+edges = torch.linspace(
+    0.75, 7.25, 14
+).double()  # of thirteen bins, half a centimetre wide
 bins, bins_kept = (torch.bucketize(rows, edges) - 1 for rows in (length, length_kept))
 binned = fit(CategoricalNaiveBayes(classes=2, features=1, levels=13), x=bins, y=species)
 kernels = fit(KernelNaiveBayes(classes=2, features=1), x=length, y=species)
@@ -506,7 +578,13 @@ def densities(ax, posterior, title, given=at, width=1.0):
         density = ask(posterior, "p(x | y)", y=k).log_prob(x=given).exp() / width
         ax.plot(at[:, 0], density, ("-", "--")[k], color=PALETTE[k], label=NAMES[k])
         rows = length[species == k]
-        ax.plot(rows, torch.full_like(rows, -0.05 - 0.06 * k), "|", color=PALETTE[k], markersize=6)
+        ax.plot(
+            rows,
+            torch.full_like(rows, -0.05 - 0.06 * k),
+            "|",
+            color=PALETTE[k],
+            markersize=6,
+        )
     ax.set(xlabel="petal length (cm)", title=title)
 
 
@@ -529,7 +607,9 @@ print(f"{'':10} mean log p(x | another species)   versicolor or not")
 fits = {}
 for name, (posterior, given, width) in rows.items():
     other = given[species_kept == 0]
-    density = (ask(posterior, "p(x | y)", y=0).log_prob(x=other) - torch.tensor(width).log()).mean()
+    density = (
+        ask(posterior, "p(x | y)", y=0).log_prob(x=other) - torch.tensor(width).log()
+    ).mean()
     hits = (ask(posterior, "p(y | x)", x=given).mode == species_kept).double().mean()
     fits[name] = float(density), float(hits)
     print(f"{name:10} {density:14.2f} nats {'':12} {hits:.0%} right")
@@ -543,7 +623,9 @@ assert [str(p.model) for p in (gaussian, binned, kernels)] == [
 assert float(edges[0]) < float(iris().x[:, 2].min())
 assert float(iris().x[:, 2].max()) < float(edges[-1])
 valley = torch.tensor([[2.75]], dtype=torch.float64)
-heights = [float(ask(p, "p(x | y)", y=0).log_prob(x=valley).exp()) for p in (gaussian, kernels)]
+heights = [
+    float(ask(p, "p(x | y)", y=0).log_prob(x=valley).exp()) for p in (gaussian, kernels)
+]
 assert heights[0] > 0.1  # a bell has much of its mass in the gap
 assert heights[1] < 0.03
 assert not bool(((iris().x[:, 2] > 2.05) & (iris().x[:, 2] < 2.95)).any())
@@ -569,10 +651,16 @@ def widths(*bandwidths):
     """The densities at some bandwidths, in cm."""
     with style():
         _, axes = plt.subplots(
-            1, len(bandwidths), figsize=(0.6 + 2.27 * len(bandwidths), 2.6), squeeze=False, sharey=True
+            1,
+            len(bandwidths),
+            figsize=(0.6 + 2.27 * len(bandwidths), 2.6),
+            squeeze=False,
+            sharey=True,
         )
         for ax, h in zip(axes[0], bandwidths, strict=True):
-            posterior = fit(KernelNaiveBayes(classes=2, features=1, bandwidth=h), x=length, y=species)
+            posterior = fit(
+                KernelNaiveBayes(classes=2, features=1, bandwidth=h), x=length, y=species
+            )
             densities(ax, posterior, f"h = {h:.2g} cm")
         axes[0, 0].set_ylabel("p(x | y), per cm")
 
@@ -583,7 +671,10 @@ widths(0.03, 0.2, 1.0)
 if importlib.util.find_spec("ipywidgets"):
     from ipywidgets import FloatLogSlider, interact
 
-    _ = interact(lambda h: widths(h), h=FloatLogSlider(value=0.2, min=-1.7, max=0.3, description="h (cm)"))
+    _ = interact(
+        lambda h: widths(h),
+        h=FloatLogSlider(value=0.2, min=-1.7, max=0.3, description="h (cm)"),
+    )
 
 # %% [markdown]
 # Too narrow, and the density is a comb: it knows by heart the flowers that it has seen, and gives next to
@@ -600,15 +691,20 @@ curves = {"flowers seen": [], "each left out": [], "flowers kept back": []}
 
 def mean_log_density(posterior, rows, labels):
     return sum(
-        float(ask(posterior, "p(x | y)", y=k).log_prob(x=rows[labels == k]).sum()) for k in (0, 1)
+        float(ask(posterior, "p(x | y)", y=k).log_prob(x=rows[labels == k]).sum())
+        for k in (0, 1)
     ) / len(rows)
 
 
 for h in tried:
-    posterior = fit(KernelNaiveBayes(classes=2, features=1, bandwidth=h), x=length, y=species)
+    posterior = fit(
+        KernelNaiveBayes(classes=2, features=1, bandwidth=h), x=length, y=species
+    )
     curves["flowers seen"].append(mean_log_density(posterior, length, species))
     curves["each left out"].append(float(posterior.model.leave_one_out) / len(length))
-    curves["flowers kept back"].append(mean_log_density(posterior, length_kept, species_kept))
+    curves["flowers kept back"].append(
+        mean_log_density(posterior, length_kept, species_kept)
+    )
 
 with style():
     figure, ax = plt.subplots(figsize=(5.6, 3.2))
@@ -624,7 +720,12 @@ with style():
             fontsize=9,
             rotation=90,
         )
-    ax.set(xscale="log", ylim=(-4, 2.5), xlabel="bandwidth h (cm)", ylabel="mean log p(x | y) (nats)")
+    ax.set(
+        xscale="log",
+        ylim=(-4, 2.5),
+        xlabel="bandwidth h (cm)",
+        ylabel="mean log p(x | y) (nats)",
+    )
     ax.set_title("What is seen says: narrower. What is not says: stop.")
     ax.legend()
 print(
@@ -644,12 +745,20 @@ own = mean_log_density(kernels, length_kept, species_kept)
 assert own > new.max() - 0.15
 agree = (left - new).abs()[left.argmax()]
 assert agree < 0.2
-normal = torch.randn(30, 8, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-fresh = torch.randn(500, 1, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+normal = torch.randn(
+    30, 8, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+)
+fresh = torch.randn(
+    500, 1, generator=torch.Generator().manual_seed(1), dtype=torch.float64
+)
 few = torch.tensor(
     [
         [
-            float(ask(fit(kind(classes=1, features=1), x=rows8, y=[0] * 8), "p(x)").log_prob(x=fresh).mean())
+            float(
+                ask(fit(kind(classes=1, features=1), x=rows8, y=[0] * 8), "p(x)")
+                .log_prob(x=fresh)
+                .mean()
+            )
             for rows8 in normal
         ]
         for kind in (GaussianNaiveBayes, KernelNaiveBayes)
@@ -739,15 +848,18 @@ assert ask(kernels, "p(x | y)", y=1).log_prob(x=[[10.0]])[0] < -50
 #
 # ```python
 # def draw(rows, seed):
-#     noise = torch.randn(2 * rows, 1, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-#     return torch.cat([noise[:rows].exp(), noise[rows:] + 1]), torch.arange(2).repeat_interleave(rows)
+#     generator = torch.Generator().manual_seed(seed)
+#     noise = torch.randn(2 * rows, 1, generator=generator, dtype=torch.float64)
+#     classes = torch.arange(2).repeat_interleave(rows)
+#     return torch.cat([noise[:rows].exp(), noise[rows:] + 1]), classes
 #
 # wins = {}
 # for rows in (10, 200):
 #     rates = []
 #     for seed in range(20):
 #         (a, b), (new_a, new_b) = draw(rows, seed), draw(500, 1000 + seed)
-#         pair = (GaussianNaiveBayes(classes=2, features=1), KernelNaiveBayes(classes=2, features=1))
+#         both = GaussianNaiveBayes, KernelNaiveBayes
+#         pair = [model(classes=2, features=1) for model in both]
 #         answers = [ask(fit(model, x=a, y=b), "p(y | x)", x=new_a) for model in pair]
 #         rates.append([(answer.mode == new_b).double().mean() for answer in answers])
 #     wins[rows] = (torch.tensor(rates)[:, 1] - torch.tensor(rates)[:, 0]).mean()
@@ -764,7 +876,9 @@ assert ask(kernels, "p(x | y)", y=1).log_prob(x=[[10.0]])[0] < -50
 # <details><summary>Solution</summary>
 #
 # ```python
-# strangers = [i for i, words in enumerate(texts) if {**maths, **mail}[words] in ("poplib", "statistics")]
+# source = {**maths, **mail}
+# left = "poplib", "statistics"
+# strangers = [i for i, words in enumerate(texts) if source[words] in left]
 # others = sorted(set(range(len(texts))) - set(strangers))
 # honest = fit(dice, x=x[others], y=y[others])
 # rate = (ask(honest, "p(y | x)", x=x[strangers]).mode == y[strangers]).double().mean()

@@ -34,8 +34,8 @@ from ppl_gen.plot.style import PALETTE
 # ## Prior, likelihood, posterior
 #
 # Toss a coin of unknown make. Its probability of heads is `theta`. The library has this model already: naive
-# Bayes with one class and one feature that is 0 or 1. (With one class there is no choice of `y`, so `pi` and
-# `y` have nothing to say.)
+# Bayes with one class and one feature, `x`, that is 1 for heads and 0 for tails. (`y` is the class of a toss
+# and `pi` the probabilities of the classes. With one class they have nothing to say.)
 
 # %%
 coin = BernoulliNaiveBayes(classes=1, features=1)
@@ -63,12 +63,13 @@ assert str(coin) == "p(pi) p(theta) p(y | pi) p(x | y, theta)"
 # A density of the form $\theta^{a-1} (1 - \theta)^{b-1}$, scaled, is called $\text{Beta}(a, b)$. The flat
 # prior is Beta(1, 1). Multiply it by the likelihood: the exponents add, and the result is
 # $\text{Beta}(1 + h,\ 1 + t)$. The posterior has the same form as the prior. Such a prior is called
-# **conjugate**, and for it Bayes' rule is no integral, but counting.
+# **conjugate**, and for it Bayes' rule is no integral, but counting. In the code, `model` of a posterior is
+# the coin with its prior updated, and `ones` and `zeros` are the $a$ and $b$ of its Beta.
 
 # %%
-seven = tossed(7, 3)
+seven = tossed(heads=7, tails=3)
 print("prior:    ", coin.ones.item(), coin.zeros.item())
-print("posterior:", seven.model.ones.item(), seven.model.zeros.item(), " after 7 heads and 3 tails")
+print("posterior:", seven.model.ones.item(), seven.model.zeros.item())
 
 
 def beliefs(*seen):
@@ -78,9 +79,18 @@ def beliefs(*seen):
         _, ax = plt.subplots(figsize=(5.4, 2.8))
         for i, (heads, tails) in enumerate(seen):
             model = tossed(heads, tails).model if heads + tails else coin
-            density = torch.distributions.Beta(model.ones[0], model.zeros[0]).log_prob(theta).exp()
-            ax.plot(theta, density, color=PALETTE[i], label=f"{heads} heads, {tails} tails")
-        ax.set(xlabel="theta, the probability of heads", ylabel="density", title="What the tosses allow")
+            density = (
+                torch.distributions.Beta(model.ones[0], model.zeros[0])
+                .log_prob(theta)
+                .exp()
+            )
+            look = {"color": PALETTE[i], "linestyle": ("-", "--", ":")[i]}
+            ax.plot(theta, density, label=f"{heads} heads, {tails} tails", **look)
+        ax.set(
+            xlabel="theta, the probability of heads",
+            ylabel="density",
+            title="What the tosses allow",
+        )
         ax.legend()
 
 
@@ -90,19 +100,24 @@ beliefs((0, 0), (7, 3), (70, 30))
 if importlib.util.find_spec("ipywidgets"):
     from ipywidgets import interact
 
-    _ = interact(lambda heads, tails: beliefs((heads, tails)), heads=(0, 60), tails=(0, 60))
+    _ = interact(
+        lambda heads, tails: beliefs((heads, tails)), heads=(0, 60), tails=(0, 60)
+    )
 
 # %% [check]
 assert (seven.model.ones.item(), seven.model.zeros.item()) == (8, 4)
 assert (coin.ones.item(), coin.zeros.item()) == (1, 1)
 assert abs(float(ask(seven, "p(x | y)", y=0).log_prob(x=[1]).exp()) - 8 / 12) < 1e-9
-betas = [torch.distributions.Beta(m.ones, m.zeros) for m in (seven.model, tossed(70, 30).model)]
+betas = [
+    torch.distributions.Beta(m.ones, m.zeros) for m in (seven.model, tossed(70, 30).model)
+]
 widths = [beta.stddev.item() for beta in betas]
 assert abs(widths[0] / widths[1] - math.sqrt(10)) < 0.4
 
 # %% [markdown]
-# Ten times the tosses make the posterior about $\sqrt{10} \approx 3$ times narrower. With the tosses still to
-# come, today's posterior is tomorrow's prior: `fit` takes a posterior in the place of a model, and goes on.
+# Ten times the tosses make the posterior about $\sqrt{10} \approx 3$ times narrower. More tosses may come
+# later. Then today's posterior is tomorrow's prior: `fit` takes a posterior in the place of a model, and goes
+# on.
 
 # %%
 later = fit(seven, x=[[1]] * 2 + [[0]] * 3, y=[0] * 5)
@@ -128,8 +143,8 @@ length, width = rows[:, [2]], rows[:, 3]
 
 # %% [markdown]
 # Draw the precision `tau` of the noise (one over its variance); draw two weights `w`, the intercept and the
-# slope of a line; each width `y` is Normal about the line at its length `x`. The posterior of `w` is a
-# distribution over lines. Watch it learn:
+# slope of a line; each width `y` is Normal about the line at its length `x`. A draw of `w` is a line, so the
+# posterior of `w` is a distribution over lines. Watch it learn from ever more flowers:
 
 # %%
 lengths = torch.tensor([[0.0], [7.5]], dtype=torch.float64)
@@ -138,12 +153,20 @@ lengths = torch.tensor([[0.0], [7.5]], dtype=torch.float64)
 def learnt(*counts):
     """Lines drawn from the posterior after some numbers of rows, and their weights."""
     with style():
-        _, axes = plt.subplots(2, len(counts), figsize=(7.4, 4.4), sharex="row", sharey="row", squeeze=False)
+        _, axes = plt.subplots(
+            2, len(counts), figsize=(7.4, 4.4), sharex="row", sharey="row", squeeze=False
+        )
         for column, n in enumerate(counts):
             known = fit(regression, x=length[:n], y=width[:n]) if n else regression
             w = ask(known, "p(w)").sample(200, seed=0)
             top, bottom = axes[:, column]
-            top.plot(lengths, w[:30, 0] + lengths * w[:30, 1], color=PALETTE[0], alpha=0.35, linewidth=1)
+            top.plot(
+                lengths,
+                w[:30, 0] + lengths * w[:30, 1],
+                color=PALETTE[0],
+                alpha=0.35,
+                linewidth=1,
+            )
             top.plot(length[:n], width[:n], "o", color=PALETTE[1], markersize=3)
             top.set(ylim=(-2, 4), xlabel="petal length (cm)", title=f"{n} flowers")
             bottom.plot(w[:, 0], w[:, 1], ".", color=PALETTE[0], markersize=3, alpha=0.6)
@@ -155,7 +178,10 @@ def learnt(*counts):
 learnt(0, 2, 10, 150)
 
 # %% [check]
-clouds = [ask(fit(regression, x=length[:n], y=width[:n]), "p(w)").sample(1500, seed=0) for n in (2, 10, 150)]
+clouds = [
+    ask(fit(regression, x=length[:n], y=width[:n]), "p(w)").sample(1500, seed=0)
+    for n in (2, 10, 150)
+]
 spreads = [cloud.std(0) for cloud in clouds]
 assert bool((spreads[0] > spreads[1]).all() and (spreads[1] > spreads[2]).all())
 exact = fit(regression, x=length, y=width)
@@ -180,7 +206,9 @@ assert str(regression) == "p(tau) p(w | tau) p(y | x, w, tau)"
 
 # %%
 by_hand = math.log(math.factorial(7) * math.factorial(3) / math.factorial(11))
-print("log evidence:", round(seven.log_evidence, 6), " by hand:", round(by_hand, 6), "nats")
+print(
+    "log evidence:", round(seven.log_evidence, 6), " by hand:", round(by_hand, 6), "nats"
+)
 
 # %% [check]
 assert abs(seven.log_evidence - by_hand) < 1e-9
@@ -217,7 +245,9 @@ with style():
     figure, axes = plt.subplots(1, 3, figsize=(7.4, 2.7), sharey=True)
     for ax, d in zip(axes, (1, best, 9), strict=True):
         answer = ask(fits[d - 1], "p(y | x)", x=powers(at, d))
-        low, high = answer.sample(1000, seed=0).quantile(torch.tensor([0.05, 0.95]).double(), 0)
+        low, high = answer.sample(1000, seed=0).quantile(
+            torch.tensor([0.05, 0.95]).double(), 0
+        )
         ax.fill_between(at, low, high, color=PALETTE[0], alpha=0.2, linewidth=0)
         ax.plot(at, answer.mean, color=PALETTE[0])
         ax.plot(at, fresh, "--", color="0.5", linewidth=1)
@@ -225,14 +255,25 @@ with style():
         ax.set(title=f"degree {d}", xlabel="x")
     axes[0].set_ylabel("y")
 
+# %% [markdown]
+# Dots are the thirty points, the dashed line is the wave. The full line is the mean of what the fitted model
+# expects of `y` at each `x`; the band holds 90 % of it. Now for each degree, how far the points lie from that
+# mean, and the evidence:
+
 # %%
 with style():
     figure, axes = plt.subplots(1, 2, figsize=(7.4, 2.6))
     axes[0].plot(degrees, residual, "o-", color=PALETTE[3])
-    axes[0].set(xlabel="degree", ylabel="root mean square residual", title="What was seen: ever better")
+    axes[0].set(
+        xlabel="degree",
+        ylabel="root mean square residual",
+        title="What was seen: ever better",
+    )
     axes[1].plot(degrees, evidence, "o-", color=PALETTE[0])
     axes[1].axvline(best, color="0.6", linewidth=0.8)
-    axes[1].set(xlabel="degree", ylabel="log evidence (nats)", title=f"Evidence: degree {best}")
+    axes[1].set(
+        xlabel="degree", ylabel="log evidence (nats)", title=f"Evidence: degree {best}"
+    )
 
 # %% [check]
 import itertools
@@ -240,7 +281,10 @@ import itertools
 assert best == 3
 assert bool((torch.tensor(residual).diff() < 1e-3).all())
 bases = [torch.cat([torch.ones(len(u), 1).double(), powers(u, d)], 1) for d in degrees]
-least = [float((v - base @ torch.linalg.lstsq(base, v[:, None]).solution[:, 0]).norm()) for base in bases]
+least = [
+    float((v - base @ torch.linalg.lstsq(base, v[:, None]).solution[:, 0]).norm())
+    for base in bases
+]
 assert all(after <= before + 1e-9 for before, after in itertools.pairwise(least))
 assert evidence[best - 1] - evidence[0] > 3
 assert evidence[best - 1] - evidence[-1] > 3
@@ -251,11 +295,11 @@ low, high = inside.quantile(torch.tensor([0.05, 0.95]).double(), 0)
 assert 0.7 < float(((v > low) & (v < high)).double().mean()) <= 1
 
 # %% [markdown]
-# The band holds 90 % of what the model expects, the grey line is the wave. Fitted by least squares, more
-# bends never fit the seen points worse: residuals cannot choose. The evidence can. A line cannot bend as the
-# points do, so it finds them improbable. Degree 9 *could* have drawn them, but also very many other things,
-# so it gave each of them little. This is **Occam's razor**, and nobody had to put it in (MacKay 2003, chapter
-# 28).
+# A **residual** is how far a point lies from the curve. A curve with more bends can always get nearer to the
+# points it has seen, so residuals cannot choose. The evidence can. A straight line cannot bend as the points
+# do, so it finds them improbable. Degree 9 *could* have drawn them, but very many other curves as well; its
+# probability must reach for all of these, so each gets little. This is **Occam's razor**, and nobody had to
+# put it in (MacKay 2003, chapter 28).
 #
 # The evidence is the evidence *with its prior*. Exercise 3 shows how a careless prior spoils it.
 #
@@ -264,8 +308,8 @@ assert 0.7 < float(((v > low) & (v < high)).double().mean()) <= 1
 # Few models are conjugate. The next best is to approximate the posterior by a distribution $q(\theta)$ of a
 # form that we choose, the **guide**, and to make it as near as that form allows. How near is it? The identity
 # behind all of **variational inference** is
-# $$\log p(x) = \underbrace{E_q\!\left[\log p(x, \theta) - \log q(\theta)\right]}_{\text{ELBO}}
-# + \underbrace{E_q\!\left[\log q(\theta) - \log p(\theta \mid x)\right]
+# $$\log p(x) = \underbrace{E_q\!\left[\log p(x, \theta) - \log q(\theta)\right]}_{\text{ELBO}} +
+# \underbrace{E_q\!\left[\log q(\theta) - \log p(\theta \mid x)\right]
 # }_{\text{KL}(q \,\|\, \text{posterior})\ \geq\ 0}.$$
 #
 # ($E_q$ is the mean over draws of $q$.) The last term is the **Kullback-Leibler divergence**, a distance of
@@ -288,7 +332,10 @@ with style():
 
 # %%
 bound, error = mean_field.estimate_elbo(500)
-print(f"ELBO {bound:.2f} ± {error:.2f} nats, {exact.log_evidence - bound:.2f} below the log evidence")
+print(
+    f"ELBO {bound:.2f} ± {error:.2f} nats,",
+    f"{exact.log_evidence - bound:.2f} below the log evidence",
+)
 
 # %% [check]
 gap, theory = exact.log_evidence - bound, -0.5 * math.log(1 - correlation**2)
@@ -312,16 +359,22 @@ assert abs(tail[0] - tail[1]) < 0.5  # it climbs no more
 # %%
 laplace = fit(regression, Laplace(), x=length, y=width)
 posteriors = {"exact": exact, "mean field": mean_field, "Laplace": laplace}
-clouds = {name: ask(p, "p(w)").sample(1500, seed=i) for i, (name, p) in enumerate(posteriors.items())}
+clouds = {
+    name: ask(p, "p(w)").sample(1500, seed=i)
+    for i, (name, p) in enumerate(posteriors.items())
+}
 with style():
     figure, axes = plt.subplots(1, 2, figsize=(7.4, 3.2), sharex=True, sharey=True)
     for i, name in ((1, "mean field"), (2, "Laplace")):
-        for colour, which in ((0, "exact"), (i, name)):
-            cloud = clouds[which]
-            axes[i - 1].plot(cloud[:, 0], cloud[:, 1], ".", color=PALETTE[colour], markersize=3, alpha=0.5)
-            axes[i - 1].plot([], [], "o", color=PALETTE[colour], label=which)
-        axes[i - 1].set(xlabel="intercept (cm)", title=name)
-        axes[i - 1].legend()
+        true = clouds["exact"]
+        found = clouds[name][:250]  # few, so that what lies under them shows
+        dots = {"color": PALETTE[0], "markersize": 2.5, "markeredgewidth": 0}
+        axes[i - 1].plot(true[:, 0], true[:, 1], "o", alpha=0.4, label="exact", **dots)
+        axes[i - 1].plot(
+            found[:, 0], found[:, 1], "x", color=PALETTE[3], markersize=4, label=name
+        )
+        axes[i - 1].set(xlabel="intercept (cm)", title=f"draws: exact and {name}")
+        axes[i - 1].legend(markerscale=2)
     axes[0].set_ylabel("slope")
 
 print(f"{'':11} intercept       slope")
@@ -343,46 +396,70 @@ assert bool((sds["Laplace"] / sds["exact"] - 1).abs().max() < 0.15)
 # The mean-field guide cannot slant, so it makes itself small enough to fit inside the slanted cloud. Its
 # middle is right. Its sds are less than half of the true ones: whoever reports them claims to know far more
 # than the data say. For two Normal parameters with correlation $\rho$ the theory is short (compare Bishop
-# 2006, section 10.1.2): the sds come out too small by the factor $\sqrt{1 - \rho^2}$, and the gap is
+# 2006, section 10.1.2): the guide's sds are $\sqrt{1 - \rho^2}$ times the true ones, and the gap is
 # $-\tfrac12 \log(1 - \rho^2)$ nats.
 
 # %%
 rho = float(torch.corrcoef(clouds["exact"].T)[0, 1])
 found = float((clouds["mean field"].std(0) / clouds["exact"].std(0)).mean())
 print(
-    f"correlation {rho:.2f}: sds should be {math.sqrt(1 - rho**2):.2f} of the true ones; they are {found:.2f}"
+    f"correlation {rho:.2f}: sds should be {math.sqrt(1 - rho**2):.2f} of the true ones;",
+    f"they are {found:.2f}",
 )
-print(f"and the gap {-0.5 * math.log(1 - rho**2):.2f} nats; it is {exact.log_evidence - bound:.2f}")
+print(
+    f"and the gap {-0.5 * math.log(1 - rho**2):.2f} nats;",
+    f"it is {exact.log_evidence - bound:.2f}",
+)
 
 # %% [markdown]
 # **How to see it** where no exact posterior is known? Weigh the guide's draws. A draw that the guide makes
 # too rarely should count for more: its **importance weight** is $p(x, \theta) / q(\theta)$. If the guide is
 # the posterior, all weights are equal. If it is too narrow, now and then a draw from its rim has an enormous
-# weight, and any weighted average is at the mercy of the next such draw. How heavy is that tail? Fit a
-# generalised Pareto distribution to the largest weights. Its shape is **k-hat** ($\hat k$): up to about 0.7
-# (less for few draws) averages by these weights can be trusted, above they cannot (Vehtari et al. 2024; Yao
-# et al. 2018 judge guides by it).
+# weight, and any weighted average is at the mercy of the next such draw. How heavy is that tail? To the
+# largest weights fit a generalised Pareto distribution, a family whose tails range from none to very heavy.
+# The number that says how heavy is **k-hat** ($\hat k$): up to about 0.7 (less for few draws) averages by
+# these weights can be trusted, above they cannot (Vehtari et al. 2024; Yao et al. 2018 judge guides by it).
 
 # %%
-quality = {name: guide_quality(posteriors[name], draws=2000) for name in ("mean field", "Laplace")}
+quality = {
+    name: guide_quality(posteriors[name], draws=2000)
+    for name in ("mean field", "Laplace")
+}
 for name, found in quality.items():
     print(f"{name}\n{found}\n")
 
 # %% [check]
 assert quality["mean field"].k_hat > 0.5  # about 0.9 in theory; estimates scatter by 0.15
 assert quality["mean field"].k_hat_range[1] > 0.7
-assert quality["mean field"].effective < 0.4 * 2000 < 0.8 * 2000 < quality["Laplace"].effective
+assert (
+    quality["mean field"].effective
+    < 0.4 * 2000
+    < 0.8 * 2000
+    < quality["Laplace"].effective
+)
 assert quality["Laplace"].k_hat < quality["mean field"].k_hat
 assert quality["Laplace"].gap < 0.1
-assert quality["mean field"].log_evidence < exact.log_evidence - 0.05
-assert abs(quality["Laplace"].log_evidence - exact.log_evidence) < 0.05
+taus = quality["Laplace"].guide.means["tau"], quality["Laplace"].corrected.means["tau"]
+true = exact.model.shape / exact.model.rate  # the mean of a gamma distribution
+assert (
+    float(abs(taus[0] - taus[1]) / quality["Laplace"].corrected.sds["tau"]) < 0.4
+)  # "a small part"
+assert float(abs(taus[1] - true)) < float(
+    abs(taus[0] - true)
+)  # "the weights put it right"
+assert "means off" in str(quality["Laplace"])
+assert "tau" in str(quality["Laplace"]).split("means off")[1]
 
 # %% [markdown]
 # No exact posterior went in. The first number is k-hat, with the range in which it lies, for it is itself an
 # estimate. The second says the same in another way: how many draws of the posterior the weighted draws are
 # worth. Laplace's are worth nearly their number, those of the mean-field guide only a small part of it. Look
-# at that guide's own figure for the log evidence: it is too low, and so is its gap. Where a guide hardly ever
-# draws, nothing is weighed. A high k-hat says: do not believe these numbers.
+# at that guide's own figure for the log evidence: it is below the true one, and its gap is too small. Where a
+# guide hardly ever draws, nothing is weighed. A high k-hat says: do not believe these numbers.
+#
+# Where k-hat is low, the weighted draws can be believed, and the guide's own draws be compared with them. The
+# last line of Laplace's table does: the mean of its `tau` is off, by a small part of an sd. Peak and mean of
+# a lopsided distribution are two places, and Laplace builds around the peak. The weights put it right.
 #
 # What can be done?
 #
@@ -398,31 +475,47 @@ assert abs(quality["Laplace"].log_evidence - exact.log_evidence) < 0.05
 #
 # [ArviZ](https://www.arviz.org) is the common toolbox for whatever a posterior has to say, from whichever
 # program it came. `to_arviz` gives it a **tree** of tables: draws of the posterior and of the prior,
-# predictions, log likelihoods, and the data.
+# predictions, log likelihoods, and the data. `coords` gives names to the places in a vector, here to the two
+# terms of a line.
 
 # %%
-trees = {name: to_arviz(posterior, draws=300) for name, posterior in posteriors.items()}
+terms = {"term": ["intercept", "slope"]}
+trees = {
+    name: to_arviz(posterior, draws=300, coords=terms)
+    for name, posterior in posteriors.items()
+}
 for group, table in trees["exact"].children.items():
-    print(
-        f"{group:22} {', '.join(f'{name} {tuple(v.sizes.values())}' for name, v in table.data_vars.items())}"
-    )
+    sizes = [f"{name} {tuple(v.sizes.values())}" for name, v in table.data_vars.items()]
+    print(f"{group:22} {', '.join(sizes)}")
 summary(trees["exact"])
 
 # %% [markdown]
-# Every number has the dimensions `chain` and `draw` first. Draws of a guide or of a conjugate posterior are
-# independent, so there is one chain, and nothing about chains to check. All functions of ArviZ take the tree:
+# Every variable has the dimensions `chain` and `draw` first, in brackets with their sizes. (A chain is what
+# the sampler of lesson 6 makes: draws of which each depends on the one before. Draws of a guide or of a
+# conjugate posterior are independent, so there is one chain, and nothing about chains to check.) All
+# functions of ArviZ take the tree. Those for figures and for numbers are two packages, which every ArviZ
+# brings:
 
 # %%
 import arviz_plots
 import arviz_stats
 
-print(arviz_stats.summary(trees["mean field"], kind="stats", var_names=["w"], round_to="none").round(4))
+middle = {"ci_kind": "eti", "ci_prob": 0.89}
+guide_tree = trees["mean field"]
+print(
+    arviz_stats.summary(
+        guide_tree, kind="stats", var_names=["w"], round_to="none", **middle
+    ).round(4)
+)
 with style():
     drawn = arviz_plots.plot_dist(
-        trees["mean field"],
+        guide_tree,
         var_names=["w", "tau"],
         backend="matplotlib",
         figure_kwargs={"figsize": (7.2, 2.2)},
+        stats={"point_estimate": {"round_to": "none"}},
+        visuals={"point_estimate_text": False},
+        **middle,
     )
 
 # %%
@@ -433,19 +526,22 @@ groups = {"posterior", "prior", "posterior_predictive", "log_likelihood", "obser
 assert groups <= set(trees["exact"].children)
 assert trees["exact"]["posterior"].sizes["chain"] == 1
 table = arviz_stats.summary(trees["mean field"], kind="stats", var_names=["w"])
-assert len(table) == 2
+assert list(table.index) == ["w[intercept]", "w[slope]"]
 found = torch.tensor(trees["mean field"]["posterior"]["w"].values[0]).std(0)
 assert bool((found < 0.65 * sds["exact"]).all())
-noise_sds = [float(trees[name]["posterior"]["tau"].std()) for name in ("mean field", "exact")]
+noise_sds = [
+    float(trees[name]["posterior"]["tau"].std()) for name in ("mean field", "exact")
+]
 assert 0.75 < noise_sds[0] / noise_sds[1] < 1.3
 
 # %% [markdown]
-# In the table, `eti89` is the interval that holds the middle 89 % of the draws (ArviZ's choice). `plot_dist`
-# draws the same as densities, with the mean as a dot and the interval as a line.
+# In the table, `eti89` is the **e**qual-**t**ailed **i**nterval that holds the middle 89 % of the draws, from
+# its lower bound `lb` to its upper bound `ub` (ArviZ's choice: 89 says more plainly than 95 that it was
+# chosen). `plot_dist` draws the same as densities, with the mean as a dot and the interval as a line.
 #
-# The last picture is the lesson once more, in sds of the exact posterior: the thick lines hold half of the
-# draws, the thin ones 90 %. Mean field is as sure of the noise `tau` as it should be, and far too sure of the
-# weights.
+# The last picture is the lesson once more, in sds of the exact posterior from its mean: marks are means, the
+# thick lines hold half of the draws, the thin ones 90 %. Mean field is as sure of the noise `tau` as it
+# should be, and far too sure of the weights, the intercept `w[0]` and the slope `w[1]`.
 #
 # ## Exercises
 #
@@ -465,7 +561,8 @@ assert 0.75 < noise_sds[0] / noise_sds[1] < 1.3
 # friend = BernoulliNaiveBayes(classes=1, features=1, ones=50.0, zeros=50.0)
 # theirs = fit(friend, x=[[1]] * 7 + [[0]] * 3, y=[0] * 10)
 # for posterior in (seven, theirs):
-#     print(float(ask(posterior, "p(x | y)", y=0).log_prob(x=[1]).exp()), posterior.log_evidence)
+#     heads = float(ask(posterior, "p(x | y)", y=0).log_prob(x=[1]).exp())
+#     print(heads, posterior.log_evidence)
 # assert theirs.log_evidence > seven.log_evidence
 # assert abs(float(ask(theirs, "p(x | y)", y=0).log_prob(x=[1]).exp()) - 57 / 110) < 1e-9
 # ```
@@ -502,7 +599,8 @@ assert 0.75 < noise_sds[0] / noise_sds[1] < 1.3
 # vague = [posterior.log_evidence for posterior in refits]
 # print(degrees[vague.index(max(vague))], [round(value, 1) for value in vague])
 # assert vague.index(max(vague)) == 0
-# curves = [ask(p[2], "p(y | x)", x=powers(at, 3)).mean for p in (fits, refits)]  # degree 3, both priors
+# both = fits[2], refits[2]  # degree 3, by either prior
+# curves = [ask(p, "p(y | x)", x=powers(at, 3)).mean for p in both]
 # assert float((curves[0] - curves[1]).abs().max()) < 0.1
 # ```
 #

@@ -61,7 +61,9 @@ NAMES = ["alcohol (sd)", "flavanoids (sd)"]
 with style():
     figure, axes = plt.subplots(1, 2, figsize=(7.4, 3.4), sharex=True, sharey=True)
     for k in range(3):
-        axes[0].scatter(*x[y == k].T, s=14, color=PALETTE[k], marker="os^"[k], label=f"cultivar {k}")
+        axes[0].scatter(
+            *x[y == k].T, s=14, color=PALETTE[k], marker="os^"[k], label=f"cultivar {k}"
+        )
     axes[1].scatter(*x.T, s=14, color=PALETTE[6])
     axes[0].set(xlabel=NAMES[0], ylabel=NAMES[1], title="with labels")
     axes[1].set(xlabel=NAMES[0], title="without")
@@ -123,7 +125,8 @@ assert str(mixture) == str(labelled).replace("y", "z")
 # %%
 def e_step(pi, tau, mu):
     """Probabilities of each wine's components, and the log likelihood of all wines."""
-    log_joint = pi.log() + Normal(mu, tau.rsqrt()).log_prob(x[:, None]).sum(2)  # (wines, components)
+    log_likelihood = Normal(mu, tau.rsqrt()).log_prob(x[:, None]).sum(2)
+    log_joint = pi.log() + log_likelihood  # (wines, components)
     return log_joint.softmax(1), log_joint.logsumexp(1).sum()
 
 
@@ -149,7 +152,13 @@ def after(steps, ax=None):
     pi, tau, mu = parameters[steps]
     with style():
         ax = clusters(
-            x, e_step(pi, tau, mu)[0], means=mu, covariances=1 / tau, names="ABC", columns=NAMES, ax=ax
+            x,
+            e_step(pi, tau, mu)[0],
+            means=mu,
+            covariances=1 / tau,
+            names="ABC",
+            columns=NAMES,
+            ax=ax,
         )
         ax.set_title(f"after {steps} steps: {log_likelihood[steps]:,.1f} nats")
 
@@ -179,10 +188,14 @@ if importlib.util.find_spec("ipywidgets"):
 gains = torch.tensor(log_likelihood).diff()
 assert gains.min() > -1e-9
 assert log_likelihood[50] - log_likelihood[0] > 50
-assert e_step(*parameters[0])[0].max(1).values.median() < 0.7  # "all but on top of one another"
+assert (
+    e_step(*parameters[0])[0].max(1).values.median() < 0.7
+)  # "all but on top of one another"
 named = dict(zip(("pi", "tau", "mu"), parameters[0], strict=True))
 same = fit(mixture, EM(start=named, smoothing=0.0, tolerance=0.0, steps=60), x=x)
-assert torch.allclose(same.elbo, torch.tensor(log_likelihood[: len(same.elbo)], dtype=torch.float64))
+assert torch.allclose(
+    same.elbo, torch.tensor(log_likelihood[: len(same.elbo)], dtype=torch.float64)
+)
 
 # %% [markdown]
 # The library's EM is this one (from the same start it climbs the same heights), for every mixture it has, and
@@ -197,10 +210,20 @@ with style():
     figure, ax = plt.subplots(figsize=(5.4, 3.0))
     best = max(climb[-1] for climb in climbs)
     for climb in climbs:
-        ax.plot(climb[:60], color=PALETTE[0] if climb[-1] > best - 1 else PALETTE[3], alpha=0.6)
+        ax.plot(
+            climb[:60],
+            color=PALETTE[0] if climb[-1] > best - 1 else PALETTE[3],
+            alpha=0.6,
+        )
     ax.plot(log_likelihood, "--", color=PALETTE[6])
-    ax.annotate("ours", (21, log_likelihood[21]), xytext=(4, -9), textcoords="offset points")
-    ax.set(xlabel="step", ylabel="log likelihood (nats)", title="Climbs of EM from several starts")
+    ax.annotate(
+        "ours", (21, log_likelihood[21]), xytext=(4, -9), textcoords="offset points"
+    )
+    ax.set(
+        xlabel="step",
+        ylabel="log likelihood (nats)",
+        title="Climbs of EM from several starts",
+    )
 
 # %% [check]
 ends = torch.stack([climb[-1] for climb in climbs])
@@ -228,10 +251,15 @@ for k in range(3):
 matched = int(counts.amax(1).sum())
 told = fit(labelled, x=x, y=y)
 right = int((ask(told, "p(y | x)", x=x).mode == y).sum())
-print(f"{matched} of 178 lie in their component; naive Bayes, told all labels, has {right} right")
+print(
+    f"{matched} of 178 lie in their component;",
+    f"naive Bayes, told all labels, has {right} right",
+)
 
 # %% [check]
-assert len(set(counts.argmax(1).tolist())) == 3  # each cultivar has a component of its own
+assert (
+    len(set(counts.argmax(1).tolist())) == 3
+)  # each cultivar has a component of its own
 assert 0.8 < matched / 178 < 0.95
 assert matched <= right < matched + 20
 
@@ -253,9 +281,18 @@ with style():
     ax.hist(drawn, bins=40, density=True, color=PALETTE[0])
     ax.axvline(mean, color=PALETTE[3])
     ax.annotate(
-        "the mean", (mean, 0.62), xytext=(-4, 0), textcoords="offset points", ha="right", color=PALETTE[3]
+        "the mean",
+        (mean, 0.62),
+        xytext=(-4, 0),
+        textcoords="offset points",
+        ha="right",
+        color=PALETTE[3],
     )
-    ax.set(xlabel=NAMES[1], ylabel="density", title="p(flavanoids | alcohol): two answers, not one")
+    ax.set(
+        xlabel=NAMES[1],
+        ylabel="density",
+        title="p(flavanoids | alcohol): two answers, not one",
+    )
 
 # %% [check]
 line = torch.stack([torch.full((301,), 0.6), torch.linspace(-3, 3, 301)], 1).double()
@@ -283,14 +320,23 @@ mu = torch.cat([two["mu"], lone[None]])
 
 
 def with_needle(width):
-    return pi, torch.cat([two["tau"], torch.full((1, 2), width**-2, dtype=torch.float64)]), mu
+    return (
+        pi,
+        torch.cat([two["tau"], torch.full((1, 2), width**-2, dtype=torch.float64)]),
+        mu,
+    )
 
 
 widths = [10 ** (-i / 2) for i in range(25)]
 heights = [float(e_step(*with_needle(width))[1]) for width in widths]
 with style():
     figure, ax = plt.subplots(figsize=(5.4, 2.8))
-    ax.semilogx(widths, heights, color=PALETTE[3], label="two groups, and one component on one wine")
+    ax.semilogx(
+        widths,
+        heights,
+        color=PALETTE[3],
+        label="two groups, and one component on one wine",
+    )
     ax.axhline(log_likelihood[-1], color=PALETTE[0], label="the three groups found above")
     ax.invert_xaxis()
     ax.set(
@@ -324,7 +370,10 @@ with warnings.catch_warnings(record=True) as caught:
 for warning in caught:
     print(warning.message)
 for name, point in (("likelihood", stuck.point), ("with the prior", cured.point)):
-    print(f"{name:15} share {point['pi'][2]:.3f}, sd of alcohol {point['tau'][2, 0] ** -0.5:.5f}")
+    print(
+        f"{name:15} share {point['pi'][2]:.3f},",
+        f"sd of alcohol {point['tau'][2, 0] ** -0.5:.5f}",
+    )
 
 # %% [check]
 assert len(caught) == 1  # of the first alone
@@ -366,7 +415,9 @@ assert cured.point["tau"][2].max() < 1e4
 
 # %%
 nine = data.x[::20, 6:7]
-small = GaussianMixture(components=2, features=1, concentration=2.0, strength=0.2, shape=3.0, rate=1.0)
+small = GaussianMixture(
+    components=2, features=1, concentration=2.0, strength=0.2, shape=3.0, rate=1.0
+)
 rungs = ladder(
     small,
     rungs={
@@ -379,12 +430,20 @@ rungs = ladder(
     draws=150,
     x=nine,
 )
-print(rungs.table().drop(columns=["s.e.", "k-hat"]).to_string(float_format="{:.2f}".format, na_rep="–"))
+print(
+    rungs.table()
+    .drop(columns=["s.e.", "k-hat"])
+    .rename(
+        columns=lambda name: name.replace("error of ", "").replace("fraction", "share")
+    )
+    .to_string(float_format="{:.2f}".format, na_rep="–")
+)
 
 # %% [markdown]
 # (The arguments of `GaussianMixture` are of the prior; for so few rows we took one that expects groups of
-# ordinary width.) The log evidence is `enumeration`'s bound, and exact. Errors are of the posterior means, in
-# posterior standard deviations, and of these standard deviations, as a fraction; drawn:
+# ordinary width.) The log evidence is `enumeration`'s bound, and exact. `means` and `sds` are errors: of the
+# posterior means, in posterior standard deviations, and of these standard deviations, as a share of them.
+# Drawn:
 
 # %%
 _ = rungs.figure()
@@ -417,7 +476,8 @@ assert rungs["NUTS"].seconds > 3 * rungs["variational Bayes"].seconds
 # component 0:
 
 # %%
-exact = assignments(small, x=nine)  # all 512 ways to label the nine, with their probabilities
+# All 512 ways to label the nine, with their probabilities:
+exact = assignments(small, x=nine)
 print((exact.log_probs.exp() @ (exact.labels == 0).double()).round(decimals=6).tolist())
 
 # %% [markdown]
@@ -431,11 +491,21 @@ renamed = relabelled(chains)
 exactly = exact.together()
 order = nine[:, 0].argsort()
 with style():
-    figure, axes = plt.subplots(1, 3, figsize=(7.4, 2.9), width_ratios=[1.25, 1.25, 1], layout="constrained")
-    for ax, posterior, title in zip(axes, (chains, renamed), ("as drawn", "renamed alike"), strict=False):
+    figure, axes = plt.subplots(
+        1, 3, figsize=(7.4, 2.9), width_ratios=[1.25, 1.25, 1], layout="constrained"
+    )
+    for ax, posterior, title in zip(
+        axes, (chains, renamed), ("as drawn", "renamed alike"), strict=False
+    ):
         means = posterior.guide.values["mu"].flatten(0, 1)[..., 0]
         for k in range(2):
-            ax.plot(means[:, k], "ox"[k], markersize=2.5, color=PALETTE[k], label=f"component {k}")
+            ax.plot(
+                means[:, k],
+                "ox"[k],
+                markersize=2.5,
+                color=PALETTE[k],
+                label=f"component {k}",
+            )
         ax.set(xlabel="draw", title=title, ylim=(-4, 4))
     axes[0].set_ylabel("mean of flavanoids (sd)")
     axes[1].legend(fontsize=8, markerscale=3, loc="upper right")
@@ -445,8 +515,14 @@ with style():
     axes[2].set(xticks=[], yticks=[], xlabel="nine wines", title="p(together)")
     axes[2].grid(False)
     figure.colorbar(picture, ax=axes[2], shrink=0.7)
-print("averages as drawn: ", chains.guide.values["mu"].mean((0, 1))[:, 0].round(decimals=2).tolist())
-print("averages as renamed:", renamed.guide.values["mu"].mean((0, 1))[:, 0].round(decimals=2).tolist())
+print(
+    "averages as drawn: ",
+    chains.guide.values["mu"].mean((0, 1))[:, 0].round(decimals=2).tolist(),
+)
+print(
+    "averages as renamed:",
+    renamed.guide.values["mu"].mean((0, 1))[:, 0].round(decimals=2).tolist(),
+)
 print(renamed.note)
 
 # %% [check]
@@ -482,7 +558,9 @@ torch.testing.assert_close(together(chains), together(renamed))
 
 # %%
 best_of = {
-    k: fit(GaussianMixture(components=k, features=2), EM(restarts=5, tolerance=1e-6), x=x).elbo[-1]
+    k: fit(
+        GaussianMixture(components=k, features=2), EM(restarts=5, tolerance=1e-6), x=x
+    ).elbo[-1]
     for k in range(1, 6)
 }
 print({k: round(float(height), 1) for k, height in best_of.items()})

@@ -64,17 +64,22 @@ print(linear[8].model)
 # For each picture draw a code `z` from the standard Normal distribution; then the pixels `x` from Normal
 # distributions around $Wz + b$, a linear function of the code, all with one variance $\sigma^2$. The matrix
 # $W$, the vector $b$ and $\sigma$ are learned, by maximum likelihood, in closed form (Tipping and Bishop,
-# 1999). Let each picture be squeezed into its code and rebuilt from it:
+# 1999). Let each picture be squeezed into its code, and rebuilt from it, for codes of 2, 8 and 32 numbers:
 
 # %%
 shown = [int((y_test == k).nonzero()[0, 0]) for k in range(10)]
-rebuilt = {f"{size} numbers": reconstruct(p, x=test.x[shown]) for size, p in linear.items()}
+rebuilt = {
+    f"{size} numbers": reconstruct(p, x=test.x[shown]) for size, p in linear.items()
+}
 
 
 def pictures(title, groups, columns=10):
     """Rows of pictures, clipped to the grey levels that there are."""
     with style():
-        ax = sample_grid({name: rows.detach().clamp(0, 16) for name, rows in groups.items()}, columns=columns)
+        ax = sample_grid(
+            {name: rows.detach().clamp(0, 16) for name, rows in groups.items()},
+            columns=columns,
+        )
         ax.set_title(title)
 
 
@@ -108,7 +113,9 @@ torch.testing.assert_close(inside, weights)  # the same directions as PCA
 
 # %%
 print(ask(linear[8], "p(x)"), "|", ask(linear[8], "p(z | x)", x=test.x[:1]))
-drawn = {f"{size} numbers": ask(p, "p(x)").sample(10, seed=1) for size, p in linear.items()}
+drawn = {
+    f"{size} numbers": ask(p, "p(x)").sample(10, seed=1) for size, p in linear.items()
+}
 pictures("Drawn from p(x) of probabilistic PCA", drawn)
 
 # %% [check]
@@ -132,7 +139,9 @@ assert (
 bent = {}
 for size in (2, 8):
     model = Autoencoder(features=64, latent=size)
-    bent[size] = fit(model, SVI(steps=1000, learning_rate=3e-3, progress=False), x=x, noisy=x)
+    bent[size] = fit(
+        model, SVI(steps=1000, learning_rate=3e-3, progress=False), x=x, noisy=x
+    )
     again = ask(bent[size], "p(x | noisy)", noisy=x_test).mean
     by_pca = error(reconstruct(linear[size], x=test.x))
     print(f"{size:2} numbers: mean squared error {error(again):.1f}, of PCA {by_pca:.1f}")
@@ -142,9 +151,13 @@ with style():
     for ax, z, name in zip(axes, codes, ("PCA", "autoencoder"), strict=True):
         z = z.detach()
         latent(z, y_test, ax=ax)
-        low, high = z.quantile(0.02, 0).numpy(), z.quantile(0.98, 0).numpy()  # a few lie farther out
+        # a few codes lie farther out
+        low, high = z.quantile(0.02, 0).numpy(), z.quantile(0.98, 0).numpy()
         room = 0.15 * (high - low)
-        ax.set(xlim=(low[0] - room[0], high[0] + room[0]), ylim=(low[1] - room[1], high[1] + room[1]))
+        ax.set(
+            xlim=(low[0] - room[0], high[0] + room[0]),
+            ylim=(low[1] - room[1], high[1] + room[1]),
+        )
         ax.set_title(f"two-number codes by {name}")
 
 # %% [check]
@@ -182,13 +195,17 @@ assert refused
 # ## Denoising
 #
 # An autoencoder with a roomy code could learn to copy. Make the task harder: show it a *corrupted* picture,
-# and ask for the clean one (Vincent and others, 2008). Now it must know what digits look like.
+# and ask for the clean one (Vincent and others, 2008). Now it must know what digits look like. We add Normal
+# noise with a standard deviation of 4 grey levels, to four copies of each picture.
 
 # %%
 cleaner = DenoisingAutoencoder(features=64, latent=32, hidden=(128,), noise=4.0)
 corrupted = torch.cat([cleaner.corrupted(x, seed=seed) for seed in range(4)])
 denoising = fit(
-    cleaner, SVI(steps=1000, learning_rate=3e-3, progress=False), x=x.repeat(4, 1), noisy=corrupted
+    cleaner,
+    SVI(steps=1000, learning_rate=3e-3, progress=False),
+    x=x.repeat(4, 1),
+    noisy=corrupted,
 )
 noisy = cleaner.corrupted(x_test, seed=99)
 clean = ask(denoising, "p(x | noisy)", noisy=noisy).mean
@@ -203,7 +220,7 @@ assert abs(error(noisy) - 16) < 0.6
 assert error(clean) < 0.5 * error(noisy)
 
 # %% [markdown]
-# Noise of 4 grey levels has a mean square of 16; most of it is gone. There is more to this than clean
+# Such noise has a mean square of $4^2 = 16$; most of it is gone. There is more to this than clean
 # pictures. The way from the noisy picture to the cleaned one points to where pictures are more probable: up
 # to a factor it estimates the slope of $\log p(x)$ of noisy pictures (Vincent, 2011; Alain and Bengio, 2014).
 # Diffusion models draw pictures by following it, from pure noise on, with less and less noise (Song and
@@ -214,7 +231,8 @@ assert error(clean) < 0.5 * error(noisy)
 # Go back to the joint of PCA, $p(z)\,p(x \mid z)$, and let only the map bend: codes from the standard Normal,
 # a network that turns a code into distributions of the 64 pixels. That is the **variational autoencoder**
 # (Kingma and Welling, 2014; Rezende, Mohamed and Wierstra, 2014). Grey levels are whole numbers from 0 to 16,
-# so each pixel gets a distribution over these (the beta-binomial).
+# so each pixel gets a distribution over these: the beta-binomial, a binomial whose probability is itself
+# random, which makes its width free.
 
 # %%
 vae_model = VAE(64, 8, BetaBinomial(17), hidden=(128,))
@@ -257,7 +275,10 @@ sigma2 = linear[8].model.linear().variance[0].detach()
 print(split)
 print("log p(x) a row:", round(linear[8].log_evidence / len(x), 3))
 print("KL as measured:", [round(v, 3) for v in split.kl.tolist()])
-print("   by formula: ", [round(v, 3) for v in (variances[:8] / sigma2).log().div(2).tolist()])
+print(
+    "   by formula: ",
+    [round(v, 3) for v in (variances[:8] / sigma2).log().div(2).tolist()],
+)
 
 # %% [check]
 torch.testing.assert_close(split.kl, (variances[:8] / sigma2).log() / 2)
@@ -273,7 +294,8 @@ assert abs(split.elbo - (split.reconstruction - float(split.kl.sum()))) < 1e-9
 # $m$. By hand: $\mathbb{E}[z^2] = m^2 + 1$, so the slope is $2m$. Two ways to estimate it from draws:
 #
 # * **Score function** (Williams, 1992): average $z^2 \cdot \frac{\partial}{\partial m} \log q(z) = z^2 (z -
-#   m)$. It needs only the value $z^2$. It says: be drawn more often where the value was high.
+#   m)$. (The slope of a log density in its parameter is called its score.) It needs only the value $z^2$. It
+#   says: be drawn more often where the value was high.
 # * **Reparameterisation**: write the draw as $z = m + \varepsilon$ with $\varepsilon$ standard Normal, and
 #   differentiate *through* it: average $2z$. It uses the slope of what is averaged.
 #
@@ -283,7 +305,9 @@ assert abs(split.elbo - (split.reconstruction - float(split.kl.sum()))) < 1e-9
 # %%
 m, draws = 1.0, 200_000
 mean = torch.full((draws,), m, dtype=torch.float64, requires_grad=True)
-noise = torch.randn(draws, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+noise = torch.randn(
+    draws, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
+)
 z = mean + noise  # a function of the mean …
 (through,) = torch.autograd.grad((z**2).sum(), mean)
 z = z.detach()  # … and only a number
@@ -291,7 +315,9 @@ log_q = torch.distributions.Normal(mean, 1.0).log_prob(z)
 (score,) = torch.autograd.grad((z**2 * log_q).sum(), mean)
 
 for name, estimates in (("reparameterised", through), ("score function", score)):
-    print(f"{name:16} mean {estimates.mean():.2f} (exact 2), variance {estimates.var():.1f}")
+    print(
+        f"{name:16} mean {estimates.mean():.2f} (exact 2), variance {estimates.var():.1f}"
+    )
 
 
 def variances_of_slope(dimensions, draws=4000):
@@ -306,13 +332,23 @@ sizes = [1, 2, 4, 8, 16, 32, 64, 128]
 spread = torch.tensor([variances_of_slope(size) for size in sizes])
 with style():
     figure, axes = plt.subplots(1, 2, figsize=(7.4, 3.0))
-    for i, (name, estimates) in enumerate((("reparameterised", through), ("score function", score))):
+    for i, (name, estimates) in enumerate(
+        (("reparameterised", through), ("score function", score))
+    ):
         line = {"color": PALETTE[i], "linestyle": ("-", "--")[i]}
-        axes[0].hist(estimates, bins=120, range=(-30, 60), log=True, histtype="step", **line)
+        axes[0].hist(
+            estimates, bins=120, range=(-30, 60), log=True, histtype="step", **line
+        )
         axes[1].loglog(sizes, spread[:, i], marker="os"[i], markersize=4, **line)
         place = (1.2, float(spread[2, i]))
-        axes[1].annotate(name, place, xytext=(0, 10), textcoords="offset points", color=PALETTE[i])
-    axes[0].set(xlabel="estimate of the slope (exact: 2)", ylabel="draws", title="one draw at a time")
+        axes[1].annotate(
+            name, place, xytext=(0, 10), textcoords="offset points", color=PALETTE[i]
+        )
+    axes[0].set(
+        xlabel="estimate of the slope (exact: 2)",
+        ylabel="draws",
+        title="one draw at a time",
+    )
     axes[1].set(xlabel="dimensions of z", ylabel="variance", title="more dimensions")
 
 # %% [check]
@@ -331,7 +367,9 @@ assert bool((spread[1:, 1] > spread[:-1, 1]).all())
 #
 # ## A trained VAE
 #
-# The library's SVI climbs by reparameterised gradients.
+# The library's SVI (stochastic variational inference: climbing an ELBO by gradients of random draws) uses
+# reparameterised ones. After the climb we estimate the encoder's gradient in both ways, 100 times, and print
+# by how much the estimates scatter.
 
 # %%
 vae = fit(vae_model, SVI(steps=1000, learning_rate=3e-3, progress=False), x=x)
@@ -388,7 +426,9 @@ def walk(a, b):
 
 codes = encoded(ends)
 decoded = ask(vae, "p(x | z)", z=walk(codes[0], codes[1])).mean
-pictures("From a 0 to a 4", {"pixels": walk(ends[0], ends[1]), "codes": decoded}, columns=9)
+pictures(
+    "From a 0 to a 4", {"pixels": walk(ends[0], ends[1]), "codes": decoded}, columns=9
+)
 
 # %% [markdown]
 # Is that so? Pair 150 test digits with the other 150, and ask the model for its bound on $\log p(x)$ of what
@@ -401,9 +441,14 @@ between = {
     "pixels": (first + second) / 2,
     "codes": ask(vae, "p(x | z)", z=(encoded(first) + encoded(second)) / 2).mean,
 }
-heights = {name: ask(vae, "p(x)", LowerBound(50)).log_prob(x=rows.round()) for name, rows in between.items()}
+heights = {
+    name: ask(vae, "p(x)", LowerBound(50)).log_prob(x=rows.round())
+    for name, rows in between.items()
+}
 for name, height in heights.items():
-    print(f"bound on log p(x), half way between {name}: {height.mean():.1f} nats on average")
+    print(
+        f"bound on log p(x), half way between {name}: {height.mean():.1f} nats on average"
+    )
 
 # %% [check]
 apart = heights["codes"] - heights["pixels"]
@@ -449,11 +494,26 @@ for warning in caught:
 order = gaps.argsort()
 with style():
     figure, ax = plt.subplots(figsize=(5.8, 2.8))
-    ax.bar(range(30), gaps[order].numpy(), color=PALETTE[0], alpha=0.6, label="each digit's own best q")
-    ax.plot(
-        range(30), (evidence - bound)[order].numpy(), "D", color=PALETTE[1], markersize=5, label="log p(x)"
+    ax.bar(
+        range(30),
+        gaps[order].numpy(),
+        color=PALETTE[0],
+        alpha=0.6,
+        label="each digit's own best q",
     )
-    ax.set(xlabel="thirty test digits, sorted", ylabel="above the encoder's bound (nats)", title="Two gaps")
+    ax.plot(
+        range(30),
+        (evidence - bound)[order].numpy(),
+        "D",
+        color=PALETTE[1],
+        markersize=5,
+        label="log p(x)",
+    )
+    ax.set(
+        xlabel="thirty test digits, sorted",
+        ylabel="above the encoder's bound (nats)",
+        title="Two gaps",
+    )
     ax.set_xticks([])
     ax.legend(fontsize=9)
 
@@ -484,7 +544,9 @@ assert evidence.mean() > (bound + gaps).mean() - 0.2
 
 # %%
 loud = fit(PPCA(64, 8, noise=8.0), x=train.x)
-costly = fit(vae_model, SVI(steps=400, learning_rate=3e-3, beta=20.0, progress=False), x=x)
+costly = fit(
+    vae_model, SVI(steps=400, learning_rate=3e-3, beta=20.0, progress=False), x=x
+)
 fits = {
     "PCA, noise learned": linear[8],
     "PCA, noise said to be 8": loud,
@@ -509,7 +571,10 @@ assert off.active.sum() == (variances[:8] > 64).sum() < 8
 assert "posterior collapse: 0 of 8" in dead.alarm
 assert costly.elbo[-50:].mean() > costly.elbo[:20].mean()  # nothing to see in the climb
 real = ask(costly, "p(x | z)", z=ask(costly, "p(z)").sample(50, seed=0)).mean
-assert real.std(0).max() < 0.5 * ask(vae, "p(x | z)", z=ask(vae, "p(z)").sample(50, seed=0)).mean.std(0).max()
+assert (
+    real.std(0).max()
+    < 0.5 * ask(vae, "p(x | z)", z=ask(vae, "p(z)").sample(50, seed=0)).mean.std(0).max()
+)
 
 # %% [markdown]
 # **How to see it**: not in the climb, which went up like any other, but in the split. Look at the KL

@@ -31,11 +31,18 @@ import torch
 from ppl_gen import SVI, Importance, ask, fit
 from ppl_gen.data import digits
 from ppl_gen.errors import NotGenerated, Unreliable
-from ppl_gen.models import VAE, BernoulliNaiveBayes, ConditionalVAE, LogisticRegression, SemiSupervisedVAE
+from ppl_gen.models import (
+    VAE,
+    BernoulliNaiveBayes,
+    ConditionalVAE,
+    LogisticRegression,
+    SemiSupervisedVAE,
+)
 from ppl_gen.plot import images, sample_grid, style
 from ppl_gen.plot.style import PALETTE
 
-warnings.simplefilter("ignore", Unreliable)  # that an integral is rough is printed below, by `.how`
+# That an integral is rough is printed below, by `.how`.
+warnings.simplefilter("ignore", Unreliable)
 
 # %% [markdown]
 # ## Digits in ink
@@ -47,9 +54,12 @@ warnings.simplefilter("ignore", Unreliable)  # that an integral is rough is prin
 train, test = digits().split(test=0.3, seed=0)
 x, y = (train.x > 7).float(), train.y
 x_test, y_test = (test.x > 7).float(), test.y
-first = torch.stack([torch.nonzero(y == k)[:2, 0] for k in range(10)], 1)  # two of each class
+two = [torch.nonzero(y == k)[:2, 0] for k in range(10)]  # of each class
+first = torch.stack(two, 1)
 with style():
-    images(x[first.flatten()], columns=10).set_title(f"{len(x):,} digits to learn from: two of each class")
+    images(x[first.flatten()], columns=10).set_title(
+        f"{len(x):,} digits to learn from: two of each class"
+    )
 
 # %% [check]
 assert x.shape == (1258, 64)
@@ -83,7 +93,8 @@ print(plain)
 # %%
 vae = fit(plain, SVI(steps=1500, learning_rate=5e-3), x=x)
 print(
-    f"ELBO: {vae.elbo[0] / len(x):.1f} nats a picture at the start, {vae.elbo[-100:].mean() / len(x):.1f} now"
+    f"ELBO: {vae.elbo[0] / len(x):.1f} nats a picture at the start,",
+    f"{vae.elbo[-100:].mean() / len(x):.1f} now",
 )
 
 # %% [check]
@@ -115,7 +126,9 @@ conditional
 cvae = fit(conditional, SVI(steps=1500, learning_rate=5e-3), x=x, y=y)
 drawn = ask(cvae, "p(x | y)", y=torch.arange(10)).sample(4, seed=0)  # (4, 10, 64)
 with style():
-    ax = sample_grid({"real": x[first[0]]} | {f"drawn {i + 1}": drawn[i] for i in range(4)})
+    ax = sample_grid(
+        {"real": x[first[0]]} | {f"drawn {i + 1}": drawn[i] for i in range(4)}
+    )
     ax.set_title("digits drawn from p(x | y), y = 0 … 9")
 
 # %% [markdown]
@@ -128,11 +141,16 @@ asked = torch.arange(10).repeat_interleave(100)
 thousand = ask(cvae, "p(x | y)", y=asked).sample(seed=1)
 agrees = (ask(judge, "p(y | x)", x=thousand).mode == asked).double().mean()
 real = (ask(judge, "p(y | x)", x=x_test).mode == y_test).double().mean()
-print(f"the judge names {agrees:.0%} of 1,000 drawn digits as asked, and {real:.0%} of the real test digits")
+print(
+    f"the judge names {agrees:.0%} of 1,000 drawn digits as asked,",
+    f"and {real:.0%} of the real test digits",
+)
 
 # %% [check]
 assert str(conditional) == "p(z) p(x | z, y)"
-assert cvae.elbo[-100:].mean() > vae.elbo[-100:].mean()  # "what the class tells, the code need not"
+assert (
+    cvae.elbo[-100:].mean() > vae.elbo[-100:].mean()
+)  # "what the class tells, the code need not"
 assert agrees > 0.75  # "most"
 assert real > 0.85
 
@@ -162,17 +180,28 @@ assert refused
 
 # %%
 with torch.no_grad():
-    marks = torch.nn.functional.one_hot(y, 10).float()  # the class as ten numbers: nine zeros and a one
+    marks = torch.nn.functional.one_hot(
+        y, 10
+    ).float()  # the class as ten numbers: nine zeros and a one
     codes = {
         "VAE, q(z | x)": vae.model.encoder(x)[:, :2],
-        "conditional VAE, q(z | x, y)": cvae.model.encoder(torch.cat([x, marks], 1))[:, :2],
+        "conditional VAE, q(z | x, y)": cvae.model.encoder(torch.cat([x, marks], 1))[
+            :, :2
+        ],
     }
 with style():
     figure, axes = plt.subplots(1, 2, figsize=(7.4, 3.6), sharex=True, sharey=True)
     for ax, (name, z) in zip(axes, codes.items(), strict=True):
         for k in range(5):
             own = z[y == k]
-            ax.scatter(own[:, 0], own[:, 1], s=26, color=PALETTE[k], marker=f"${k}$", linewidths=0)
+            ax.scatter(
+                own[:, 0],
+                own[:, 1],
+                s=26,
+                color=PALETTE[k],
+                marker=f"${k}$",
+                linewidths=0,
+            )
         ax.set(title=name, xlabel="first number of z", xlim=(-4, 4), ylim=(-4, 4))
     axes[0].set_ylabel("second number of z")
 
@@ -184,7 +213,9 @@ def told(z):
 
 
 for name, z in codes.items():
-    print(f"{name:29} the nearest code is of the same class in {told(z):.0%} of the cases")
+    print(
+        f"{name:29} the nearest code is of the same class in {told(z):.0%} of the cases"
+    )
 
 # %% [check]
 shares = [told(z) for z in codes.values()]
@@ -202,7 +233,9 @@ assert shares[1] < shares[0] - 0.3
 
 # %%
 styles = torch.tensor([[-2.0, 0.0], [2.0, 0.0], [0.0, 0.0], [0.0, -2.0], [0.0, 2.0]])
-swapped = ask(cvae, "p(x | z, y)", z=styles.repeat_interleave(10, 0), y=torch.arange(10).repeat(5)).mean
+swapped = ask(
+    cvae, "p(x | z, y)", z=styles.repeat_interleave(10, 0), y=torch.arange(10).repeat(5)
+).mean
 side = torch.linspace(-2, 2, 7)
 plane = torch.cartesian_prod(side.flip(0), side).flip(1)  # rows from the top down
 
@@ -210,7 +243,10 @@ plane = torch.cartesian_prod(side.flip(0), side).flip(1)  # rows from the top do
 ones = ask(cvae, "p(x | z, y)", z=plane, y=torch.ones(49)).mean
 with style():
     figure, axes = plt.subplots(1, 2, figsize=(7.4, 2.7), width_ratios=(1.75, 1))
-    rows = {f"({a:g}, {b:g})".replace("-", "−"): swapped[10 * i :][:10] for i, (a, b) in enumerate(styles)}
+    rows = {
+        f"({a:g}, {b:g})".replace("-", "−"): swapped[10 * i :][:10]
+        for i, (a, b) in enumerate(styles)
+    }
     sample_grid(rows, ax=axes[0]).set(title="five styles z, ten classes")
     images(ones, columns=7, ax=axes[1]).set_title("y = 1, z over the plane")
 
@@ -258,7 +294,9 @@ for k in (3, 4, 7):
     sources += [int(order[0]), int(order[-1])]
 style_of = ask(cvae, "p(z | x, y)", x=x_test[sources], y=y_test[sources])
 z = style_of.mean.float()
-analogies = ask(cvae, "p(x | z, y)", z=z.repeat_interleave(10, 0), y=torch.arange(10).repeat(6)).mean
+analogies = ask(
+    cvae, "p(x | z, y)", z=z.repeat_interleave(10, 0), y=torch.arange(10).repeat(6)
+).mean
 sheet = torch.cat([x_test[sources][:, None], analogies.reshape(6, 10, 64)], 1)
 with style():
     ax = images(sheet.flatten(0, 1), columns=11)
@@ -278,7 +316,12 @@ print(style_of.how)
 with torch.no_grad():
     its = torch.nn.functional.one_hot(y_test, 10).float()
     hands = cvae.model.encoder(torch.cat([x_test, its], 1))[:, :2]
-every = ask(cvae, "p(x | z, y)", z=hands.repeat_interleave(10, 0), y=torch.arange(10).repeat(len(hands))).mean
+every = ask(
+    cvae,
+    "p(x | z, y)",
+    z=hands.repeat_interleave(10, 0),
+    y=torch.arange(10).repeat(len(hands)),
+).mean
 leans = lean(every).reshape(-1, 10)
 leans = leans - leans.mean(0)  # beside the other digits of the class
 others = leans.masked_fill(its.bool(), 0).sum(1) / 9
@@ -287,7 +330,9 @@ own = lean(x_test) - usual[y_test]
 with style():
     figure, ax = plt.subplots(figsize=(4.4, 3.0))
     ax.scatter(own, others, s=9, color=PALETTE[0], linewidths=0)
-    ax.set(xlabel="lean of the real digit (pixels²)", ylabel="of its nine swaps (pixels²)")
+    ax.set(
+        xlabel="lean of the real digit (pixels²)", ylabel="of its nine swaps (pixels²)"
+    )
     ax.set_title("Who leans in one class leans in all")
 correlation = torch.corrcoef(torch.stack([own, others]))[0, 1]
 print(f"correlation: {correlation:.2f}")
@@ -331,7 +376,9 @@ def few_labels(each):
     """Which rows keep their label: so many of every class, drawn at random."""
     generator = torch.Generator().manual_seed(0)
     own = [torch.nonzero(y == k)[:, 0] for k in range(10)]
-    return torch.cat([rows[torch.randperm(len(rows), generator=generator)[:each]] for rows in own])
+    return torch.cat(
+        [rows[torch.randperm(len(rows), generator=generator)[:each]] for rows in own]
+    )
 
 
 def hidden_but(kept):
@@ -360,7 +407,7 @@ print(f"{(~known.isnan()).sum()} rows with a label, {known.isnan().sum():,} with
 # %%
 climb = SVI(steps=1000, learning_rate=5e-3, batch_size=50)
 posterior = fit(semi, climb, x=x, y=known)
-print(textwrap.fill(posterior.note, 100))
+print(textwrap.fill(posterior.note, 88))
 
 # %% [check]
 assert str(semi) == "p(y) p(z) p(x | y, z)"
@@ -376,7 +423,9 @@ assert "no bound" in posterior.note
 # fifty rows.
 
 # %%
-alone = fit(semi, SVI(steps=400, learning_rate=5e-3, batch_size=50), x=x[labelled], y=y[labelled])
+alone = fit(
+    semi, SVI(steps=400, learning_rate=5e-3, batch_size=50), x=x[labelled], y=y[labelled]
+)
 logistic = fit(LogisticRegression(classes=10, features=64), x=x[labelled], y=y[labelled])
 bayes = fit(BernoulliNaiveBayes(classes=10, features=64), x=x[labelled], y=y[labelled])
 
@@ -388,16 +437,24 @@ def right(classes):
 by_the_joint = ask(posterior, "p(y | x)", Importance(100), x=x_test)
 named = {
     "semi-supervised VAE: p(y | x) of the joint": right(by_the_joint.mode),
-    "semi-supervised VAE: its classifier q(y | x)": right(posterior.model.classifier(x_test).argmax(1)),
-    "the same classifier, 50 labels alone": right(alone.model.classifier(x_test).argmax(1)),
+    "semi-supervised VAE: its classifier q(y | x)": right(
+        posterior.model.classifier(x_test).argmax(1)
+    ),
+    "the same classifier, 50 labels alone": right(
+        alone.model.classifier(x_test).argmax(1)
+    ),
     "naive Bayes, 50 labels alone": right(ask(bayes, "p(y | x)", x=x_test).mode),
-    "logistic regression, 50 labels alone": right(ask(logistic, "p(y | x)", x=x_test).mode),
+    "logistic regression, 50 labels alone": right(
+        ask(logistic, "p(y | x)", x=x_test).mode
+    ),
 }
 with style():
     figure, ax = plt.subplots(figsize=(6.6, 2.3))
     ax.barh(list(named), list(named.values()), color=[PALETTE[0]] * 2 + [PALETTE[6]] * 3)
     ax.bar_label(ax.containers[0], fmt="{:.0%}", padding=3)
-    ax.set(xlim=(0, 1), xlabel="share of 539 test digits named rightly", title="Fifty labels")
+    ax.set(
+        xlim=(0, 1), xlabel="share of 539 test digits named rightly", title="Fifty labels"
+    )
     ax.invert_yaxis()
     ax.grid(False)
 print(by_the_joint.how)
@@ -420,22 +477,38 @@ assert by_the_joint.how.startswith("importance sampled (100 draws")
 # How does the advantage change with the number of labels?
 
 # %%
-counts, curves = (2, 5, 10, 30), {"semi-supervised VAE": [], "logistic regression": [], "naive Bayes": []}
+counts, curves = (
+    (2, 5, 10, 30),
+    {"semi-supervised VAE": [], "logistic regression": [], "naive Bayes": []},
+)
 for each in counts:
     kept = few_labels(each)
     found = posterior if each == 5 else fit(semi, climb, x=x, y=hidden_but(kept))
     curves["semi-supervised VAE"].append(right(found.model.classifier(x_test).argmax(1)))
-    for name, model in (("logistic regression", LogisticRegression), ("naive Bayes", BernoulliNaiveBayes)):
+    for name, model in (
+        ("logistic regression", LogisticRegression),
+        ("naive Bayes", BernoulliNaiveBayes),
+    ):
         twin = fit(model(classes=10, features=64), x=x[kept], y=y[kept])
         curves[name].append(right(ask(twin, "p(y | x)", x=x_test).mode))
 with style():
     figure, ax = plt.subplots(figsize=(5.8, 3.2))
     for k, (name, shares) in enumerate(curves.items()):
-        ax.plot([10 * each for each in counts], shares, marker="os^"[k], color=PALETTE[k], label=name)
+        ax.plot(
+            [10 * each for each in counts],
+            shares,
+            marker="os^"[k],
+            color=PALETTE[k],
+            label=name,
+        )
     ax.set_xscale("log")
     ax.set_xticks([10 * each for each in counts], [str(10 * each) for each in counts])
     ax.minorticks_off()
-    ax.set(xlabel="rows with a label", ylabel="share named rightly", title="What rows without labels add")
+    ax.set(
+        xlabel="rows with a label",
+        ylabel="share named rightly",
+        title="What rows without labels add",
+    )
     ax.legend(loc="lower right")
 
 # %% [check]
@@ -468,7 +541,8 @@ for name, each in (("with the term", posterior), ("without", pure)):
     bound, _ = each.estimate_elbo(5)
     share = right(each.model.classifier(x_test).argmax(1))
     print(
-        f"{name:14} ELBO {bound / len(x):6.1f} nats a picture, {share:.0%} of the test digits named rightly"
+        f"{name:14} ELBO {bound / len(x):6.1f} nats a picture,",
+        f"{share:.0%} of the test digits named rightly",
     )
 
 # %% [markdown]
@@ -482,7 +556,9 @@ for name, each in (("with the term", posterior), ("without", pure)):
 # %%
 with style():
     figure, axes = plt.subplots(2, 1, figsize=(5.6, 3.2))
-    for ax, each, name in zip(axes, (posterior, pure), ("with the term", "without it"), strict=True):
+    for ax, each, name in zip(
+        axes, (posterior, pure), ("with the term", "without it"), strict=True
+    ):
         middle = ask(each, "p(x | y, z)", y=torch.arange(10), z=torch.zeros(10, 4)).mean
         some = ask(each, "p(x | y)", y=torch.arange(10)).sample(2, seed=0)
         images(torch.cat([middle, *some]), columns=10, ax=ax).set_title(
@@ -492,13 +568,20 @@ with style():
 # %% [check]
 bounds = [each.estimate_elbo(5)[0] / len(x) for each in (posterior, pure)]
 assert abs(bounds[0] - bounds[1]) < 0.05 * abs(bounds[0])  # "almost the same"
-wrong, good = (right(each.model.classifier(x_test).argmax(1)) for each in (pure, posterior))
+wrong, good = (
+    right(each.model.classifier(x_test).argmax(1)) for each in (pure, posterior)
+)
 assert wrong < good - 0.05
 heaps = torch.nn.functional.one_hot(pure.model.classifier(x_test).argmax(1), 10)
 best = (heaps.T @ torch.nn.functional.one_hot(y_test, 10)).amax(1).sum() / len(y_test)
 assert best < good - 0.05  # "not even the best names for the heaps would help"
 judged = [
-    (ask(judge, "p(y | x)", x=ask(each, "p(x | y)", y=asked).sample(seed=0)).mode == asked).double().mean()
+    (
+        ask(judge, "p(y | x)", x=ask(each, "p(x | y)", y=asked).sample(seed=0)).mode
+        == asked
+    )
+    .double()
+    .mean()
     for each in (posterior, pure)
 ]
 assert judged[1] < judged[0] - 0.05  # drawing shows it
@@ -570,7 +653,8 @@ assert judged[1] < judged[0] - 0.05  # drawing shows it
 #
 # some = x_test[:60]
 # method = LowerBound(draws=100, k=50)
-# scores = [ask(cvae, "p(x | y)", method, y=torch.full((60,), k)).log_prob(x=some) for k in range(10)]
+# named = [torch.full((60,), k) for k in range(10)]
+# scores = [ask(cvae, "p(x | y)", method, y=each).log_prob(x=some) for each in named]
 # probs = torch.stack(scores, 1).softmax(1)  # p(y) is the same for all, and cancels
 # share = (probs.argmax(1) == y_test[:60]).double().mean()
 # print(f"{share:.0%} right")

@@ -10,12 +10,12 @@ import io
 import json
 import sys
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from tutorials.percent import Cell, as_notebook, cells, notebook, sources
+from tutorials.running import run
 from tutorials.smoke import smoke
 
 # Progress bars stand still on a page, and say nothing there.
@@ -24,24 +24,22 @@ QUIET = "import rich.progress\nrich.progress.Progress.__init__.__kwdefaults__['d
 
 def build(source: Path) -> Path:
     """Run a source from end to end, and write its notebook beside it."""
-    import nbformat
-    from nbclient import NotebookClient
-
     found = [Cell("check", QUIET, "quiet"), *cells(source.read_text(encoding="utf-8"))]
-    whole = notebook([{**as_notebook(c), "id": f"cell-{i}", "source": c.source} for i, c in enumerate(found)])
-    running = nbformat.from_dict(whole)
+    programs = [cell for cell in found if cell.kind != "markdown"]
     with tempfile.TemporaryDirectory() as folder:  # no lesson depends on where it runs
-        options = {"timeout": 600, "record_timing": False, "resources": {"metadata": {"path": folder}}}
-        NotebookClient(running, **options).execute()
+        outputs = run([cell.source for cell in programs], Path(folder))
+    seen = {cell.id: shown for cell, shown in zip(programs, outputs, strict=True)}
     shown, count = [], 0
-    for cell, done in zip(found, running.cells, strict=True):
+    for cell in found:
         if not cell.shown:
             continue
         made = as_notebook(cell)
         if made["cell_type"] == "code":
             count += 1
             made["execution_count"] = count
-            made["outputs"] = joined(clean(output, count) for output in done["outputs"] if lasting(output))
+            made["outputs"] = [
+                clean(output, count) for output in seen[cell.id] if lasting(output)
+            ]
         shown.append(made)
     target = source.with_suffix(".ipynb")
     text = json.dumps(notebook(shown), indent=1, ensure_ascii=False, sort_keys=True)
@@ -50,9 +48,8 @@ def build(source: Path) -> Path:
 
 
 def lasting(output: dict[str, Any]) -> bool:
-    """Whether an output says anything to a reader: progress bars and warnings of the machine do not."""
-    widget = "application/vnd.jupyter.widget-view+json" in output.get("data", {})
-    return not widget and output.get("name") != "stderr"
+    """Whether an output says anything on a page: widgets do not."""
+    return "application/vnd.jupyter.widget-view+json" not in output.get("data", {})
 
 
 def clean(output: dict[str, Any], count: int) -> dict[str, Any]:
@@ -66,17 +63,6 @@ def clean(output: dict[str, Any], count: int) -> dict[str, Any]:
         data["text/plain"] = "<figure>"
         made["metadata"] = {}
     return made
-
-
-def joined(outputs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The outputs with what was printed in one piece, however it came."""
-    found: list[dict[str, Any]] = []
-    for output in outputs:
-        if found and output["output_type"] == "stream" == found[-1]["output_type"]:
-            found[-1]["text"] += output["text"]
-        else:
-            found.append(output)
-    return found
 
 
 def reduced(picture: str) -> str:
@@ -95,8 +81,14 @@ def reduced(picture: str) -> str:
 def main() -> int:
     """Build, or try, the lessons whose names begin as asked."""
     parser = argparse.ArgumentParser(prog="python -m tutorials", description=__doc__)
-    parser.add_argument("lessons", nargs="*", metavar="01", help="the numbers of lessons (default: all)")
-    parser.add_argument("--smoke", action="store_true", help="cut fits short, check nothing, write nothing")
+    parser.add_argument(
+        "lessons", nargs="*", metavar="01", help="the numbers of lessons (default: all)"
+    )
+    parser.add_argument(
+        "--smoke",
+        action="store_true",
+        help="cut fits short, check nothing, write nothing",
+    )
     options = parser.parse_args()
     for source in sources():
         if options.lessons and not source.name.startswith(tuple(options.lessons)):

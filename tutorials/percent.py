@@ -48,12 +48,16 @@ def cells(source: str) -> list[Cell]:
     """
     opening, *parts = OPENING.split(source)
     if opening.strip():
-        raise ValueError(f"expected a source to open with a cell, `# %%`, got {opening[:40]!r}")
+        raise ValueError(
+            f"expected a source to open with a cell, `# %%`, got {opening[:40]!r}"
+        )
     found: list[Cell] = []
     for kind, body in zip(parts[::2], parts[1::2], strict=True):
         text = body.strip("\n")
         if kind == "markdown":
-            text = "\n".join(line.removeprefix("#").removeprefix(" ") for line in text.splitlines())
+            text = "\n".join(
+                line.removeprefix("#").removeprefix(" ") for line in text.splitlines()
+            )
         found.append(_cell(kind or "code", text, found))
         if kind == "markdown":
             found += [_cell("solution", code, found) for code in FENCED.findall(text)]

@@ -6,16 +6,27 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from ppl_gen.diagnostics.trust import quality
 from ppl_gen.inference import NUTS, SVI
 from tutorials.percent import cells
 
-LIMITS: dict[type, dict[str, int]] = {SVI: {"steps": 20}, NUTS: {"draws": 20, "warmup": 20}}
+LIMITS: dict[type, dict[str, int]] = {
+    SVI: {"steps": 20},
+    NUTS: {"draws": 20, "warmup": 20},
+}
+
+
+WEIGHED = 100  # draws by which a guide is judged
 
 
 @contextmanager
 def short_fits() -> Iterator[None]:
-    """Methods take no more steps and draws than LIMITS, whatever they are told."""
-    patches = [patch.object(kind, "__post_init__", _cut(kind, limits)) for kind, limits in LIMITS.items()]
+    """Whatever they are told, methods take LIMITS steps and draws, and a guide is judged by WEIGHED."""
+    patches = [
+        patch.object(kind, "__post_init__", _cut(kind, limits))
+        for kind, limits in LIMITS.items()
+    ]
+    patches.append(patch.object(quality, "drawn", _fewer(quality.drawn)))
     for each in patches:
         each.start()
     try:
@@ -31,10 +42,19 @@ def _cut(kind: Any, limits: dict[str, int]) -> Any:
     def cut(method: Any) -> None:
         for name, limit in limits.items():
             asked = getattr(method, name)
-            object.__setattr__(method, name, limit if asked is None else min(asked, limit))
+            object.__setattr__(
+                method, name, limit if asked is None else min(asked, limit)
+            )
         real(method)
 
     return cut
+
+
+def _fewer(real: Any) -> Any:
+    def drawn(posterior: Any, draws: int, *others: Any) -> Any:
+        return real(posterior, min(draws, WEIGHED), *others)
+
+    return drawn
 
 
 def smoke(source: Path) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """Formulas as MathML, which browsers draw themselves: no script, no font, no network."""
 
+import html
 import re
+import xml.etree.ElementTree as ET
 
 from docutils import nodes
 from docutils.utils.math import MathError
@@ -16,6 +18,13 @@ SPELLED = (
     (r"\\[bB]igg?(?![a-z])", ""),
 )
 
+NAMESPACE = "http://www.w3.org/1998/Math/MathML"
+BRACES = {  # docutils sets the words of a brace beside it, and few fonts have a brace that stretches
+    "⏟": ("msub", "munder", "underbrace"),
+    "⏞": ("msup", "mover", "overbrace"),
+}
+ET.register_namespace("", NAMESPACE)
+
 
 def markup(tex: str, *, block: bool) -> str:
     """A formula of LaTeX as a MathML element."""
@@ -23,9 +32,25 @@ def markup(tex: str, *, block: bool) -> str:
     for found, instead in SPELLED:
         spelled = re.sub(found, instead, spelled)
     try:
-        return tex2mathml(spelled, as_block=block)
+        return braced(tex2mathml(spelled, as_block=block))
     except MathError as error:
         raise SphinxError(f"cannot read this formula: {tex}\n{error}") from error
+
+
+def braced(formula: str) -> str:
+    """The formula with braces drawn as borders, by the style sheet, and their words below or above them."""
+    if not any(brace in formula for brace in BRACES):
+        return formula
+    root = ET.fromstring(re.sub(r"&(?!(?:lt|gt|amp);)\w+;", lambda entity: html.unescape(entity[0]), formula))
+    for brace, (beside, placed, name) in BRACES.items():
+        for around in root.iter(f"{{{NAMESPACE}}}{beside}"):
+            stack, words = around
+            if len(stack) == 2 and stack[1].text == brace:
+                row = ET.Element(f"{{{NAMESPACE}}}mrow", {"class": name})
+                row.append(stack[0])
+                around[:] = [row, words]
+                around.tag = f"{{{NAMESPACE}}}{placed}"
+    return ET.tostring(root, encoding="unicode")
 
 
 def inline(self: HTML5Translator, node: nodes.math) -> None:

@@ -121,7 +121,7 @@ class ProbabilisticModel(PyroModule):
             line,
             plates=plates(self),
             observed=tuple(observed),
-            given=tuple(line.given),
+            given=sorted(line.given),
             title=type(self).__name__,
         )
 

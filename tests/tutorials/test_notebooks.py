@@ -57,6 +57,17 @@ def test_a_lesson_has_its_parts(source):
     assert len({cell.id for cell in found}) == len(found)
 
 
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+def test_no_line_of_a_formula_looks_like_a_list(source):
+    """A line that begins with a sign and a space ends the formula, and what was left of it shows raw."""
+    found = cells(source.read_text(encoding="utf-8"))
+    text = "\n\n".join(cell.source for cell in found if cell.kind == "markdown")
+    formulas = re.findall(r"\$\$.*?\$\$", text, re.DOTALL)
+    like_a_list = re.compile(r"^\s*([-+*>#]|\d+[.)])\s", re.MULTILINE)
+    assert not [formula for formula in formulas if like_a_list.search(formula)]
+    assert text.count("$$") == 2 * len(formulas)
+
+
 def test_every_notebook_has_a_source():
     assert {path.stem for path in FOLDER.glob("*.ipynb")} == {path.stem for path in SOURCES}
 
@@ -71,12 +82,16 @@ def test_a_cell_that_moves_keeps_its_id():
 
 
 def test_fits_are_short_only_inside():
-    from ppl_gen import NUTS, SVI
+    from ppl_gen import NUTS, SVI, fit, guide_quality
+    from ppl_gen.models import LinearRegression
 
     with short_fits():
         assert (SVI(steps=1000).steps, SVI().steps, SVI(steps=3).steps) == (20, 20, 3)
         assert NUTS().draws == 20
+        posterior = fit(LinearRegression(features=1), x=[[0.0], [1.0]], y=[1.0, 2.0])
+        assert guide_quality(posterior, draws=500).draws == 100
     assert SVI(steps=1000).steps == 1000
+    assert guide_quality(posterior, draws=101).draws == 101
 
 
 def test_the_wheel_is_told_of_the_notebooks():

@@ -58,6 +58,8 @@ def draw(
                 )
     inputs = dict.fromkeys([*given, *(p for names in parents.values() for p in names if p not in parents)])
     graph = {**{name: () for name in inputs}, **{name: tuple(names) for name, names in parents.items()}}
+    place = {name: i for i, name in enumerate(graph)}  # a set of parents has an order of its own in every run
+    graph = {name: tuple(sorted(names, key=place.__getitem__)) for name, names in graph.items()}
     _check(graph, plates, observed)
 
     by_size = sorted(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ppl_gen.errors import DataError
+from ppl_gen.plot.shared import DASHES
 from ppl_gen.plot.style import MARKERS, PALETTE, drawable, in_style
 from ppl_gen.plot.trees import drawn, group_of, is_tree
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-NAMED = 4  # curves in colours of their own
+NAMED = len(DASHES)  # curves in colours and dashes of their own
 
 
 @in_style
@@ -61,7 +62,8 @@ def rank_ecdf(
         share = np.repeat(np.arange(len(values) + 1) / len(values), 2)
         look: dict[str, Any] = {"color": PALETTE[-1], "linewidth": 0.9, "alpha": 0.8}
         if name in coloured:
-            look = {"color": PALETTE[coloured.index(name)], "label": drawable(name)}
+            i = coloured.index(name)
+            look = {"color": PALETTE[i], "linestyle": DASHES[i], "label": drawable(name)}
         ax.plot(at, share - at, **look)
     ax.set_xlim(0, 1)
     ax.set_xlabel("u, the truth's place in its posterior")

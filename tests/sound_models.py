@@ -191,7 +191,7 @@ class Flow(ProbabilisticModel):
 
 
 class Accidents(ProbabilisticModel):
-    """Counts in proportion to a time that is positive by nature, at a rate between 0 and 1 of a clipped line."""
+    """Counts in proportion to a time that is positive by nature, at a clipped rate."""
 
     joint = "p(w) p(count | hours, w)"
 

@@ -65,7 +65,7 @@ def test_the_evidence_of_axes_is_the_twins():
     ("rows", "words"),
     [
         (X[:3], "n_samples >= n_features"),
-        (np.where(X == X[0, 0], np.nan, X), "n_components: 'mle'.*missing"),
+        (np.where(X[0, 0] == X, np.nan, X), "n_components: 'mle'.*missing"),
         (X[:, :1], "n_components: 'mle'.*one feature"),
         (np.ones((9, 3)), "n_components: 'mle'.*all the same"),
     ],

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from ppl_gen import ranks
+from ppl_gen.cli.advice import in_options
 from ppl_gen.cli.parser import COMMANDS, commands_of, parser
 from ppl_gen.cli.questions import spelled_out
 from ppl_gen.cli.terminal import Terminal, legible
@@ -92,7 +93,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _complain(words: str, code: int) -> int:
     with suppress(OSError, ValueError):
-        print(f"ppl-gen: {words}", file=sys.stderr)
+        print(f"ppl-gen: {in_options(words)}", file=sys.stderr)
     return code
 
 

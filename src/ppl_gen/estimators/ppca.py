@@ -164,8 +164,8 @@ class PPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
             )
         if gone:
             raise DataError(
-                "n_components: 'mle' compares the axes of complete rows, and cells of X are missing: choose a "
-                "number, or fit PPCA(n_components='mle') to the rows without NaN and take its n_components_"
+                "n_components: 'mle' compares the axes of complete rows, and cells of X are missing: choose "
+                "a number, or fit PPCA(n_components='mle') to the rows without NaN and take its n_components_"
             )
         if len(spectrum) < 2 or not spectrum[0] > 0:
             what = "one feature" if len(spectrum) < 2 else "rows that are all the same"

@@ -33,8 +33,8 @@ class Found(NamedTuple):
 def in_range(c: Case) -> None:
     """No value that may be takes an argument of a distribution out of its range.
 
-    What may be any real number is pushed far out, in random directions: variables on the real line, columns of
-    an input that have both signs, parameters. Positive variables and positive inputs may be so by nature.
+    What may be any real number is pushed far out, in random directions: variables on the real line, columns
+    of an input that have both signs, parameters. Positive variables and positive inputs may be so by nature.
     """
     for part in ("model", "guide")[: 1 + c.guided]:
         movable = _movable(c, part)

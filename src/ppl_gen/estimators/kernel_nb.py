@@ -6,7 +6,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from ppl_gen.distributions.bandwidth import SHARING
-from ppl_gen.estimators.base import Classifier, chosen_prior, encode, labels, lean
+from ppl_gen.estimators.base import Classifier
+from ppl_gen.estimators.class_labels import chosen_prior, encode, labels
+from ppl_gen.estimators.kept import lean
 from ppl_gen.estimators.private import StrOptions
 from ppl_gen.fit import fit
 from ppl_gen.models import KernelNaiveBayes

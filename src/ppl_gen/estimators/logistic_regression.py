@@ -15,7 +15,8 @@ from ppl_gen.arrays import as_tensor
 from ppl_gen.ask import ask
 from ppl_gen.distributions import centre_and_spread
 from ppl_gen.errors import DataError
-from ppl_gen.estimators.base import Estimator, drawing, encode, labels, normalised
+from ppl_gen.estimators.base import Estimator, drawing, normalised
+from ppl_gen.estimators.class_labels import encode, labels
 from ppl_gen.estimators.private import Interval, StrOptions
 from ppl_gen.estimators.softmax import Peak, Softmax
 from ppl_gen.estimators.starting import FLOATS, Array, sample_size
@@ -149,7 +150,7 @@ class LogisticRegression(ClassifierMixin, Estimator):
         weights = np.ones(len(codes)) if weights is None else weights
         if isinstance(self.class_weight, dict):
             for label, weight in self.class_weight.items():
-                if not (isinstance(weight, Real) and 0 <= weight < np.inf):
+                if not (isinstance(weight, Real) and 0 <= float(weight) < np.inf):
                     raise DataError(f"class_weight: expected numbers from 0 up, got {weight!r} for {label!r}")
             if not any(self.class_weight.get(label, 1) for label in self.classes_.tolist()):
                 raise DataError("class_weight: expected a class that counts, got 0 for each of them")

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ppl_gen.estimators.base import chosen_prior, labels
+from ppl_gen.estimators.class_labels import chosen_prior, labels
 from ppl_gen.estimators.discriminant import Discriminant, triangle
 from ppl_gen.estimators.private import HasMethods, Interval, StrOptions
 

@@ -32,10 +32,12 @@ def room(value: Tensor, bound: Any) -> Tensor | None:
     """How far each number is from the end of its range, below zero outside; None if there is no end."""
     while hasattr(bound, "base_constraint"):
         bound = bound.base_constraint
-    low, high = getattr(bound, "lower_bound", None), getattr(bound, "upper_bound", None)
+    low: Any = getattr(bound, "lower_bound", None)
+    high: Any = getattr(bound, "upper_bound", None)
+    if low is not None and high is not None:
+        return torch.minimum(value - low, high - value)
     if low is not None or high is not None:
-        above = value - low if low is not None else high - value
-        return above if high is None else torch.minimum(above, high - value)
+        return value - low if low is not None else high - value
     text = str(bound)
     if "Simplex" in text:
         return value

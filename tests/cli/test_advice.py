@@ -1,6 +1,10 @@
 """What went wrong is told in options of the command line, never in Python."""
 
+import json
 import re
+import subprocess
+import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -119,3 +123,33 @@ def test_a_conditional_model_is_told_the_class(tables, tmp_path, monkeypatch):
 def test_advice_of_reports():
     assert in_options("fit(posterior, SVI(steps=900), …) goes on from here") == "fit again with --steps 900"
     assert in_options("a mean of 3 (of 5); p(x | z)") == "a mean of 3 (of 5); p(x | z)"
+
+
+def test_warnings_are_lines_whatever_python_says_of_warnings(tables, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tables)
+    words = ["years.csv", "--model", "GaussianNaiveBayes", "--class", "c", "--json"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert main(["fit", *words, "--out", str(tmp_path / "fit.pplgen")]) == 0
+    said = capsys.readouterr()
+    assert "warning: x: expected numbers of the size" in said.err
+    assert json.loads(said.out)["model"] == "GaussianNaiveBayes"
+
+
+@pytest.mark.slow
+def test_commands_without_assertions_and_with_warnings_as_errors(tables, tmp_path):
+    there = str(tmp_path / "fit.pplgen")
+    ok = str(tables / "ok.csv")
+    for words in (
+        ["fit", ok, "--model", "GaussianNaiveBayes", "--class", "c", "--out", there],
+        ["ask", there, "p(y | x)", ok],
+        ["sample", there, "p(x, y)", "-n", "3"],
+        ["diagnose", there, ok],
+        ["compare", ok, "--target", "c", "--quick", "--out", str(tmp_path / "page.html")],
+        ["tutorials", str(tmp_path / "lessons")],
+    ):
+        command = [sys.executable, "-O", "-W", "error", "-m", "ppl_gen", *words, "--json"]
+        run = subprocess.run(command, capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr
+        assert json.loads(run.stdout)
+        assert not run.stderr

@@ -23,7 +23,7 @@ from ppl_gen.estimators.starting import FLOATS, Array, sample_size
 from ppl_gen.posterior import Posterior
 
 CURVED = 5e7  # parameters² × rows up to which the curvature at the mode is worth its price
-QUICK = 5e5  # the same, up to which Newton's steps alone are the fastest way there
+QUICK = 5e6  # the same, up to which Newton's steps alone are the fastest way there
 NEWTON = 20  # steps that Newton may need
 MOST = 1e15  # that rows may weigh together by their class: a class of more leaves no digits to the others
 FLAT = 1e5  # prior standard deviation, in log odds, of what the prior leaves open: intercepts
@@ -180,7 +180,8 @@ class LogisticRegression(ClassifierMixin, Estimator):
 
     def _climbed(self, joint: Softmax) -> None:
         end, curvature = Peak(self._start(joint), 0, False), None
-        work = joint.scale.numel() ** 2 * joint.basis.shape[1] if self.max_iter >= NEWTON else np.inf
+        free = joint.scale.numel() // (2 if joint.paired else 1)
+        work = free**2 * joint.basis.shape[1] if self.max_iter >= NEWTON else np.inf
         if work <= QUICK:
             end, curvature = joint.newton(end, NEWTON)
         if curvature is None:

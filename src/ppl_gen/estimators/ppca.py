@@ -100,12 +100,12 @@ class PPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         """The axes and the noise that make the rows of X (n, features) most likely; y is ignored."""
         self._validate_params()
         X = self._rows(X, reset=True, dtype=FLOATS, ensure_min_samples=2)
-        self._learn(as_tensor("X", X, torch.float64).double())
+        found = self._learn(as_tensor("X", X, torch.float64).double())
         (n, d), linear = X.shape, self._found[0]
         loc, weights, variance = (part.numpy() for part in linear)
         noise, lengths = float(variance[0]), np.linalg.norm(weights, axis=0)
-        axes = weights / np.where(lengths > 0, lengths, 1)
-        if not lengths.all():  # an axis no longer than the noise is any that is left
+        axes = weights / np.where(lengths > 0, lengths, 1) if found is None else found.numpy()
+        if found is None and not lengths.all():  # an axis no longer than the noise is any that is left
             full = np.linalg.svd(axes[:, lengths > 0])[0]
             axes[:, lengths == 0] = full[:, (lengths > 0).sum() : len(lengths)]
         axes = axes * np.sign(axes[np.abs(axes).argmax(0), np.arange(axes.shape[1])])
@@ -118,9 +118,12 @@ class PPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         self.noise_variance_, self.n_components_, self.n_samples_ = noise, axes.shape[1], n
         return self
 
-    def _learn(self, x: torch.Tensor) -> None:
-        """The density, its variances divided by n - 1, its noise if chosen, and the log likelihood."""
-        (n, d), gone = x.shape, bool(x.isnan().any())
+    def _learn(self, x: torch.Tensor) -> torch.Tensor | None:
+        """The density, its variances divided by n - 1, its noise if chosen, and the log likelihood.
+
+        Returns the principal axes (features, latent), where the rows tell all of them.
+        """
+        (n, d), gone = x.shape, bool(x.sum().isnan())
         loc, spectrum, axes = principal_axes(torch.where(x.isnan(), x.nanmean(0), x) if gone else x)
         latent = self._by_evidence(spectrum, n, gone) or self._latent(min(n, d), spectrum.numpy())
         more, least, last = n / (n - 1), LEAST * float(spectrum.sum()), min(latent, d - 1)
@@ -137,6 +140,7 @@ class PPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
             along[:latent] += linear.weights.square().sum(0)
             evidence = -0.5 * n * float((2 * torch.pi * along).log().sum() + (spectrum / along).sum())
         self._found = linear, noise, evidence, n
+        return axes[:, :latent] if n >= d and not gone else None
 
     @property
     def posterior_(self) -> Posterior:

@@ -190,6 +190,17 @@ class Flow(ProbabilisticModel):
             pyro.sample("x", dist.TransformedDistribution(base, [dist.transforms.ExpTransform()]))
 
 
+class Accidents(ProbabilisticModel):
+    """Counts in proportion to a time that is positive by nature, at a clipped rate."""
+
+    joint = "p(w) p(count | hours, w)"
+
+    def model(self, hours):
+        w = pyro.sample("w", dist.Normal(0.0, 1.0))
+        with pyro.plate("data", len(hours)):
+            pyro.sample("count", dist.Poisson(hours * (0.5 + w).clamp(0.01, 0.99)))
+
+
 SOUND = {
     "hidden Markov chain": (Markov(), {}),
     "mixture": (TwoComponents(), {}),
@@ -206,4 +217,5 @@ SOUND = {
     "enumerated guide": (Enumerated(), {}),
     "shared finite variable": (WhichCoin(), {}),
     "flow": (Flow(), {}),
+    "positive input": (Accidents(), {"hours": [1.0, 4.0, 2.0, 8.0, 3.0]}),
 }

@@ -118,7 +118,7 @@ def _method(name: str, options: dict[str, Any]) -> Any:
     kind = METHODS[name]
     known = {field.name for field in dataclasses.fields(kind)}
     for option in options.keys() - known:
-        raise DataError(f"--{option.replace('_', '-')}: {kind.__name__}() has none; leave it out")
+        raise DataError(f"--{option.replace('_', '-')}: --method {name} has none; leave it out")
     return kind(**options)
 
 
@@ -185,9 +185,15 @@ def _made(
     says = [f"{len(rows.x):,} rows, {rows.x.shape[1]} columns of x", *rows.notes]
     y: Any = None
     classes: list[Any] = []
-    if "y" in line and column is None:
+    if beyond := sorted(line.given - {"x", "y"}):
+        raise DataError(
+            f"--model: {kind.__name__} is {kind.joint}, and a file tells of x and y, not of {beyond[0]}: "
+            f"this model is fitted in a program; take one whose joint has x and y alone"
+        )
+    wants = "y" in line.keys() | line.given
+    if wants and column is None:
         raise DataError(f"--class: {kind.__name__} is {kind.joint}; name the column of y")
-    if "y" in line and column is not None:
+    if wants and column is not None:
         y = rows.y
         if "classes" in asked:
             y, classes = _codes(rows.y)
@@ -208,10 +214,11 @@ def _made(
         columns = rows.encoder.columns if rows.encoder else ["gaussian"] * rows.x.shape[1]
         settings["columns"] = columns
     elif rows.encoder and "levels" not in asked and (text := sorted(rows.encoder.categories)):
-        mixed = "MixedNaiveBayes" if "y" in line else "MixedMixture"
+        mixed = "MixedNaiveBayes" if "classes" in asked else "MixedMixture" if "components" in asked else ""
         raise DataError(
             f"--model: {kind.__name__} wants numbers; {', '.join(map(repr, text[:5]))} hold"
-            f"{'s' * (len(text) == 1)} text. Take {mixed}, or leave out by --drop"
+            f"{'s' * (len(text) == 1)} text. {f'Take {mixed}, or leave' if mixed else 'Leave'} out by "
+            f"--drop {','.join(text)}"
         )
     if "levels" in asked and "levels" not in settings:
         settings["levels"] = [int(np.nanmax(np.asarray(c))) + 1 for c in np.asarray(rows.x).T]
@@ -233,6 +240,8 @@ def _made(
     try:
         return kind(**settings), y, classes, says
     except TypeError as error:  # no such argument, or text where a number belongs
+        if stranger := re.search(r"unexpected keyword argument '(\w+)'", str(error)):
+            raise DataError(f"--set {stranger[1]}: {kind.__name__} has no such setting") from None
         raise DataError(f"--set: {kind.__name__} cannot be made: {error}") from None
 
 

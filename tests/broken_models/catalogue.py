@@ -6,6 +6,7 @@ from tests.broken_models import (  # noqa: F401
     dependencies,
     guides,
     programs,
+    ranges,
     state,
     students_guides,
     students_programs,

@@ -156,3 +156,47 @@ def test_logistic_regression_refuses_what_its_twin_refuses():
         with pytest.raises(ValueError, match=f"^{next(iter(settings))}: "):
             E.LogisticRegression(**settings).fit(X, y)
     E.LogisticRegression(dual=True, solver="liblinear").fit(X, Y)
+
+
+@pytest.mark.parametrize("solver", ["svd", "eigen"])
+def test_columns_that_follow_from_one_another_are_named(solver):
+    rows = np.random.default_rng(0).normal(size=(40, 5))
+    rows[:, 3] = 3 * rows[:, 1] - rows[:, 4]
+    setting = "reg_param" if solver == "svd" else "shrinkage"
+    with pytest.raises(np.linalg.LinAlgError, match=f"Columns 1, 3, 4 follow from.*{setting}=0.1"):
+        E.QuadraticDiscriminantAnalysis(solver=solver).fit(rows, np.arange(40) % 2)
+    mended = E.QuadraticDiscriminantAnalysis(solver=solver, **{setting: 0.1}).fit(rows, np.arange(40) % 2)
+    np.testing.assert_allclose(mended.predict_proba(rows).sum(1), 1)
+
+
+@pytest.mark.parametrize(
+    "weights", [{0: -1, 1: 1}, {0: np.nan, 1: 1}, {0: 0, 1: 0}, {0: 1e-200, 1: 1e-200}, {0: 1e200, 1: 1}]
+)
+def test_class_weights_that_cannot_be_used_are_refused(weights):
+    with pytest.raises(DataError, match="class_weight: "):
+        E.LogisticRegression(class_weight=weights).fit(np.arange(6.0)[:, None], [0, 1] * 3)
+
+
+@pytest.mark.parametrize("tiny", [1e-12, 1e-100, 5e-324])
+@pytest.mark.parametrize(
+    "kind", ["GaussianNB", "BernoulliNB", "MultinomialNB", "CategoricalNB", "LogisticRegression"]
+)
+def test_a_class_that_weighs_next_to_nothing_is_next_to_impossible(kind, tiny):
+    rows, classes = np.random.default_rng(0).integers(0, 2, (20, 3)), np.arange(20) % 2
+    found = getattr(E, kind)().fit(rows, classes, sample_weight=np.where(classes, tiny, 1.0))
+    probs = found.predict_proba(rows)
+    np.testing.assert_allclose(probs.sum(1), 1)
+    assert (probs[:, 1] < 1e-6).all()
+
+
+def test_kernels_of_columns_with_one_value_in_every_class_are_as_wide_as_half_the_step():
+    rows = [[0.0, 1.0], [0.0, 2.0], [1.0, 1.0], [1.0, 4.0]]
+    with pytest.warns(UserWarning, match="^X: column 0 has one value in every class.*bandwidth 0.5"):
+        found = E.KernelNB().fit([row[:1] for row in rows], [0, 0, 1, 1])
+    np.testing.assert_allclose(found.bandwidth_, 0.5)
+    np.testing.assert_allclose(
+        found.predict_proba([[0.0], [1.0]])[:, 0], [1 / (1 + np.exp(-2)), 1 / (1 + np.exp(2))]
+    )
+    E.KernelNB().fit([row[1:] for row in rows], [0, 0, 1, 1])  # one that varies is not warned of
+    E.KernelNB(bandwidth=0.1).fit([row[:1] for row in rows], [0, 0, 1, 1])
+    E.KernelNB().fit([[3.0, row[1]] for row in rows], [0, 0, 1, 1])  # nor one that is the same everywhere

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 from sklearn.datasets import load_iris
-from sklearn.decomposition import PCA
+from sklearn.decomposition import PCA, _pca
 
 from ppl_gen import ask, to_arviz
+from ppl_gen.distributions.number_of_axes import log_evidence_of_axes
 from ppl_gen.estimators import PPCA
 
 X, _ = load_iris(return_X_y=True)
@@ -32,6 +34,45 @@ def test_same_numbers_as_the_twin(n_components, whiten):
     if ours.n_components_ < 4:  # else its own has no noise, and ours as much as the least axis
         assert ours.noise_variance_ == pytest.approx(twin.noise_variance_)
     assert list(ours.get_feature_names_out()) == [f"ppca{i}" for i in range(ours.n_components_)]
+
+
+def _towers(rows, features, axes, seed):
+    random = np.random.default_rng(seed)
+    return random.normal(size=(rows, axes)) @ random.normal(size=(axes, features)) * 2 + random.normal(
+        size=(rows, features)
+    )
+
+
+@pytest.mark.parametrize("shape", [(200, 6, 2), (60, 10, 5), (40, 40, 3), (300, 2, 1)])
+@pytest.mark.parametrize("scale", [1.0, 1e-30])
+def test_the_number_of_axes_of_largest_evidence_is_the_twins(shape, scale):
+    rows = _towers(*shape, seed=len(shape))
+    ours, twin = PPCA("mle").fit(scale * rows), PCA("mle", svd_solver="full").fit(rows)
+    assert ours.n_components_ == twin.n_components_
+    np.testing.assert_allclose(ours.components_, twin.components_, atol=1e-9)
+
+
+def test_the_evidence_of_axes_is_the_twins():
+    for shape in [(150, 4, 2), (30, 7, 3)]:
+        rows, (n, d, _) = _towers(*shape, seed=5), shape
+        spectrum = np.linalg.eigvalsh(np.cov(rows.T))[::-1].copy()
+        theirs = np.array([_pca._assess_dimension(spectrum, k, n) for k in range(1, d)])
+        ours = log_evidence_of_axes(torch.from_numpy(spectrum), n).numpy()
+        np.testing.assert_allclose(ours - ours[0], theirs - theirs[0], rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (X[:3], "n_samples >= n_features"),
+        (np.where(X[0, 0] == X, np.nan, X), "n_components: 'mle'.*missing"),
+        (X[:, :1], "n_components: 'mle'.*one feature"),
+        (np.ones((9, 3)), "n_components: 'mle'.*all the same"),
+    ],
+)
+def test_what_has_no_evidence_of_axes_is_refused(rows, words):
+    with pytest.raises(ValueError, match=words):
+        PPCA("mle").fit(rows)
 
 
 def test_scores_are_of_its_normal_density_missing_cells_summed_out():

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ppl_gen.cli.advice import in_options
 from ppl_gen.cli.options import FILE, Parser, add_json, add_posterior, add_seed, completed, count, writable
 from ppl_gen.cli.terminal import Terminal, plain
 from ppl_gen.errors import DataError
@@ -113,6 +114,6 @@ def _tell(terminal: Terminal, found: "Diagnosis", notes: list[str]) -> None:
         say(f"{MARKS[check.state]} ", f"{check.name}: {check.shown}", "    ")
         if check.fault:
             where = f" ({check.where})" if check.where else ""
-            say("    ", f"{check.fault}{where}: {check.meaning}. Try: {check.fix}", "    ")
+            say("    ", f"{check.fault}{where}: {check.meaning}. Try: {in_options(check.fix)}", "    ")
     for words in found.skipped:
         say("· ", f"not looked at: {words}", "    ")

@@ -11,12 +11,22 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from ppl_gen import ranks
+from ppl_gen.cli.advice import in_options
 from ppl_gen.cli.parser import COMMANDS, commands_of, parser
 from ppl_gen.cli.questions import spelled_out
 from ppl_gen.cli.terminal import Terminal, legible
-from ppl_gen.errors import Interrupted, OutOfStep, PplGenError
+from ppl_gen.errors import (
+    Interrupted,
+    NotCompiled,
+    NotSaved,
+    OutOfStep,
+    PplGenError,
+    Repeated,
+    Unreliable,
+)
 
 OK, WRONG, MISTAKE, STOPPED, UNREAD = 0, 1, 2, 130, 141
+SPOKEN = (Unreliable, NotCompiled, Repeated, NotSaved)
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}  # no mistake in what was asked
 
 
@@ -52,6 +62,8 @@ def _main(words: Sequence[str]) -> int:
             made.print_help()
             return OK
         with warnings.catch_warnings():
+            for kind in SPOKEN:  # a line each, whatever python -W says
+                warnings.simplefilter("always", kind)
             warnings.simplefilter("error", Interrupted)  # Ctrl-C ends the command, not only the fit at hand
             warnings.showwarning = _warn  # type: ignore[assignment]
             return _run(options)
@@ -92,7 +104,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _complain(words: str, code: int) -> int:
     with suppress(OSError, ValueError):
-        print(f"ppl-gen: {words}", file=sys.stderr)
+        print(f"ppl-gen: {in_options(words)}", file=sys.stderr)
     return code
 
 

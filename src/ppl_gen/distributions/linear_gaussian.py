@@ -67,9 +67,7 @@ class LinearGaussian(NamedTuple):
         """The same p(x) with codes along the principal axes, the longest first: uncorrelated given x."""
         root = self.variance.sqrt()[:, None]
         left, lengths, _ = torch.linalg.svd(self.weights / root, full_matrices=False)
-        largest = left.abs().argmax(0)
-        sign = left.gather(0, largest[None]).sign()  # a column and its negative are one solution
-        return self._replace(weights=root * left * sign * lengths)
+        return self._replace(weights=root * left * _signs(left) * lengths)
 
     @classmethod
     def principal(cls, x: Tensor, latent: int, variance: Tensor | None = None) -> "LinearGaussian":
@@ -96,7 +94,7 @@ class LinearGaussian(NamedTuple):
         weights = torch.zeros(len(loc), latent, dtype=loc.dtype)
         many = min(latent, axes.shape[1])
         weights[:, :many] = axes[:, :many] * length[:many]
-        return cls(loc, weights, rest.expand_as(loc).clone()).rotated()
+        return cls(loc, weights * _signs(weights), rest.expand_as(loc).clone())  # its axes are the principal
 
     @classmethod
     def factors(cls, x: Tensor, latent: int, steps: int = 500) -> "LinearGaussian":
@@ -232,6 +230,11 @@ def principal_axes(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     spectrum, axes = torch.zeros_like(loc), axes.flip(1)
     spectrum[: len(values)] = values.flip(0).clamp(min=0)
     return loc, spectrum, axes if tall else torch.nn.functional.normalize(u.T @ axes, dim=0, eps=1e-300)
+
+
+def _signs(columns: Tensor) -> Tensor:
+    """+1 or -1 that make the largest number of each column positive: it and its negative are one solution."""
+    return columns.gather(0, columns.abs().argmax(0, keepdim=True)).sign()
 
 
 def _refuse_noiseless(noise: Tensor, total: Tensor, latent: int, x: Tensor) -> None:

@@ -1,12 +1,8 @@
-"""What all estimators share: how rows and labels come in, how a posterior is kept, what is answered."""
+"""What all estimators share: how rows and labels come in, and what is answered."""
 
 import re
-import tempfile
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -14,20 +10,18 @@ import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import type_of_target, unique_labels
+from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ppl_gen.arrays import as_tensor, dense, refuse_extremes
 from ppl_gen.ask import ask
 from ppl_gen.checks import whole
-from ppl_gen.core import Conjugate, ProbabilisticModel
+from ppl_gen.core import ProbabilisticModel
 from ppl_gen.errors import DataError
+from ppl_gen.estimators.class_labels import encode, labels
+from ppl_gen.estimators.kept import read, written
 from ppl_gen.estimators.private import check_sample_weight
-from ppl_gen.inference import Exact
-from ppl_gen.inputs import describe
-from ppl_gen.isolation import isolated
 from ppl_gen.posterior import Posterior
-from ppl_gen.storage import load, save
 
 
 class Estimator(BaseEstimator):
@@ -76,10 +70,10 @@ class Estimator(BaseEstimator):
         return tags
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: _written(value) for name, value in super().__getstate__().items()}
+        return {name: written(value) for name, value in super().__getstate__().items()}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
-        super().__setstate__({name: _read(value) for name, value in state.items()})
+        super().__setstate__({name: read(value) for name, value in state.items()})
 
 
 class Classifier(ClassifierMixin, Estimator):
@@ -259,112 +253,3 @@ def _bare(name: str, value: Any) -> Any:
 def _numpy(tensor: torch.Tensor) -> np.ndarray:
     """NumPy knows no bfloat16."""
     return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
-
-
-def lean(posterior: Posterior) -> Posterior:
-    """The posterior without its rows, which may come again: to an estimator they are others."""
-    return replace(posterior, data=None, fingerprints=())
-
-
-def known(prior: Conjugate, n: int, counts: np.ndarray, features: Any) -> Posterior:
-    """The posterior of a naive Bayes whose features have these hyperparameters, as of ``n`` rows.
-
-    Args:
-        prior: the joint.
-        n: rows. counts: of each class, by weight (classes,).
-        features: the posterior's family.
-    """
-    classes = prior.family("classes").updated(torch.as_tensor(counts))
-    with torch.no_grad():
-        after = prior.having(classes=classes, features=features)
-        evidence = float(after.log_normalizer() - prior.log_normalizer())
-    with isolated(0):
-        sites = describe(prior, {})
-    elbo = torch.tensor([evidence], dtype=torch.float64)
-    shapes: dict[str, tuple[int, ...]] = {"x": (n, int(prior.features)), "y": (n,)}
-    dtypes = {"x": torch.float64, "y": torch.int64}
-    return Posterior(after, prior, None, Exact(), elbo, n, shapes, sites, (), evidence, dtypes=dtypes)
-
-
-def chosen_prior(priors: Any, classes: int) -> np.ndarray | None:
-    """Class probabilities that the user chose, by scikit-learn's rules and with its messages."""
-    if priors is None:
-        return None
-    found = np.array(priors, dtype=np.float64)
-    if len(found) != classes:
-        raise ValueError("Number of priors must match number of classes.")
-    if not np.isclose(found.sum(), 1.0):
-        raise ValueError("The sum of the priors should be 1.")
-    if (found < 0).any():
-        raise ValueError("Priors must be non-negative.")
-    return found
-
-
-def labels(y: np.ndarray) -> np.ndarray:
-    """The classes in ``y``, in order; refuses what is no classification, as scikit-learn does."""
-    try:
-        return unique_labels(_integers(y)[1] if y.dtype.kind in "iu" and len(y) else np.unique(y))
-    except TypeError as error:
-        kinds = " and ".join(sorted({type(label).__name__ for label in y.tolist()}))
-        raise TypeError(f"y: expected classes of one kind, all there, got {kinds}: {error}") from error
-    except ValueError as error:
-        example = (
-            next((label for label in y.tolist() if label != label // 1), "") if y.dtype.kind == "f" else y[0]
-        )
-        raise DataError(
-            f"y: expected classes, got {y.dtype} such as {example!r}. Unknown label type: "
-            f"{type_of_target(y)}: round numbers, or take a regression"
-        ) from error
-
-
-def encode(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """The place of each label among the ``classes``: codes (n_samples,)."""
-    if y.dtype.kind in "iu" and classes.dtype.kind in "iu" and len(y):
-        low, there = _integers(y)
-        strangers = there[~np.isin(there, classes)]
-        if not len(strangers) and int(there[-1]) - int(low) < _SPAN:
-            table = np.searchsorted(classes, np.arange(int(there[-1]) - int(low) + 1).astype(y.dtype) + low)
-            return table[y - low]
-    codes = np.searchsorted(classes, y).clip(max=len(classes) - 1)
-    strangers = np.unique(y[classes[codes] != y])
-    if len(strangers):
-        raise ValueError(
-            f"The target label(s) {strangers} in y do not exist in the initial classes {classes}"
-        )
-    return codes
-
-
-_SPAN = 1 << 16  # whole numbers this close together are counted, which is faster than sorting them
-
-
-def _integers(y: np.ndarray) -> tuple[Any, np.ndarray]:
-    """The smallest of some whole numbers, and those that occur, in order."""
-    low, high = y.min(), y.max()
-    if int(high) - int(low) >= _SPAN:
-        return low, np.unique(y)
-    return low, np.nonzero(np.bincount((y - low).astype(np.int64)))[0].astype(y.dtype) + low
-
-
-class _File:
-    """The bytes of a saved posterior, compressed."""
-
-    def __init__(self, content: bytes):
-        self.content = content
-
-
-def _written(value: Any) -> Any:
-    if not isinstance(value, Posterior):
-        return value
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "posterior.pplgen"
-        save(value, path)
-        return _File(zlib.compress(path.read_bytes()))
-
-
-def _read(value: Any) -> Any:
-    if not isinstance(value, _File):
-        return value
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "posterior.pplgen"
-        path.write_bytes(zlib.decompress(value.content))
-        return lean(load(path))

@@ -11,7 +11,8 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ppl_gen.ask import ask
-from ppl_gen.estimators.base import Estimator, drawing, lean
+from ppl_gen.estimators.base import Estimator, drawing
+from ppl_gen.estimators.kept import lean
 from ppl_gen.estimators.private import Interval
 from ppl_gen.estimators.starting import FLOATS, Array, sample_size
 from ppl_gen.fit import fit

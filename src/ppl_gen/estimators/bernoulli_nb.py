@@ -9,8 +9,8 @@ from scipy.sparse import issparse
 from sklearn.preprocessing import binarize
 
 from ppl_gen.distributions import Beta
-from ppl_gen.estimators.base import known
 from ppl_gen.estimators.discrete import Discrete, sums
+from ppl_gen.estimators.kept import known
 from ppl_gen.estimators.private import Interval
 from ppl_gen.models import BernoulliNaiveBayes
 from ppl_gen.posterior import Posterior

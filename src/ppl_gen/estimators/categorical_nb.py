@@ -10,8 +10,8 @@ from sklearn.utils.validation import check_non_negative
 
 from ppl_gen.distributions import Dirichlets
 from ppl_gen.errors import DataError
-from ppl_gen.estimators.base import known
 from ppl_gen.estimators.discrete import Discrete
+from ppl_gen.estimators.kept import known
 from ppl_gen.estimators.private import Interval
 from ppl_gen.models import CategoricalNaiveBayes
 from ppl_gen.posterior import Posterior

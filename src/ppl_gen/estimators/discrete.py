@@ -8,7 +8,8 @@ import numpy as np
 import scipy.sparse
 
 from ppl_gen.core import Conjugate
-from ppl_gen.estimators.base import Incremental, chosen_prior
+from ppl_gen.estimators.base import Incremental
+from ppl_gen.estimators.class_labels import chosen_prior
 from ppl_gen.estimators.private import Interval
 
 LEAST = 1e-10  # scikit-learn's least alpha, where it is not forced

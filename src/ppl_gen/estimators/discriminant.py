@@ -9,7 +9,9 @@ from sklearn.covariance import ledoit_wolf, shrunk_covariance
 from sklearn.preprocessing import StandardScaler
 
 from ppl_gen.errors import DataError
-from ppl_gen.estimators.base import Classifier, encode, known, lean
+from ppl_gen.estimators.base import Classifier
+from ppl_gen.estimators.class_labels import encode
+from ppl_gen.estimators.kept import known, lean
 from ppl_gen.fit import fit
 from ppl_gen.inference import EM, Exact
 from ppl_gen.models import QuadraticDiscriminantAnalysis

@@ -18,7 +18,8 @@ from ppl_gen.arrays import as_tensor
 from ppl_gen.core import Conjugate
 from ppl_gen.distributions import filled
 from ppl_gen.errors import DataError, NonFinite
-from ppl_gen.estimators.base import drawing, lean
+from ppl_gen.estimators.base import drawing
+from ppl_gen.estimators.kept import lean
 from ppl_gen.estimators.mixture_density import MixtureDensity
 from ppl_gen.estimators.private import Interval, StrOptions
 from ppl_gen.estimators.starting import (

@@ -8,7 +8,9 @@ import numpy as np
 import torch
 
 from ppl_gen.distributions import Moments, NormalGamma
-from ppl_gen.estimators.base import Incremental, chosen_prior, known, lean
+from ppl_gen.estimators.base import Incremental
+from ppl_gen.estimators.class_labels import chosen_prior
+from ppl_gen.estimators.kept import known, lean
 from ppl_gen.estimators.private import Interval
 from ppl_gen.fit import fit
 from ppl_gen.inference import Exact

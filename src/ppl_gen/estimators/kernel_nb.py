@@ -1,11 +1,14 @@
 """Kernel naive Bayes as a scikit-learn estimator."""
 
+import warnings
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from ppl_gen.distributions.bandwidth import SHARING
-from ppl_gen.estimators.base import Classifier, chosen_prior, encode, labels, lean
+from ppl_gen.estimators.base import Classifier
+from ppl_gen.estimators.class_labels import chosen_prior, encode, labels
+from ppl_gen.estimators.kept import lean
 from ppl_gen.estimators.private import StrOptions
 from ppl_gen.fit import fit
 from ppl_gen.models import KernelNaiveBayes
@@ -17,8 +20,11 @@ class KernelNB(Classifier):
 
     scikit-learn has no twin; signature and answers are those of `GaussianNB`. The rows themselves are kept,
     and the bandwidths chosen under which each value is most likely given the others. A class without any
-    value of a feature has the Normal of all classes there; a constant feature tells nothing. NaN is a cell
-    that was not observed, in ``fit`` and in ``predict``. In ``posterior_`` pi has the prior Dirichlet(1).
+    value of a feature has the Normal of all classes there; a constant feature tells nothing. No bandwidth is
+    less than half the least distance of two values of a feature, as if these were rounded to that: where no
+    class has two of them (all rows of a class are equal there) that is the bandwidth, and of two classes so
+    made p(y | x) is 1 / (1 + exp(-2)) = 0.88 at their values, not 1; a warning says so. NaN is a cell that
+    was not observed, in ``fit`` and in ``predict``. In ``posterior_`` pi has the prior Dirichlet(1).
 
     Args:
         bandwidth: "each" class and feature has its own, each "feature" has one, or all have "one"; or
@@ -54,6 +60,8 @@ class KernelNB(Classifier):
         chosen = chosen_prior(self.priors, classes)
         self.class_count_ = np.bincount(codes, minlength=classes)
         self.class_prior_ = self.class_count_ / len(codes) if chosen is None else chosen
+        if isinstance(self.bandwidth, str):
+            _warn_of_still(X, codes)
         self._found = lean(self._fitted(X, codes))
         self.bandwidth_ = self._found.model.bandwidth.numpy()
         self.leave_one_out_ = float(self._found.model.leave_one_out)
@@ -79,3 +87,26 @@ class KernelNB(Classifier):
     def posterior_(self) -> Posterior:
         """The joint's posterior; it holds the rows' values, which are the density."""
         return self._found
+
+
+def _warn_of_still(X: np.ndarray, codes: np.ndarray) -> None:
+    """Tell of columns with one value in every class, but not the same: they say nothing of a bandwidth."""
+    if np.bincount(codes).max() < 2:
+        return
+    with np.errstate(invalid="ignore"):
+        still = [
+            j
+            for j, column in enumerate(X.T)
+            if len(values := {(k, v) for k, v in zip(codes.tolist(), column.tolist(), strict=True) if v == v})
+            == len({k for k, _ in values})
+            and len({v for _, v in values}) > 1
+        ]
+    if still:
+        step = np.diff(np.unique(X[~np.isnan(X[:, still[0]]), still[0]])).min()
+        warnings.warn(
+            f"X: column {still[0]} has one value in every class, which says nothing of a bandwidth: it is "
+            f"taken as rounded, with bandwidth {step / 2:.3g}, half the least step; if its values are "
+            f"categories, take CategoricalNB or MixedNB, else pass numbers, bandwidth=…",
+            UserWarning,
+            stacklevel=3,
+        )

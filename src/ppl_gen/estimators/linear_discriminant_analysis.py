@@ -13,7 +13,8 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ppl_gen import models
-from ppl_gen.estimators.base import labels, normalised
+from ppl_gen.estimators.base import normalised
+from ppl_gen.estimators.class_labels import labels
 from ppl_gen.estimators.discriminant import Discriminant, triangle
 from ppl_gen.estimators.private import HasMethods, Interval, StrOptions
 from ppl_gen.imputation import imputed

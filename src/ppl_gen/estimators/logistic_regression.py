@@ -14,15 +14,18 @@ from sklearn.utils.validation import check_is_fitted
 from ppl_gen.arrays import as_tensor
 from ppl_gen.ask import ask
 from ppl_gen.distributions import centre_and_spread
-from ppl_gen.estimators.base import Estimator, drawing, encode, labels, normalised
+from ppl_gen.errors import DataError
+from ppl_gen.estimators.base import Estimator, drawing, normalised
+from ppl_gen.estimators.class_labels import encode, labels
 from ppl_gen.estimators.private import Interval, StrOptions
 from ppl_gen.estimators.softmax import Peak, Softmax
 from ppl_gen.estimators.starting import FLOATS, Array, sample_size
 from ppl_gen.posterior import Posterior
 
 CURVED = 5e7  # parameters² × rows up to which the curvature at the mode is worth its price
-QUICK = 5e5  # the same, up to which Newton's steps alone are the fastest way there
+QUICK = 5e6  # the same, up to which Newton's steps alone are the fastest way there
 NEWTON = 20  # steps that Newton may need
+MOST = 1e15  # that rows may weigh together by their class: a class of more leaves no digits to the others
 FLAT = 1e5  # prior standard deviation, in log odds, of what the prior leaves open: intercepts
 
 
@@ -146,11 +149,22 @@ class LogisticRegression(ClassifierMixin, Estimator):
             return weights
         weights = np.ones(len(codes)) if weights is None else weights
         if isinstance(self.class_weight, dict):
+            for label, weight in self.class_weight.items():
+                if not (isinstance(weight, Real) and 0 <= float(weight) < np.inf):
+                    raise DataError(f"class_weight: expected numbers from 0 up, got {weight!r} for {label!r}")
+            if not any(self.class_weight.get(label, 1) for label in self.classes_.tolist()):
+                raise DataError("class_weight: expected a class that counts, got 0 for each of them")
             each = compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_[codes])
         else:
             total = np.bincount(codes, weights)
             each = total.sum() / (len(total) * np.where(total > 0, total, np.inf))  # 0 for one without rows
-        return weights * each[codes]
+        worth = weights * each[codes]
+        if not self.least_weight <= worth.sum() <= MOST:
+            raise DataError(
+                f"class_weight: expected weights of rows that add up to {self.least_weight:g} to {MOST:g}, "
+                f"got {worth.sum():g}: take others"
+            )
+        return worth
 
     def _joint(self, x: torch.Tensor, codes: Array, weights: Any) -> Softmax:
         k, d = len(self.classes_), x.shape[1]
@@ -166,7 +180,8 @@ class LogisticRegression(ClassifierMixin, Estimator):
 
     def _climbed(self, joint: Softmax) -> None:
         end, curvature = Peak(self._start(joint), 0, False), None
-        work = joint.scale.numel() ** 2 * joint.basis.shape[1] if self.max_iter >= NEWTON else np.inf
+        free = joint.scale.numel() // (2 if joint.paired else 1)
+        work = free**2 * joint.basis.shape[1] if self.max_iter >= NEWTON else np.inf
         if work <= QUICK:
             end, curvature = joint.newton(end, NEWTON)
         if curvature is None:

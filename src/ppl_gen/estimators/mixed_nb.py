@@ -10,7 +10,9 @@ from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import assert_all_finite, validate_data
 
 from ppl_gen.distributions import Categorical, Moments
-from ppl_gen.estimators.base import Classifier, chosen_prior, encode, labels, lean
+from ppl_gen.estimators.base import Classifier
+from ppl_gen.estimators.class_labels import chosen_prior, encode, labels
+from ppl_gen.estimators.kept import lean
 from ppl_gen.estimators.private import Interval, StrOptions
 from ppl_gen.fit import fit
 from ppl_gen.inference import Exact

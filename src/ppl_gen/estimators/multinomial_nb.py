@@ -9,8 +9,8 @@ from scipy.special import gammaln
 from sklearn.utils.validation import check_non_negative
 
 from ppl_gen.distributions import DirichletGamma
-from ppl_gen.estimators.base import known
 from ppl_gen.estimators.discrete import NOTHING, Discrete, sums
+from ppl_gen.estimators.kept import known
 from ppl_gen.models import MultinomialNaiveBayes
 from ppl_gen.posterior import Posterior
 

@@ -12,6 +12,8 @@ from ppl_gen import models
 from ppl_gen.arrays import as_tensor
 from ppl_gen.ask import ask
 from ppl_gen.distributions.linear_gaussian import LinearGaussian, principal_axes
+from ppl_gen.distributions.number_of_axes import log_evidence_of_axes
+from ppl_gen.errors import DataError
 from ppl_gen.estimators.base import Estimator, drawing
 from ppl_gen.estimators.private import Interval, StrOptions
 from ppl_gen.estimators.starting import FLOATS, Array, sample_size
@@ -35,7 +37,8 @@ class PPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
 
     Args:
         n_components: how many; a number below 1 takes as many as explain more than this share of the
-            variance; None as many as features, or rows if these are fewer.
+            variance; "mle" as many as have the largest evidence (Minka 2000), from complete rows that are at
+            least as many as features; None as many as features, or rows if these are fewer.
         copy, svd_solver, tol, iterated_power, n_oversamples, power_iteration_normalizer: accepted; X is never
             overwritten, and all ways lead to one solution.
         whiten: whether `transform` gives components of variance one.
@@ -57,6 +60,7 @@ class PPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         "n_components": [
             Interval(Integral, 1, None, closed="left"),
             Interval(Real, 0, 1, closed="neither"),
+            StrOptions({"mle"}),
             None,
         ],
         "copy": ["boolean"],
@@ -96,12 +100,12 @@ class PPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         """The axes and the noise that make the rows of X (n, features) most likely; y is ignored."""
         self._validate_params()
         X = self._rows(X, reset=True, dtype=FLOATS, ensure_min_samples=2)
-        self._learn(as_tensor("X", X, torch.float64).double())
+        found = self._learn(as_tensor("X", X, torch.float64).double())
         (n, d), linear = X.shape, self._found[0]
         loc, weights, variance = (part.numpy() for part in linear)
         noise, lengths = float(variance[0]), np.linalg.norm(weights, axis=0)
-        axes = weights / np.where(lengths > 0, lengths, 1)
-        if not lengths.all():  # an axis no longer than the noise is any that is left
+        axes = weights / np.where(lengths > 0, lengths, 1) if found is None else found.numpy()
+        if found is None and not lengths.all():  # an axis no longer than the noise is any that is left
             full = np.linalg.svd(axes[:, lengths > 0])[0]
             axes[:, lengths == 0] = full[:, (lengths > 0).sum() : len(lengths)]
         axes = axes * np.sign(axes[np.abs(axes).argmax(0), np.arange(axes.shape[1])])
@@ -114,11 +118,14 @@ class PPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         self.noise_variance_, self.n_components_, self.n_samples_ = noise, axes.shape[1], n
         return self
 
-    def _learn(self, x: torch.Tensor) -> None:
-        """The density, its variances divided by n - 1, its noise if chosen, and the log likelihood."""
-        (n, d), gone = x.shape, bool(x.isnan().any())
+    def _learn(self, x: torch.Tensor) -> torch.Tensor | None:
+        """The density, its variances divided by n - 1, its noise if chosen, and the log likelihood.
+
+        Returns the principal axes (features, latent), where the rows tell all of them.
+        """
+        (n, d), gone = x.shape, bool(x.sum().isnan())
         loc, spectrum, axes = principal_axes(torch.where(x.isnan(), x.nanmean(0), x) if gone else x)
-        latent = self._latent(min(n, d), spectrum.numpy())
+        latent = self._by_evidence(spectrum, n, gone) or self._latent(min(n, d), spectrum.numpy())
         more, least, last = n / (n - 1), LEAST * float(spectrum.sum()), min(latent, d - 1)
         noiseless = bool(spectrum[last:].sum() <= (d - last) * least)
         noise = torch.tensor(least, dtype=torch.float64) if noiseless and least else None
@@ -133,6 +140,7 @@ class PPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
             along[:latent] += linear.weights.square().sum(0)
             evidence = -0.5 * n * float((2 * torch.pi * along).log().sum() + (spectrum / along).sum())
         self._found = linear, noise, evidence, n
+        return axes[:, :latent] if n >= d and not gone else None
 
     @property
     def posterior_(self) -> Posterior:
@@ -148,6 +156,25 @@ class PPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         return Posterior(
             after, prior, None, method, elbo, n, {"x": (n, d)}, sites, (), evidence, dtypes=dtypes
         )
+
+    def _by_evidence(self, spectrum: torch.Tensor, n: int, gone: bool) -> int:
+        """How many components have the largest evidence; 0 if these are not asked for."""
+        if self.n_components != "mle":
+            return 0
+        if n < len(spectrum):
+            raise ValueError(
+                f"n_components='mle' is only supported if n_samples >= n_features, got {n} rows of "
+                f"{len(spectrum)}: choose n_components as a number, or as a share of the variance"
+            )
+        if gone:
+            raise DataError(
+                "n_components: 'mle' compares the axes of complete rows, and cells of X are missing: choose "
+                "a number, or fit PPCA(n_components='mle') to the rows without NaN and take its n_components_"
+            )
+        if len(spectrum) < 2 or not spectrum[0] > 0:
+            what = "one feature" if len(spectrum) < 2 else "rows that are all the same"
+            raise DataError(f"n_components: 'mle' compares axes, and X has {what}: choose n_components=1")
+        return 1 + int(log_evidence_of_axes(spectrum, n).argmax())
 
     def _latent(self, most: int, spectrum: Array) -> int:
         """How many components."""

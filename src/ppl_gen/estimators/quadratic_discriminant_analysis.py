@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ppl_gen.estimators.base import chosen_prior, labels
+from ppl_gen.estimators.class_labels import chosen_prior, labels
 from ppl_gen.estimators.discriminant import Discriminant, triangle
 from ppl_gen.estimators.private import HasMethods, Interval, StrOptions
 
@@ -108,14 +108,21 @@ class QuadraticDiscriminantAnalysis(Discriminant):
             scaling, axes = np.linalg.eigh(self._covariance(rows, root @ root.T))
             scaling, axes = scaling[::-1], axes[:, ::-1]
         if (scaling > self.tol).sum() < rows.shape[1]:
-            self._refuse_singular(len(rows), np.square(root).sum(1), self.classes_[k])
+            self._refuse_singular(
+                len(rows), np.square(root).sum(1), self.classes_[k], axes[:, scaling <= self.tol]
+            )
         return scaling, axes
 
-    def _refuse_singular(self, n: int, variances: np.ndarray, label: Any) -> None:
+    def _refuse_singular(self, n: int, variances: np.ndarray, label: Any, flat: np.ndarray) -> None:
+        """Say which columns leave no variance along the ``flat`` axes (n_features, axes), and what to do."""
         features, least = len(variances), int(variances.argmin())
         first = f"X: The covariance matrix of class {label} is not full rank. "
         if variances[least] <= self.tol:
             first += f"The variance of column {least} is {variances[least]:g} there, tol is {self.tol:g}. "
+        elif n > features:
+            terms = (np.abs(flat) * np.sqrt(variances)[:, None]).max(1)  # that cancel along these axes
+            tied = ", ".join(map(str, np.flatnonzero(terms > 1e-3 * terms.max())))
+            first += f"Columns {tied} follow from one another there: a weighted sum of them is constant. "
         if self.solver == "svd" and n <= features:
             raise np.linalg.LinAlgError(
                 f"{first}When using `solver='svd'` the number of samples in each class should be more "
@@ -123,7 +130,10 @@ class QuadraticDiscriminantAnalysis(Discriminant):
                 f"Try using `solver='eigen'` and setting the parameter `shrinkage` for regularization."
             )
         setting = "shrinkage" if self.solver == "eigen" else "reg_param"
-        raise np.linalg.LinAlgError(f"{first}Increase the value of `{setting}` to reduce the collinearity.")
+        raise np.linalg.LinAlgError(
+            f"{first}Increase the value of `{setting}` to reduce the collinearity, as in {setting}=0.1, or "
+            f"leave one of them out."
+        )
 
     def decision_function(self, X: Any) -> np.ndarray:
         """log p(y | x) up to a constant, (n_samples, n_classes); of two classes the log odds (n_samples,)."""

@@ -17,6 +17,7 @@ from ppl_gen.isolation import isolated
 from ppl_gen.models import LogisticRegression
 from ppl_gen.posterior import Posterior
 
+AT_ONCE = 1 << 17  # numbers that curvatures of several pairs of classes may take in between
 GAIN = 1e-10  # nats that a Newton step could still gain where the mode counts as found
 
 
@@ -44,13 +45,14 @@ class Softmax:
         more, y = len(scale) - x.shape[1], torch.as_tensor(codes)[None]
         self.basis = torch.ones(len(scale), len(x), dtype=scale.dtype)  # rows lie along the last dimension
         torch.sub(x.T, centre[:, None], out=self.basis[more:]).div_(spread[:, None])
-        self.centre, self.spread, self.scale = centre, spread, scale
+        self.centre, self.spread, self.scale, self.precision = centre, spread, scale, scale**-2.0
         self.weights = None if weights is None else as_tensor("sample_weight", weights, scale.dtype)
         self.count = len(x) if self.weights is None else float(self.weights.sum())
         mine = torch.zeros(scale.shape[1], len(x), dtype=scale.dtype).scatter_(0, y, 1.0)
         self.seen = (
             self.basis @ self._weighed(mine).T
         )  # sums of the rows of each class: w · these = Σ w · row
+        self.paired = len(mine) == 2 and torch.equal(scale[:, 0], scale[:, 1])  # then w is (-v, v)
 
     def height(self, w: Tensor) -> float:
         """The log joint at ``w``, less the logarithm of the prior's constant."""
@@ -60,22 +62,44 @@ class Softmax:
         """The `height`, its slope, of the shape of ``w``, and p(y | x) (classes, n)."""
         scores, logs = self._log_probs(w)
         height, probs = self._height(w, scores, logs), logs.exp_()
-        return height, self.seen - self.basis @ self._weighed(probs).T - w / self.scale.square(), probs
+        return (
+            height,
+            torch.addmm(self.seen - w * self.precision, self.basis, self._weighed(probs).T, alpha=-1),
+            probs,
+        )
 
     def curvature(self, probs: Tensor) -> Tensor:
         """The negative second derivatives (terms · classes, terms · classes) where p(y | x) is ``probs``."""
         k, terms = len(probs), len(self.basis)
-        found = torch.zeros(terms, k, terms, k, dtype=self.basis.dtype)
-        for a in range(k):
-            for b in range(a):
-                block = (self.basis * self._weighed(probs[a] * probs[b])) @ self.basis.T
-                found[:, a, :, a] += block
-                found[:, b, :, b] += block
-                found[:, a, :, b] -= block
-                found[:, b, :, a] -= block
-        flat = found.reshape(terms * k, terms * k)
-        flat.diagonal().add_(self.scale.reshape(-1) ** -2.0)
+        a, b = torch.tril_indices(k, k, -1)
+        blocks = self._blocks(self._weighed(probs[a] * probs[b]))
+        found = torch.zeros(k, k, terms, terms, dtype=self.basis.dtype)
+        found[a, b] = found[b, a] = -blocks
+        found.diagonal(dim1=0, dim2=1).copy_(-found.sum(1).permute(1, 2, 0))
+        flat = found.permute(2, 0, 3, 1).reshape(terms * k, terms * k)
+        flat.diagonal().add_(self.precision.reshape(-1))
         return flat
+
+    def _blocks(self, weights: Tensor) -> Tensor:
+        """Σ weight · row rowᵀ of each line of ``weights`` (lines, n): (lines, terms, terms)."""
+        if weights.shape[0] * self.basis.numel() <= AT_ONCE:
+            return (self.basis * weights[:, None]) @ self.basis.T
+        return torch.stack([(self.basis * line) @ self.basis.T for line in weights])
+
+    def _factor(self, probs: Tensor) -> tuple[Tensor, Any]:
+        """The Cholesky factor of the curvature, along (-v, v) where ``paired``, and whether there is none."""
+        if not self.paired:
+            return torch.linalg.cholesky_ex(self.curvature(probs))
+        half = 2 * self._blocks(self._weighed(probs[:1] * probs[1:]))[0]
+        half.diagonal().add_(self.precision[:, 0])
+        return torch.linalg.cholesky_ex(half)
+
+    def _step(self, slope: Tensor, factor: Tensor) -> Tensor:
+        """Newton's step, of the shape of ``w``."""
+        if not self.paired:
+            return torch.cholesky_solve(slope.reshape(-1, 1), factor).view(slope.shape)
+        step = torch.cholesky_solve((slope[:, 1:] - slope[:, :1]) / 2, factor)
+        return torch.cat([-step, step], 1)
 
     def climbed(self, w: Tensor, steps: int, tolerance: float) -> Peak:
         """From ``w`` by L-BFGS, until no slope exceeds the ``tolerance`` in nats a row.
@@ -102,14 +126,14 @@ class Softmax:
         for taken in range(1, 1 + steps):
             gain = math.inf
             if factor is not None:  # the last curvature serves as long as gains fall fast
-                step = torch.cholesky_solve(slope.reshape(-1, 1), factor).view(w.shape)
-                gain = float((slope * step).sum()) / 2
+                step = self._step(slope, factor)
+                gain = float(slope.flatten() @ step.flatten()) / 2
             if gain > last / 100 or factor is None:
-                factor, failed = torch.linalg.cholesky_ex(self.curvature(probs))
+                factor, failed = self._factor(probs)
                 if failed:
                     break
-                step = torch.cholesky_solve(slope.reshape(-1, 1), factor).view(w.shape)
-                gain = float((slope * step).sum()) / 2
+                step = self._step(slope, factor)
+                gain = float(slope.flatten() @ step.flatten()) / 2
             if gain < GAIN * max(1.0, abs(height)) ** 0.5:
                 return Peak(w + step, start.steps + taken, True), self.curvature(probs)
             before, length, last = height, 1.0, gain
@@ -139,7 +163,7 @@ class Softmax:
 
     def _height(self, w: Tensor, scores: Tensor, logs: Tensor) -> float:
         normalizers = self._weighed(scores[0] - logs[0]).sum()
-        return float((w * self.seen).sum() - normalizers - (w / self.scale).square().sum() / 2)
+        return float(w.flatten() @ (self.seen - w * self.precision / 2).flatten() - normalizers)
 
     def _weighed(self, rows: Tensor) -> Tensor:
         return rows if self.weights is None else rows * self.weights

@@ -17,7 +17,8 @@ from ppl_gen.arrays import as_tensor
 from ppl_gen.ask import ask
 from ppl_gen.checks import whole
 from ppl_gen.distributions import Bernoulli, Gaussian, Likelihood
-from ppl_gen.estimators.base import Estimator, drawing, lean
+from ppl_gen.estimators.base import Estimator, drawing
+from ppl_gen.estimators.kept import lean
 from ppl_gen.estimators.private import Interval, StrOptions
 from ppl_gen.estimators.starting import Array, sample_size
 from ppl_gen.fit import fit

@@ -7,11 +7,12 @@ from typing import Any
 import pyro
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, TransformedDistribution, constraints
+from torch.distributions import constraints
 
 from ppl_gen.linting.findings import Finding
 from ppl_gen.linting.pair import Pair
 from ppl_gen.linting.recording import Run, Site
+from ppl_gen.normalisation.arguments import arguments_of, room
 from ppl_gen.normalisation.integrals import base_of
 
 _PASSED = (
@@ -93,31 +94,15 @@ def linked_twice(pair: Pair) -> Iterator[Finding]:
             )
 
 
-def arguments_of(fn: Any) -> Iterator[tuple[str, Tensor, Any]]:
-    """The tensors that a distribution was given, those of its parts included, with their constraints."""
-    base = base_of(fn)
-    parts = [getattr(base, p, None) for p in ("component_distribution", "_component_distribution")]
-    if type(base).__name__ == "MixtureSameFamily":
-        for part in parts:
-            yield from arguments_of(part) if isinstance(part, Distribution) else ()
-    for name, bound in getattr(base, "arg_constraints", {}).items():
-        stated = isinstance(getattr(type(base), name, None), property)  # what is lazy was not given
-        value = getattr(base, name) if stated else base.__dict__.get(name)
-        if isinstance(value, Tensor):
-            yield name, value, bound
-    if isinstance(base, TransformedDistribution) and not getattr(base, "arg_constraints", {}):
-        yield from arguments_of(base.base_dist)
-
-
 def _pushed(
     pair: Pair, part: str, fixed: dict[str, Any], site: Site, argument: str, value: Tensor, bound: Any
 ) -> Tensor | None:
     """The parameter that takes an argument out of its range, if a push does."""
-    room = _room(value, bound)
+    inside = room(value, bound)
     parameters = [w for w in pair.parameters().values() if w.requires_grad and w.is_leaf]
-    if room is None or not parameters or not bool(torch.isfinite(room).all()):
+    if inside is None or not parameters or not bool(torch.isfinite(inside).all()):
         return None
-    least = room.min()
+    least = inside.min()
     slopes = torch.autograd.grad(least, parameters, allow_unused=True, retain_graph=True)
     moving = [(w, g) for w, g in zip(parameters, slopes, strict=True) if g is not None and bool(g.any())]
     square = sum(float(g.square().sum()) for _, g in moving)
@@ -135,7 +120,7 @@ def _pushed(
             if site.name not in after.samples:
                 continue
             found = {n: v for n, v, _ in arguments_of(after.samples[site.name].fn)}.get(argument)
-            left = None if found is None else _room(found, bound)
+            left = None if found is None else room(found, bound)
             if left is not None and not bool((left >= -margin / 100).all()):
                 return max(moving, key=lambda one: float(one[1].square().sum()))[0]
     finally:
@@ -143,18 +128,6 @@ def _pushed(
             for (w, _), start in zip(moving, before, strict=True):
                 w.copy_(start)
     return None
-
-
-def _room(value: Tensor, bound: Any) -> Tensor | None:
-    """How far each number is above the least it may be; None if the range has no such end."""
-    while hasattr(bound, "base_constraint"):
-        bound = bound.base_constraint
-    if (low := getattr(bound, "lower_bound", None)) is not None:
-        return value - low
-    text = str(bound)
-    if "Simplex" in text:
-        return value
-    return value.diagonal(dim1=-2, dim2=-1) if "LowerCholesky" in text else None
 
 
 def _kept(value: Tensor) -> bool:

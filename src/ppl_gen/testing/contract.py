@@ -13,7 +13,7 @@ from ppl_gen.checks import called
 from ppl_gen.core import ProbabilisticModel
 from ppl_gen.errors import DataError
 from ppl_gen.isolation import isolated
-from ppl_gen.testing import bounds, conjugacy, densities, dependencies, guides, parameters, programs
+from ppl_gen.testing import bounds, conjugacy, densities, dependencies, guides, parameters, programs, ranges
 from ppl_gen.testing.case import Case
 
 
@@ -72,6 +72,7 @@ CONTRACT: tuple[Callable[[Case], None], ...] = (
     densities.own_samples,
     parameters.inside,
     parameters.precision,
+    ranges.in_range,
     dependencies.parents,
     dependencies.rows_apart,
     guides.factors,

@@ -38,8 +38,10 @@ the rules as they were, 7 of 21 were named first (nine are of kinds that had no 
 were called faulty. What that showed was mended: modes that no draw visits, residuals along the inputs, the
 pull of priors that are not Normal, masked rows, truncated densities, and the evidence of rows that come in
 parts. One planted fault, which was none, was left out; two that had another one beside it were replaced, and
-are among the 21. Two limits were changed after one of these each had been missed. So what stands here, by the
-rules mended after that, is no figure of faults never seen; the first run is."""
+are among the 21. One sound fit was none: a Normal guide of four wards and their scale has sds of .7 of those
+of NUTS, and was rightly called wrong in two of five seeds; chains of twelve wards stand in its place. Two
+limits were changed after one of these each had been missed. So what stands here, by the rules mended after
+that, is no figure of faults never seen; the first run is."""
 torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 

@@ -227,7 +227,7 @@ def test_tables_fit_the_terminal(there, monkeypatch, capsys, width):
     [
         (["ask", "nowhere.pplgen", "p(x)"], "nowhere.pplgen: no such file"),
         (["ask", ".", "p(x)"], "got a folder"),
-        (["ask", "iris.csv", "p(x)"], "save did not write this file"),
+        (["ask", "iris.csv", "p(x)"], "this is no posterior: expected a file that ppl-gen fit wrote"),
         (["ask", "cut.pplgen", "p(x)"], "truncated, or was altered"),
         (["ask", "nb.pplgen", "p(x"], "cannot read this line"),
         (["ask", "nb.pplgen", "p(w | x)", "iris.csv"], "'w' is not a variable of GaussianNaiveBayes"),
@@ -241,7 +241,7 @@ def test_tables_fit_the_terminal(there, monkeypatch, capsys, width):
         (["ask", "array.pplgen", "p(x)", "narrow.npy"], "4 columns of x, or 5 with the class in column 4"),
         (["ask", "mixed.pplgen", "p(x)", "odd.csv"], "town: expected one of Kiel, Ulm, got 'Bonn' in row 2"),
         (["ask", "mixed.pplgen", "p(x)", "texts.csv"], "age: expected numbers, got texts such as 'old'"),
-        (["ask", "lr.pplgen", "p(y | x)", "--x", "1,2,3,"], "fill missing cells first"),
+        (["ask", "lr.pplgen", "p(y | x)", "--x", "1,2,3,"], "Fill the empty cells in the file"),
         (["ask", "nb.pplgen", "p(y | x)", "--x", "1,2,3"], "--x: expected 4 values, of sepal_length"),
         (["ask", "nb.pplgen", "p(y | x)", "--x", "1,2,3,big"], "expected numbers, got texts such as 'big'"),
         (["sample", "nb.pplgen", "p(x | y)", "--y", "rose"], "kind: expected one of setosa, versicolor"),

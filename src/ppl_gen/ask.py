@@ -14,7 +14,8 @@ from ppl_gen.checks import called, whole
 from ppl_gen.core import ProbabilisticModel
 from ppl_gen.engine import Engine, Importance
 from ppl_gen.errors import DataError, NoDensity, Unanswerable
-from ppl_gen.inputs import NAMELESS, Data, admit
+from ppl_gen.inputs import Data, admit
+from ppl_gen.inputs.admitting import NAMELESS
 from ppl_gen.isolation import isolated
 from ppl_gen.notation import read_question
 from ppl_gen.posterior import Posterior

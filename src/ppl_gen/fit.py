@@ -22,7 +22,8 @@ from ppl_gen.inference.method import Fitted
 from ppl_gen.inference.nuts import Draws
 from ppl_gen.inference.sources import Arrays, Stream, in_a_file, opened
 from ppl_gen.inference.stored import Stored, stored
-from ppl_gen.inputs import NAMELESS, Data, admit, may_repeat
+from ppl_gen.inputs import Data, admit, may_repeat
+from ppl_gen.inputs.admitting import NAMELESS
 from ppl_gen.isolation import isolated
 from ppl_gen.notation import Factorization
 from ppl_gen.posterior import Posterior

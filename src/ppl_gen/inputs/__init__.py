@@ -4,8 +4,8 @@
 is found by one run (`describing`), and every value is held against the support of its variable (`supports`).
 """
 
-from ppl_gen.inputs.admitting import NAMELESS, admit
+from ppl_gen.inputs.admitting import admit
 from ppl_gen.inputs.data import Data, may_repeat
 from ppl_gen.inputs.describing import describe
 
-__all__ = ["NAMELESS", "Data", "admit", "describe", "may_repeat"]
+__all__ = ["Data", "admit", "describe", "may_repeat"]

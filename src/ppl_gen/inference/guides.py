@@ -161,6 +161,14 @@ def correlated(guide: Any) -> bool:
     return isinstance(inner, autoguide.AutoContinuous) and not isinstance(inner, autoguide.AutoDiagonalNormal)
 
 
+def richer(guide: Any) -> str:
+    """The families that know more than this guide does, as an option of SVI; empty if there is none."""
+    inner = getattr(guide, "auto", getattr(guide, "program", guide))
+    if isinstance(inner, AutoFlow | autoguide.AutoIAFNormal | autoguide.AutoNormalizingFlow):
+        return ""
+    return 'guide="flow"' if correlated(guide) else 'guide="full_rank" or guide="flow"'
+
+
 class Automatic(PyroModule):
     """An AutoGuide over the latents that are neither observed nor summed out."""
 

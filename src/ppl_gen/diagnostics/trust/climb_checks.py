@@ -85,18 +85,19 @@ def _more_steps(case: Case, steps: int) -> Iterator[Check]:
     usual = float(posterior.model.svi.get("learning_rate", 0.02))
     own = float(method.learning_rate or usual)
     rate = own if usual / 10 < own < usual * 10 else usual
-    calm: dict[str, Any] = {"schedule": "cosine", "checkpoint": None, "progress": False, "tolerance": None}
-    longer = replace(method, steps=steps, learning_rate=rate, seed=method.seed + 1, compile=False, **calm)
+    before, _ = posterior.weighted(200, case.seed)
+
+    def climb(rate: float) -> tuple[Posterior, float, float]:
+        on = _on(case, replace(method, steps=steps, learning_rate=rate))
+        gained = on.weighted(200, case.seed)[0].sum(1) - before.sum(1)
+        return on, float(gained.mean()), float(gained.std() / len(gained) ** 0.5)
+
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            on = fit(posterior, longer, **case.rows)
+        on, risen, error = climb(rate)
+        if risen < -SURE * error - GAIN[0]:  # long steps fall back, and tell nothing of where short ones lead
+            on, risen, error = climb(rate / 10)
     except NonFinite:
         return
-    before, _ = posterior.weighted(200, case.seed)
-    after, _ = on.weighted(200, case.seed)
-    gained = after.sum(1) - before.sum(1)
-    risen, error = float(gained.mean()), float(gained.std() / len(gained) ** 0.5)
     local = any(is_local(site) and name in case.runs[0].q for name, site in case.runs[0].p.items())
     limit = GAIN[0] + GAIN[1] * case.data.n * local
     shown = f"{steps} more steps gain {risen:,.2f} ± {error:.1g} nats"
@@ -122,6 +123,15 @@ def _more_steps(case: Case, steps: int) -> Iterator[Check]:
         yield fault("learning rate too low", "climb", shown, fix, **numbers)
     else:
         yield fault("too few steps", "climb", shown, further, **numbers)
+
+
+def _on(case: Case, method: SVI) -> Posterior:
+    """The fit, gone on with by steps that fall to zero."""
+    calm: dict[str, Any] = {"schedule": "cosine", "checkpoint": None, "progress": False, "tolerance": None}
+    longer = replace(method, seed=method.seed + 1, compile=False, **calm)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return fit(case.posterior, longer, **case.rows)
 
 
 def _explains(quality: GuideQuality | None, risen: float, error: float) -> bool:

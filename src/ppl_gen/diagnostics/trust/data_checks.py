@@ -9,7 +9,7 @@ import torch
 
 from ppl_gen.core import bare
 from ppl_gen.diagnostics.choosing.codes import elbo_terms
-from ppl_gen.diagnostics.criticism.replications import Array, arrays_of, replications
+from ppl_gen.diagnostics.criticism.replications import Array, arrays_of, drawn_rows
 from ppl_gen.diagnostics.criticism.statistics import mean, sd, zeros
 from ppl_gen.diagnostics.trust.along import Along, inputs_of
 from ppl_gen.diagnostics.trust.case import Case
@@ -19,6 +19,8 @@ from ppl_gen.errors import DataError, Unanswerable
 from ppl_gen.isolation import isolated
 
 REPLICATES = 200
+PAIRS = 50  # of these, drawn twice from the same parameters
+SATURATED = 0.45  # a share of the parameters beyond which hardly a row is left to tell scatter
 FAR = 5.0  # sds of the replicates beyond which, and beyond all of them, data are not what the model expects
 COLUMNS = 60  # at most, of a variable
 
@@ -53,7 +55,10 @@ def _codes(case: Case) -> Iterator[Check]:
 def _rows(case: Case) -> Iterator[Check]:
     """Latents of rows are drawn anew: those that the rows themselves have shaped lie too near them."""
     data, values = case.data, arrays_of(case.data)
-    drawn = list(replications(case.posterior, data, REPLICATES, case.seed, each=True))
+    parameters = case.posterior.draw(REPLICATES, case.seed)
+    few = {key: v[:PAIRS] for key, v in parameters.items()}
+    drawn = list(drawn_rows(case.posterior, data, parameters, case.seed, REPLICATES, each=True))
+    again = list(drawn_rows(case.posterior, data, few, case.seed + 1, PAIRS, each=True))
     along = inputs_of({name: values[name] for name in data.inputs}, data.n)
     for name in (name for name in data.observed if data.sites[name].local):
         fn, site = bare(case.runs[0].p[name]["fn"]), data.sites[name]
@@ -62,8 +67,21 @@ def _rows(case: Case) -> Iterator[Check]:
             assert site.values is not None
             codes = site.values.numpy(force=True)
             y, y_rep = (np.where(np.isnan(v[..., None]), np.nan, v[..., None] == codes) for v in (y, y_rep))
+        twin = np.stack([one[name] for one in again], 1)
+        share = (
+            _share(y_rep, twin) if twin.shape[2:] == y_rep.shape[2:] else 0.0
+        )  # of categories: not looked at
         y, y_rep = unmasked(case.runs[0].p[name], y, y_rep)
-        yield compared(name, fn, y, y_rep, along)
+        yield compared(name, fn, y, y_rep, along, share)
+
+
+@np.errstate(all="ignore")
+def _share(y_rep: Array, twin: Array) -> float:
+    """Of the variance of replicates, how much is by their parameters: the covariance of two of one draw."""
+    one = y_rep[:, : twin.shape[1]]
+    both = (one - one.mean(1, keepdims=True)) * (twin - twin.mean(1, keepdims=True))
+    shares = np.nanmean(both, axis=(0, 1)) / np.nanmean(one.var(1) + twin.var(1), axis=0) * 2
+    return float(np.nan_to_num(shares).max())
 
 
 def unmasked(site: Any, y: Array, y_rep: Array) -> tuple[Array, Array]:
@@ -134,10 +152,12 @@ FIXES = {
 
 
 @np.errstate(all="ignore")
-def compared(name: str, fn: Any, y: Array, y_rep: Array, along: Along | None = None) -> Check:
+def compared(
+    name: str, fn: Any, y: Array, y_rep: Array, along: Along | None = None, share: float = 0.0
+) -> Check:
     """Statistics of rows (n, …), whose density is ``fn``, beside those of replicates (n, replicates, …).
 
-    Residuals are held ``along`` the inputs as well, where there are any.
+    Residuals are held ``along`` the inputs as well, where there are any. Of ``share`` see `_fitted`.
     """
     kind, y_rep = _kind(fn), y_rep.reshape(*y_rep.shape[:2], -1)[..., :COLUMNS]
     y = y.reshape(len(y), 1, -1)[..., :COLUMNS]
@@ -148,6 +168,8 @@ def compared(name: str, fn: Any, y: Array, y_rep: Array, along: Along | None = N
     if along is not None:
         for rows, statistics in ((y_rep, drawn), (y, own)):
             statistics |= along.statistics((rows - centre) / spread, scatter=kind == "real")
+    if "scale" in drawn:
+        drawn["scale"] = _fitted(drawn["scale"], share)
     seen = {what: numbers[0] for what, numbers in own.items()}
     found: dict[str, tuple[float, int]] = {}
     for what, here in seen.items():
@@ -191,6 +213,17 @@ def compared(name: str, fn: Any, y: Array, y_rep: Array, along: Along | None = N
     shown = f"{what} of {column} lies {abs(far):.1f} sds of replicates {side}{more}"
     numbers = {"value": far, "error": 1.0, "limit": FAR}
     return fault(called, f"rows: {name}", shown, FIXES[called], where=column, **numbers)
+
+
+def _fitted(log_sd: Array, share: float) -> Array:
+    """The log sds of replicates about their mean, as they were if the parameters had been fitted to them.
+
+    Of a variance S + V, where V is by the uncertain parameters, rows that were fitted show S - V, of which
+    fewer degrees of freedom are left: n (S - V) / S of n (as n - p of n in a regression, where V = S p / n).
+    """
+    share = min(max(share, 0.0), SATURATED)
+    left = (1 - 2 * share) / (1 - share)
+    return log_sd.mean(0) + 0.5 * np.log(1 - 2 * share) + (log_sd - log_sd.mean(0)) / left**0.5
 
 
 def _first(found: dict[str, tuple[float, int]]) -> str:

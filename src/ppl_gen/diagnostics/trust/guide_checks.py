@@ -12,7 +12,7 @@ from ppl_gen.diagnostics.trust.case import Case
 from ppl_gen.diagnostics.trust.causes import attributed, claimed, curved, funnel, non_centre
 from ppl_gen.diagnostics.trust.checks import Check, fault
 from ppl_gen.diagnostics.trust.quality import GuideQuality, evidence_of_last_rows
-from ppl_gen.inference.guides import correlated
+from ppl_gen.inference.guides import correlated, richer
 
 EXACTLY = 1 - 1e-6  # share of what an update is off by, that a cause of it explains: it has no noise
 UNEVEN = 0.5  # sd of log weights in nats from which a cause is sought, whatever k-hat
@@ -124,8 +124,10 @@ def _why_far(case: Case, q: GuideQuality, shown: str, numbers: dict[str, Any]) -
         )
     bend = curved(q.scored)
     if bend is None or bend.share < 0.8:
-        richer = 'guide="flow"' if correlated(case.posterior.guide) else 'guide="full_rank" or guide="flow"'
-        fix = f"take a richer guide, {richer}, or NUTS()"
+        better = richer(case.posterior.guide)
+        fix = ", or ".join(
+            filter(None, ["take more steps", better and f"a richer guide, {better}", "NUTS()"])
+        )
         if q.rows is not None:
             fix = "take a richer guide of the rows' codes, or bound p(x) by more draws: LowerBound(k=…)"
         return fault("guide too far", "k-hat", shown, fix, **numbers)
@@ -154,7 +156,7 @@ def _why_far(case: Case, q: GuideQuality, shown: str, numbers: dict[str, Any]) -
     if sd:
         fix = "let the guide learn its scales (more steps, or no scale held fixed)"
         return fault("sds too small" if small else "sds too large", "k-hat", text, fix, **more)
-    fix = 'take more steps, or guide="flow", or NUTS()' if rigid else 'take more steps, or guide="full_rank"'
+    fix = ", or ".join(filter(None, ["take more steps", richer(case.posterior.guide), "NUTS()"]))
     return fault("guide too far", "k-hat", text, fix, **numbers)
 
 
@@ -188,8 +190,8 @@ def _moments(case: Case, q: GuideQuality, best: Any, by: str) -> Check:
     wide = [(n, r) for n, _, r in off if r > WIDE]
     moved = [(n, s) for n, s, _ in off if abs(s) > APART]
     words = in_words(q.guide, best, by)
-    richer = "more steps" if correlated(case.posterior.guide) else 'guide="full_rank"'
-    fix = f'weight the draws: guide_quality(posterior).corrected; or take {richer} or guide="flow"'
+    better = " or ".join(filter(None, ["more steps", richer(case.posterior.guide)]))
+    fix = f"weight the draws: guide_quality(posterior).corrected; or take {better}"
     if moved:
         more: dict[str, Any] = {
             "state": "caution",

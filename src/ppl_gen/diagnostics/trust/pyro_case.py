@@ -73,9 +73,13 @@ def continued(found: PyroFit, steps: int, seed: int) -> tuple[float, float, Tens
     return after - before, float(np.hypot(error, its)), on.elbo
 
 
-def replicated(found: PyroFit, draws: int, seed: int) -> dict[str, tuple[Any, Any, Any, Along | None]]:
-    """Rows, and rows drawn anew: name -> density, (n, …), (n, draws, …), and what its rows are given."""
-    tree = to_arviz(found, draws=draws, seed=seed, groups=["posterior_predictive", "observed_data"])
+def replicated(found: PyroFit, draws: int, seed: int) -> dict[str, tuple[Any, Any, Any, Along | None, float]]:
+    """Rows, and rows drawn anew: name -> density, (n, …), (n, draws, …), what its rows are given, and the
+    share of the replicates' variance that is by the parameters: of p effective ones (Watanabe 2010), p / n of
+    the rest.
+    """
+    groups = ["posterior_predictive", "observed_data", "log_likelihood"]
+    tree = to_arviz(found, draws=draws, seed=seed, groups=groups)
     with isolated(seed):
         p, _ = traces(found)
     rows, given = {}, given_rows(found, seed)
@@ -83,5 +87,7 @@ def replicated(found: PyroFit, draws: int, seed: int) -> dict[str, tuple[Any, An
         y, new = (np.array(tree[f"{group}/{name}"]) for group in ("observed_data", "posterior_predictive"))
         if y.ndim and new.shape[2:] == y.shape:
             along = inputs_of(given.get(name, {}), len(y))
-            rows[name] = p[name]["fn"], *unmasked(p[name], y, np.moveaxis(new[0], 0, 1)), along
+            effective = np.array(tree[f"log_likelihood/{name}"])[0].var(0).sum() / y.size
+            share = float(np.nan_to_num(effective / (1 + effective)))
+            rows[name] = p[name]["fn"], *unmasked(p[name], y, np.moveaxis(new[0], 0, 1)), along, share
     return rows

@@ -1,7 +1,9 @@
 """lint names each mistake of the table, and is silent on the pair written rightly, and on sound ones."""
 
+import inspect
 import random
 import re
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
+from pyro.infer import Trace_ELBO
 from pyro.infer.autoguide import AutoNormal
 from torch.distributions import Distribution
 
@@ -231,6 +234,54 @@ def test_a_finding_says_what_where_and_how():
     assert "no mistake found" in lint(centre, about_centre, data())._repr_html_()
     assert found.errors == found.found
     assert list(found) == [finding]
+
+
+def lines_of(program, text):
+    """The places of a function's lines that hold the text."""
+    lines, first = inspect.getsourcelines(program)
+    return [f"{Path(__file__).name}:{first + i}" for i, line in enumerate(lines) if text in line]
+
+
+@pytest.mark.parametrize("plate", [True, False])
+def test_a_shape_of_the_guides_is_told_of_the_guide(plate):
+    """On the guide's twenty draws of mu, the model is what it was."""
+
+    def guide(x):
+        loc = pyro.param("loc", torch.zeros(() if plate else 20))
+        scale = pyro.param("scale", torch.tensor(1.0), constraint=dist.constraints.positive)
+        with pyro.plate("rows", len(x)) if plate else nullcontext():
+            pyro.sample("mu", dist.Normal(loc, scale))
+
+    [finding] = lint(centre, guide, data())
+    assert (finding.code, finding.site) == ("plates-differ" if plate else "guide-shape", "mu")
+    assert [finding.place] == lines_of(guide, "pyro.sample")
+    assert "guide" in finding.fix
+    assert "in the model has" not in finding.wrong
+
+
+@pytest.mark.parametrize("part", ["model", "guide"])
+def test_a_factor_of_rows_is_refused_as_pyro_does(part):
+    """By its ELBOs; summed, which is the mend that is told, it has no fault."""
+
+    def terms(x, added):
+        found = dist.Normal(0.0, 1.0).log_prob(x)
+        pyro.factor("terms", found.sum() if added else found, has_rsample=True)
+
+    def of(program, added):
+        return lambda x: (terms(x, added), program(x))[1]
+
+    def pair(added):
+        sides = {"model": centre, "guide": about_centre}
+        sides[part] = of(sides[part], added)
+        return sides["model"], sides["guide"]
+
+    [finding] = lint(*pair(False), data())
+    assert (finding.code, finding.site) == ("factor-rows", "terms")
+    assert [finding.place] == lines_of(terms, "pyro.factor")
+    assert ".sum()" in finding.fix
+    with pyro.validation_enabled(), pytest.raises(ValueError, match="invalid log_prob shape"):
+        Trace_ELBO().loss(*pair(False), data())
+    assert "factor-rows" not in lint(*pair(True), data()).codes
 
 
 def test_errors_stand_before_warnings():

@@ -75,6 +75,7 @@ class Unconstrained:
             for name, site in found.items()
             if name not in data.observed and not site["fn"].has_enumerate_support
         }
+        self.densities = {name: found[name]["fn"] for name in self.maps}
         self.shapes = {name: to.inv(found[name]["value"]).shape for name, to in self.maps.items()}
         drawn = terms(self.p.model, self.guide, data.values, data.observed, seen=data.seen)
         self.plates, sites = drawn.plates, drawn.p.values()

@@ -1,6 +1,7 @@
 """Checks of shapes: every batch dimension has its plate, and no two arrays broadcast by accident."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 
@@ -22,7 +23,7 @@ def sites(pair: Pair) -> Iterator[Where]:
 def broadcast(pair: Pair) -> Iterator[Finding]:
     """A value has the shape of its distribution: (n, 1) against (n,) makes (n, n) log densities."""
     for part, site in sites(pair):
-        if not site.deterministic and (joined := _crossed(site)):
+        if not (site.deterministic or _drawn_elsewhere(pair, part, site)) and (joined := _crossed(site)):
             value, shape = shape_of(site.value), tuple(site.fn.shape())
             yield Finding(
                 "broadcast",
@@ -38,8 +39,9 @@ def broadcast(pair: Pair) -> Iterator[Finding]:
 def missing_plate(pair: Pair) -> Iterator[Finding]:
     """Every batch dimension belongs to a plate."""
     for part, site in sites(pair):
-        batch, plates = _densities(site), site.vectorized
-        loose = [d for d in range(-len(batch), 0) if batch[d] > 1 and d not in plates]
+        own = _drawn_elsewhere(pair, part, site)
+        batch, plates = tuple(site.fn.batch_shape) if own else _densities(site), site.vectorized
+        loose = _loose(batch, plates)
         if not loose or site.deterministic or (part == "guide" and pair.automatic):
             continue  # an automatic guide has the plates of its model
         rows = {len(v) for v in pair.tensors.values() if v.ndim} if not pair.declared else set()
@@ -61,6 +63,32 @@ def missing_plate(pair: Pair) -> Iterator[Finding]:
                 f"{site.name!r} in the {part} has {batch[loose[0]]} rows in no plate: Pyro takes them for "
                 "one draw, cannot scale minibatches, and cannot sum anything out for each row",
                 f'draw it inside `with pyro.plate("data", {batch[loose[0]]}):`, its size taken from the data',
+                site.name,
+                site.place,
+            )
+
+
+def factor_rows(pair: Pair) -> Iterator[Finding]:
+    """A factor has one term for each place of its plates, and one term in all outside of plates."""
+    for part, run in pair.runs:
+        for site in run.samples.values():
+            batch, plates = tuple(site.fn.batch_shape), site.vectorized
+            loose = _loose(batch, plates) if site.factor else []
+            if not loose:
+                continue
+            inside = ", ".join(repr(f.name) for f in plates.values())
+            fix = (
+                "give each place one term: .squeeze(-1) of a column (n, 1), .sum(-1) of several terms a place"
+                if inside
+                else "add the terms up by .sum(), or open the plate of the rows: with "
+                f'pyro.plate("data", {batch[loose[0]]}): pyro.factor(…)'
+            )
+            yield Finding(
+                "factor-rows",
+                f"pyro.factor {site.name!r} in the {part} has terms of shape {batch}, of which dimension "
+                f"{loose[0]} belongs to no plate{f' (it is in {inside})' if inside else ''}: Pyro's ELBOs "
+                f"stop at it",
+                fix,
                 site.name,
                 site.place,
             )
@@ -155,11 +183,17 @@ def plates_differ(pair: Pair) -> Iterator[Finding]:
         for plate in sorted(mine.keys() ^ theirs.keys()):
             size = (mine | theirs)[plate].size
             where, other = ("model", "guide") if plate in mine else ("guide", "model")
+            fix = f"open the same plate in both: the {other} needs `with pyro.plate({plate!r}, …)`"
+            if where == "guide":
+                fix = (
+                    f"draw it outside of that plate in the guide, as the model does; if each of the {size} "
+                    f"places has a {name!r} of its own, the model needs `with pyro.plate({plate!r}, …)`"
+                )
             if size > 1:
                 yield Finding(
                     "plates-differ",
                     f"{name!r} lies in the plate {plate!r} in the {where}, not in the {other}",
-                    f"open the same plate in both: the {other} needs `with pyro.plate({plate!r}, …)`",
+                    fix,
                     name,
                     drawn.place,
                 )
@@ -178,6 +212,16 @@ def mask_shape(pair: Pair) -> Iterator[Finding]:
                 site.name,
                 site.place,
             )
+
+
+def _drawn_elsewhere(pair: Pair, part: str, site: Site) -> bool:
+    """Whether the guide gave the model this value: its shape is the guide's, which other checks look at."""
+    return part == "model" and not site.observed and site.name in pair.q.samples
+
+
+def _loose(batch: tuple[int, ...], plates: Mapping[int, Any]) -> list[int]:
+    """The dimensions with places that belong to no plate."""
+    return [d for d in range(-len(batch), 0) if batch[d] > 1 and d not in plates]
 
 
 def _densities(site: Site) -> tuple[int, ...]:
@@ -211,10 +255,11 @@ def _cells(shape: tuple[int, ...]) -> int:
 
 CHECKS = (
     broadcast,
+    plates_differ,  # explains more than the two shapes do
+    guide_shape,
     missing_plate,
+    factor_rows,
     plate_size,
     repeated,
-    guide_shape,
-    plates_differ,
     mask_shape,
 )

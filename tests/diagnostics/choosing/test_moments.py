@@ -69,3 +69,31 @@ def test_differences_beyond_chance_are_said_and_others_not():
     mean, sd = other.errors(best)
     assert mean == pytest.approx(0.6 / 2, abs=0.1)
     assert sd == pytest.approx(math.sqrt((0.25 + 0.36) / 4), abs=0.1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_number_that_does_not_vary_is_off_by_nothing(dtype):
+    """Weighted means of 1.0 are 1 up to rounding, as is a number that comes out of a few operations."""
+    steps = torch.randint(-2, 3, (1000,), generator=G().manual_seed(2)).to(dtype)
+    third = (1 + torch.finfo(dtype).eps * steps) / 3
+    drawn = {"L": torch.ones(1000, 2, dtype=dtype), "third": third, "w": normal(1000)}
+    assert drawn["third"].unique().numel() > 1  # it scatters
+    once = moments(drawn)
+    for seed in range(40):
+        again = moments(drawn, (0.35 * normal(1000, seed=1 + seed)).softmax(0))
+        for one, other in ((once, again), (again, once), (once, moments(drawn, chains=4))):
+            assert {name for name, *_ in one.differences(other)} <= {"w"}
+            assert in_words(one, other, "weights").count("third") == 0
+            assert one.errors(other)[0] < 0.2  # of w alone
+    assert (once.sds["L"] == 0).all()
+
+
+def test_a_small_scatter_about_a_large_number_is_a_scatter():
+    """Days since 1970 with an sd of a tenth, whose float32 holds five of them and more."""
+    days = (20_000 + 0.1 * normal(1000)).float()
+    found = moments({"day": days})
+    assert found.sds["day"].item() == pytest.approx(0.1, rel=5 / math.sqrt(2 * 1000))
+    late = moments({"day": days + 0.2})
+    assert [name for name, _, _ in late.differences(found)] == ["day"]
+    never = moments({"day": torch.full((1000,), 20_000.0)})
+    assert not list(never.differences(never))

@@ -64,3 +64,44 @@ def test_masses_are_told_and_a_mode_of_no_mass_does_no_harm():
     assert math.log(check.value) == pytest.approx(2 * 3 * at / 9, abs=0.1)
     assert not found([1.0], lean=6.0)[0].faults  # exp(-2 * 6 * 2 / 9) = 0.07
     assert found([-1.0], lean=12.0)[0].fault == "stuck in a worse mode"  # exp(2 * 12 * 2 / 9) = 207
+
+
+class Direction(ProbabilisticModel):
+    """Angles about an unknown one; twice an angle knows it only up to half a turn."""
+
+    joint = "p(m) p(a | m)"
+
+    def __init__(self, times):
+        super().__init__()
+        self.times = times
+
+    def model(self, n):
+        m = pyro.sample("m", dist.VonMises(real(0.0), real(0.1)).expand([1]).to_event(1))
+        with pyro.plate("data", n):
+            pyro.sample("a", dist.VonMises(self.times * m[0], 4.0))
+
+
+def aimed(times):
+    """The check of modes, and the angle where the guide lies."""
+    at, n = 2.9, 60
+    a = times * at + 0.5 * normal(0, n)
+    at = torch.atan2(a.sin().sum(), a.cos().sum()) / times
+    if times == 1:
+        assert at > 2.6  # near the end of the range, so that climbs from elsewhere end at another turn
+
+    def guide():
+        pyro.sample("m", dist.Normal(at.reshape(1), (times * (3.4 * n) ** 0.5) ** -1).to_event(1))
+
+    d = diagnose(fit(Direction(times), Found(guide), a=torch.remainder(a, math.tau)), draws=300, more_steps=0)
+    return next(c for c in d.checks if c.name == "modes"), float(at)
+
+
+def test_whole_turns_lead_to_the_same_mode_and_half_turns_to_another():
+    check, _ = aimed(1)
+    assert check.state == "ok", check
+    assert " 0 of " not in check.shown
+    check, at = aimed(2)
+    assert check.fault == "one of several modes"
+    other = float(check.shown.split(" = ")[1].split()[0])
+    assert abs(math.remainder(other - at - math.pi, math.tau)) < 0.1
+    assert abs(other - at) < math.pi + 0.1  # of the other's turns, the nearest

@@ -29,7 +29,7 @@ def test_many_parameters_and_draws_make_a_page_below_a_megabyte(tmp_path):
 
 
 def test_the_parameters_shown_are_those_that_weights_move_most():
-    draws = {"a": torch.randn(400, 2, 3, generator=torch.Generator().manual_seed(1)), "b": torch.zeros(400)}
+    draws = {"a": torch.randn(400, 2, 3, generator=torch.Generator().manual_seed(1)), "b": torch.ones(400)}
     weights = draws["a"][:, 1, 2].double().mul(3).softmax(0)
     names, all_of = _farthest(draws, weights)
     assert "a[1, 2]" in names

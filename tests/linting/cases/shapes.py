@@ -174,6 +174,41 @@ def guide_without_the_plate(right):
     return model, guide, data()
 
 
+@wrong("plates-differ")
+def one_mean_in_the_plate_of_the_guide(right):
+    def model(x):
+        mu = pyro.sample("mu", dist.Normal(0.0, 5.0))
+        with pyro.plate("rows", len(x)):
+            pyro.sample("x", dist.Normal(mu, 1.0), obs=x)
+
+    def guide(x):
+        with nullcontext() if right else pyro.plate("rows", len(x)):
+            normal("mu")
+
+    return model, guide, data()
+
+
+@wrong("factor-rows")
+def factor_of_rows_without_a_plate(right):
+    def model(x):
+        mu = pyro.sample("mu", dist.Normal(0.0, 5.0))
+        with pyro.plate("rows", len(x)) if right else nullcontext():
+            pyro.factor("x", dist.Normal(mu, 1.0).log_prob(x))
+
+    return model, about_centre, data()
+
+
+@wrong("factor-rows")
+def factor_of_a_column(right):
+    def model(x):
+        mu = pyro.sample("mu", dist.Normal(0.0, 5.0))
+        with pyro.plate("rows", len(x)):
+            terms = dist.Normal(mu, 1.0).log_prob(x)
+            pyro.factor("x", terms.squeeze(-1) if right else terms)
+
+    return model, about_centre, data(20, 1)
+
+
 @wrong("mask-shape")
 def column_of_masks(right):
     def model(x, seen):

@@ -10,6 +10,7 @@ from torch import Tensor
 
 BATCHES = 20  # of a chain: the scatter of their means tells what its draws are worth
 SURE = 4.5  # standard errors: one in 100,000 parameters is called different by chance
+ROUNDINGS = 8  # operations, of half a unit in the last place each, that make draws of one number differ
 LEAST = 0.05  # a smaller difference, of a mean in sds or of an sd as a fraction, is not worth a word
 
 
@@ -19,7 +20,7 @@ class Moments:
 
     Attributes:
         means, sds: of the draws. effective: how many independent draws their mean is worth.
-        sd_errors: standard errors of log sd.
+        sd_errors: standard errors of log sd. Of draws that differ by rounding alone, sds are 0 and these nan.
     """
 
     means: Mapping[str, Tensor]
@@ -38,7 +39,7 @@ class Moments:
     def differences(self, best: "Moments") -> Iterator[tuple[str, float, float]]:
         """Elements that differ by more than Monte-Carlo error: name, shift in sds of ``best``, ratio of sds.
 
-        What does not differ is 0 or 1.
+        What does not differ is 0 or 1, nor does what never varies by one of the two.
         """
         for name, sd in best.sds.items():
             if name not in self.means:
@@ -69,12 +70,15 @@ def moments(drawn: Mapping[str, Tensor], weights: Tensor | None = None, chains: 
     """
     means, sds, effective, errors = {}, {}, {}, {}
     for name, value in drawn.items():
+        eps = torch.finfo(value.dtype if value.is_floating_point() else torch.double).eps
         value = value.double()
-        n = len(value)
+        n, ends = len(value), torch.aminmax(value, dim=0)
         w = torch.full((n,), 1 / n, dtype=value.dtype) if weights is None else weights.double()
         w = w.reshape(-1, *[1] * (value.dim() - 1))
         means[name] = (w * value).sum(0)
-        from_mean = value - means[name]
+        size = torch.maximum(ends.max.abs(), ends.min.abs())
+        fixed = ends.max - ends.min < ROUNDINGS * eps * size  # the mean's own rounding is no scatter either
+        from_mean = torch.where(fixed, 0.0, value - means[name])
         variance = (w * from_mean.square()).sum(0)
         sds[name] = variance.sqrt()
         # by the delta method: where the large weights lie far out, draws are worth less than 1 / Σ w²

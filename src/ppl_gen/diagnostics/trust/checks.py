@@ -94,7 +94,17 @@ class Check:
             f"{self.fault}{f' ({self.where})' if self.where else ''}: {self.meaning}" if self.fault else ""
         )
         rest = [part for part in (named or self.meaning, self.fix) if part]
-        return ". ".join([text, *(part[0].upper() + part[1:] for part in rest)])
+        *said, last = [text, *(part[0].upper() + part[1:] for part in rest)]
+        return " ".join([*map(sentence, said), last])
+
+
+def sentence(text: str) -> str:
+    """The text with one mark at its end.
+
+    >>> sentence("take more steps"), sentence("are the units right?")
+    ('take more steps.', 'are the units right?')
+    """
+    return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
 def fault(name: str, check: str, shown: str, fix: str, **more: Any) -> Check:

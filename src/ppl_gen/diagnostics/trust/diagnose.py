@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ppl_gen.checks import whole
 from ppl_gen.diagnostics.trust.case import Case
-from ppl_gen.diagnostics.trust.checks import FAULTS, MARKS, MODEL, Check, ranked
+from ppl_gen.diagnostics.trust.checks import FAULTS, MARKS, MODEL, Check, ranked, sentence
 from ppl_gen.diagnostics.trust.climb_checks import climb_checks, pyro_climb
 from ppl_gen.diagnostics.trust.data_checks import REPLICATES, compared, data_checks
 from ppl_gen.diagnostics.trust.guide_checks import guide_checks
@@ -69,19 +69,20 @@ class Diagnosis:
         )
         more = f" Then: {', '.join(also)}." if also else ""
         what = f"{first.fault}{f' ({first.where})' if first.where else ''}"
+        mend = f"Try: {sentence(first.fix)}{more}"
         if first.fault in UNEVEN_SDS and first.state == "caution":
-            return f"use it for means, not for sds: {what}. Try: {first.fix}.{more}"
+            return f"use it for means, not for sds: {what}. {mend}"
         if first.fault == "means off":
-            return f"use its weighted draws, not its own: {what}. Try: {first.fix}.{more}"
+            return f"use its weighted draws, not its own: {what}. {mend}"
         if first.fault in MODEL:
             exact = "exact " if self.quality is not None and self.quality.exact else ""
             return (
                 f"use it as the {exact}posterior of this model, but the model does not fit these data: "
-                f"{what}. Try: {first.fix}.{more}"
+                f"{what}. {mend}"
             )
         if first.state == "caution":
-            return f"use it with care: {what}. Try: {first.fix}.{more}"
-        return f"do not use it: {what}. Try: {first.fix}.{more}"
+            return f"use it with care: {what}. {mend}"
+        return f"do not use it: {what}. {mend}"
 
     def _sound(self) -> str:
         posterior, q = self.posterior, self.quality
@@ -132,7 +133,8 @@ class Diagnosis:
     @property
     def unseen(self) -> str:
         """One line that says what was not looked at; empty if nothing was left out."""
-        return f"Not looked at: {'; '.join(self.skipped)}." if self.skipped else ""
+        said = "; ".join(words.removesuffix(".") for words in self.skipped)
+        return sentence(f"Not looked at: {said}") if self.skipped else ""
 
     __repr__ = __str__
 

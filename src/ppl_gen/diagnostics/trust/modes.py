@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import pyro.distributions as dist
 import torch
 from torch import Tensor
 
@@ -17,6 +18,7 @@ from ppl_gen.inference.nuts import Draws
 from ppl_gen.inference.relabelling import Components
 from ppl_gen.inference.unconstrained import Unconstrained
 from ppl_gen.isolation import isolated
+from ppl_gen.normalisation.integrals import base_of
 
 PRIOR, FLIPS = 6, 6  # climbs from draws of the prior, and from single variables with their sign changed
 STEPS, NEWTON = 60, 30  # of a climb, at most
@@ -92,8 +94,8 @@ def _looked(target: Unconstrained, free: Tensor) -> Check:
         return Check("modes", "note", f"not looked for: the climb from the draws found no peak; {UNSEEN}")
     limit = OUTSIDE * float(distance(free).max())
     others: list[Mode] = []
-    starts = _starts(target, own.at)
-    ends = [end for start in starts if (end := _climbed(target, start)) is not None]
+    starts, circular = _starts(target, own.at), _circular(target)
+    ends = [_turned(end, own, circular) for s in starts if (end := _climbed(target, s)) is not None]
     for found in ends:
         if float(distance(found.at)) <= limit:
             continue
@@ -167,6 +169,20 @@ def _climbed(target: Unconstrained, start: Tensor) -> Mode | None:
         return Mode(*mode(target, STEPS, NEWTON, Patient(target)))
     except (Unanswerable, RuntimeError, ValueError):  # the climb ended at no peak, or outside the support
         return None
+
+
+def _circular(target: Unconstrained) -> Tensor:
+    """Which coordinates are angles, of densities of period 2π (parameters,)."""
+    kinds = {name: base_of(fn) for name, fn in target.densities.items()}
+    parts = {name: base_of(getattr(fn, "component_distribution", fn)) for name, fn in kinds.items()}
+    angles = {name: isinstance(fn, dist.VonMises | dist.SineBivariateVonMises) for name, fn in parts.items()}
+    return torch.cat([torch.full((shape.numel(),), angles[n]) for n, shape in target.shapes.items()])
+
+
+def _turned(found: Mode, own: Mode, circular: Tensor) -> Mode:
+    """The mode with each angle as near to that of ``own`` as whole turns bring it: the same angle."""
+    turns = ((found.at - own.at) / math.tau).round()
+    return found._replace(at=torch.where(circular, found.at - math.tau * turns, found.at))
 
 
 def _same(one: Mode, other: Mode) -> bool:

@@ -13,7 +13,8 @@ from torch import Tensor
 from ppl_gen import plot
 from ppl_gen.article import Figure, Part, Report, Section, Table
 from ppl_gen.checks import called
-from ppl_gen.diagnostics.trust.checks import MARKS, MODEL, ranked
+from ppl_gen.diagnostics.choosing.moments import moments
+from ppl_gen.diagnostics.trust.checks import MARKS, MODEL, ranked, sentence
 from ppl_gen.diagnostics.trust.diagnose import Diagnosis, diagnose
 from ppl_gen.diagnostics.trust.quality import GuideQuality
 from ppl_gen.errors import DataError
@@ -73,7 +74,7 @@ def page(d: Diagnosis) -> Report:
             (f"{q.effective:,.0f}", f"draws of the posterior that {q.draws:,} of the guide are worth"),
         ]
     sections = [_checks(d), *filter(None, (_climb(d), _weights(q), _parameters(d)))]
-    notice = f"Note: {posterior.note}." if posterior.note else ""
+    notice = sentence(f"Note: {posterior.note}") if posterior.note else ""
     return Report(f"{d.head}: {_headline(d)}", f"{verdict}\n{data}", glance, sections, notice)
 
 
@@ -93,9 +94,8 @@ def _checks(d: Diagnosis) -> Section:
     parts: list[Part] = [table]
     for check in ranked(list(d.checks)):
         where = f" ({check.where})" if check.where else ""
-        parts.append(
-            f"{check.fault[0].upper()}{check.fault[1:]}{where}: {check.meaning}. What to do: {check.fix}."
-        )
+        named = f"{check.fault[0].upper()}{check.fault[1:]}{where}"
+        parts.append(f"{named}: {sentence(check.meaning)} What to do: {sentence(check.fix)}")
     parts += [d.unseen] * bool(d.skipped)
     bad = len(ranked(list(d.checks)))
     claim = f"{len(d.checks)} checks, {bad or 'no'} finding{'s' * (bad != 1)}"
@@ -183,10 +183,10 @@ def _farthest(drawn: Mapping[str, Tensor], w: Tensor, blamed: str = "") -> tuple
     """Scalars ``blamed`` by name, then those whose weighted mean lies farthest from the plain one, in sds;
     and whether these are all."""
     shifts = {}
-    for name, v in drawn.items():
-        flat = v.reshape(len(v), -1).double()
-        move = ((w @ flat - flat.mean(0)) / flat.std(0)).abs()
-        for index, value in zip(np.ndindex(v.shape[1:]), move.tolist(), strict=True):
+    plain, weighted = moments(drawn), moments(drawn, w)
+    for name, sd in plain.sds.items():
+        move = ((weighted.means[name] - plain.means[name]) / sd).abs().where(sd > 0, 0.0).flatten()
+        for index, value in zip(np.ndindex(tuple(sd.shape)), move.tolist(), strict=True):
             shifts[f"{name}[{', '.join(map(str, index))}]" if index else name] = value
     order = {name: i for i, name in enumerate(shifts)}
     first = set(blamed.split())

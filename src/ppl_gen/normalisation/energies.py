@@ -2,42 +2,86 @@
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pyro
 import torch
-from pyro import poutine
-from torch.distributions import biject_to
 
 from ppl_gen.core import variables
 from ppl_gen.normalisation.conditionals import Total
-from ppl_gen.normalisation.integrals import draw
+from ppl_gen.normalisation.lines import on_a_line
+from ppl_gen.normalisation.scored import Found, first_row, over_data, passed, scored_arguments
 from ppl_gen.normalisation.sequences import Factors, limited
 
+SAMPLED = "importance sampled"
 AVERAGED = 500  # runs over which factors are averaged
+
+UNNORMALISED = (
+    "pyro.factor leaves the density unnormalised: divide by the total, or write a likelihood of data as "
+    "pyro.sample(…, obs=)"
+)
+NEAR = "draws of the data do not tell this total from one, nor do they show that it is one: work it out"
+FIRST = "the first row alone has this total; "
+OPEN = (
+    "this is the total given the data as they are; over all values of {names}, scored by factors, it is "
+    "not known: write a likelihood of data as pyro.sample(…, obs=), and divide an energy by its total"
+)
+CENSORED = (
+    "; but a factor that scores censored rows, the log of P(T > t), is their likelihood and no density of "
+    "the data: it need not average to one, and is right as it is"
+)
+PASS = "whether the factors score what is observed is not known: pass the data as arguments of the program"
 
 
 def energy(program: Callable[[], Any], exact: float | None) -> Total:
-    """The mean of the exponential of all factors over draws of the rest of the program."""
-    how = "enumerated"
-    value, error = (exact, 1e-6) if exact is not None else (math.nan, math.nan)
-    if exact is None:
-        how, found = "quadrature", _line(program)
-        if found is None:
-            how, found = "importance sampled", _averaged(program)
-        value, error = found
-    wrong = not abs(value - 1) <= 6 * error + 1e-3
-    known = wrong or error < 0.1
-    note = (
-        "pyro.factor leaves the density unnormalised: divide by the total, or write a likelihood of data as "
-        "pyro.sample(…, obs=)"
-    )
-    if any(s["is_observed"] for s in variables(limited(program)).values()):
-        note += (
-            "; but a factor that scores censored rows, the log of P(T > t), is their likelihood and no "
-            "density of the data: it need not average to one, and is right as it is"
-        )
-    return Total("(factors)", value, error, how, (not wrong) if known else None, note if wrong else "")
+    """The mean of the exponential of all factors over draws of the rest of the program, and over the data."""
+    sees = any(s["is_observed"] and not _is_factor(s) for s in variables(limited(program)).values())
+    scored = scored_arguments(program) if isinstance(program, partial) else []
+    if scored and isinstance(program, partial):
+        found = _tried(over_data, program, scored)
+        row = _tried(first_row, program, scored)
+        for total, note in ((found, ""), (row and _tried(over_data, row, scored), FIRST)):
+            if total is not None and _wrong(total):
+                return Total(
+                    "(factors)", total[0], total[1], total[2], False, note + UNNORMALISED + CENSORED * sees
+                )
+        if found is not None:
+            value, error, how = found
+            known = how != SAMPLED
+            return Total("(factors)", value, error, how, known or None, "" if known else NEAR)
+    value, error, how = _given_data(program, exact)
+    if scored:
+        names = ", ".join(f"argument {k + 1}" if isinstance(k, int) else k for k in scored)
+        return Total("(factors)", value, error, how, None, OPEN.format(names=names) + CENSORED * sees)
+    if _wrong((value, error, how)):
+        return Total("(factors)", value, error, how, False, UNNORMALISED + CENSORED * sees)
+    if sees and not (isinstance(program, partial) and passed(program)):
+        return Total("(factors)", value, error, how, None, PASS)
+    return Total("(factors)", value, error, how, True if error < 0.1 else None)
+
+
+def _tried(of: Callable[..., Any], program: partial[Any], scored: list[Any]) -> Any:
+    """What it finds; None if the program takes no other data."""
+    with suppress(Exception):
+        return of(program, scored)
+    return None
+
+
+def _is_factor(site: dict[str, Any]) -> bool:
+    return type(site["fn"]).__name__ == "Unit"
+
+
+def _wrong(found: Found) -> bool:
+    return not abs(found[0] - 1) <= 6 * found[1] + (1e-3 if found[2] == SAMPLED else 1e-4)
+
+
+def _given_data(program: Callable[[], Any], exact: float | None) -> Found:
+    if exact is not None:
+        return exact, 1e-6, "enumerated"
+    line = on_a_line(program)
+    return (*line, "quadrature") if line is not None else (*_averaged(program), SAMPLED)
 
 
 def _averaged(program: Callable[[], Any]) -> tuple[float, float]:
@@ -51,33 +95,3 @@ def _averaged(program: Callable[[], Any]) -> tuple[float, float]:
         logs.append(factors.log)
     weights = torch.tensor(logs, dtype=torch.float64).exp()
     return weights.mean().item(), (weights.std() / math.sqrt(AVERAGED)).item()
-
-
-def _line(program: Callable[[], Any]) -> tuple[float, float] | None:
-    """The same by quadrature, if the program draws one number and nothing else; and its error."""
-    drawn = {n: s for n, s in variables(limited(program)).items() if not s["is_observed"]}
-    if len(drawn) != 1:
-        return None
-    [(name, site)] = drawn.items()
-    fn = site["fn"]
-    if torch.Size(fn.shape()).numel() != 1 or fn.support.is_discrete or fn.event_shape:
-        return None
-    bijection = biject_to(fn.support)
-    u = bijection.inv(draw(fn, 256)).double().flatten().sort().values
-    middle, spread = u[128], u[192] - u[64]
-    step = 1 / 16
-    t = torch.arange(-4.5, 4.5, step, dtype=torch.float64)
-    half_pi = math.pi / 2
-    places = middle + spread * (half_pi * t.sinh()).sinh()
-    slopes = spread * half_pi * t.cosh() * (half_pi * t.sinh()).cosh()
-    terms = []
-    for place, slope in zip(places, slopes, strict=True):
-        value = bijection(place)
-        factors = Factors()
-        with factors, poutine.trace() as tracer, pyro.condition(data={name: value.expand(fn.shape())}):
-            program()
-        log = tracer.trace.nodes[name]["fn"].log_prob(value).sum() + factors.log
-        log = log + bijection.log_abs_det_jacobian(place, value) + slope.log()
-        terms.append(log.nan_to_num(-math.inf).exp())
-    f = torch.stack(terms)
-    return float(step * f.sum()), float(2 * step * (f[::2].sum() - f[1::2].sum()).abs() / 2) + 1e-9

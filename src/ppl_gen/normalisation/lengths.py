@@ -32,6 +32,11 @@ UNEQUAL = (
     "sequences of unequal lengths, whose items do not depend on one another: read it as p(sequence | "
     "length), or observe an end symbol or the length of each"
 )
+LENGTHS = (
+    "{key} gives the lengths and masks what follows: this is p(tokens | lengths), which sums to one "
+    "given these, and no density over texts: observe an end symbol after each, or the lengths by a site of "
+    "their own"
+)
 
 
 def given_length(program: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Total]:
@@ -50,7 +55,58 @@ def given_length(program: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any])
                 found = _judged(log_p, rows)
                 if found is not None:
                     return [found]
+    return _lengths(program, args, kwargs)
+
+
+def _lengths(program: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Total]:
+    """What is to be said of a table of tokens whose lengths are another argument that masks the rest."""
+    given = dict(enumerate(args)) | dict(kwargs)
+    tables = [(k, v) for k, v in given.items() if isinstance(v, Tensor) and v.dim() in (2, 3)]
+    counts = {k: torch.as_tensor(v) for k, v in given.items() if _is_vector(v)}
+    for (key, table), (other, lengths) in itertools.product(tables, counts.items()):
+        if lengths.dim() != 1 or lengths.is_floating_point() or lengths.dtype == torch.bool:
+            continue
+        for turned in (False, True):
+            with suppress(Exception):  # it takes no others, or these are no lengths
+                if _masks(_Reader(program, args, kwargs, key, lambda _: None), table, other, lengths, turned):
+                    name = f"argument {other + 1}" if isinstance(other, int) else other
+                    return [_open(LENGTHS.format(key=name))]
     return []
+
+
+def _is_vector(data: Any) -> bool:
+    return isinstance(data, Tensor) or (isinstance(data, list) and all(type(i) is int for i in data))
+
+
+def _masks(log_p: "_Reader", table: Tensor, other: Any, lengths: Tensor, turned: bool) -> bool:
+    """Whether the items up to ``lengths`` are scored and no others, were they one shorter too."""
+    first, second = (1, 0) if turned else (0, 1)
+    if len(lengths) != table.shape[first] or int(lengths.max()) > table.shape[second]:
+        return False
+    t = torch.arange(table.shape[second])
+    shorter = (lengths - 1).clamp(min=0)
+    last = (t == lengths[:, None] - 1).T if turned else t == lengths[:, None] - 1
+    after = (t >= shorter[:, None]).T if turned else t >= shorter[:, None]
+    if table.dim() == 3:
+        changed, last, after = table.roll(1, -1), last[..., None], after[..., None]
+    else:
+        changed = (table + 1) % (table.max() + 1)
+    kind = type(log_p.args[other] if isinstance(other, int) else log_p.kwargs[other])
+    trace = log_p.trace({})
+
+    def score(tokens: Tensor, n: Tensor) -> float:
+        return log_p.total({log_p.key: tokens, other: n.tolist() if kind is list else n})
+
+    if any(_is(site, lengths) for site in variables(trace).values() if site["is_observed"]):
+        return False
+    log_p.program = poutine.replay(log_p.program, trace=trace)
+    hidden = score(table, shorter) == score(changed.where(after, table), shorter)
+    return hidden and score(table, lengths) != score(changed.where(last, table), lengths)
+
+
+def _is(site: Mapping[str, Any], value: Tensor) -> bool:
+    seen = torch.as_tensor(site["value"])
+    return seen.shape == value.shape and bool((seen == value).all())
 
 
 def _judged(log_p: "_Reader", rows: list[list[int]]) -> Total | None:
@@ -127,11 +183,18 @@ class _Reader:
         return all(abs(step) < 1e-9 or not step > IMPOSSIBLE for step in after)
 
     def __call__(self, items: list[int]) -> float:
-        found = variables(self._trace(items)).values()
+        return self.total({self.key: self.written(items)})
+
+    def total(self, values: Mapping[Any, Any]) -> float:
+        """The log probability of what is observed of finitely many values, these arguments replaced."""
+        found = variables(self.trace(values)).values()
         return math.fsum(float(_score(site).sum()) for site in found if _finite(site))
 
     def _trace(self, items: list[int]) -> poutine.Trace:
-        given = dict(enumerate(self.args)) | dict(self.kwargs) | {self.key: self.written(items)}
+        return self.trace({self.key: self.written(items)})
+
+    def trace(self, values: Mapping[Any, Any]) -> poutine.Trace:
+        given: dict[Any, Any] = dict(enumerate(self.args)) | dict(self.kwargs) | dict(values)
         args = [given.pop(i) for i in range(len(self.args))]
         return poutine.trace(self.program).get_trace(*args, **given)
 
@@ -150,6 +213,8 @@ def _last_finite(trace: poutine.Trace) -> Any:
 def _alphabet(trace: poutine.Trace) -> list[int]:
     """The values of the last site that observes values of finitely many."""
     last = _last_finite(trace)
+    if last is not None and type(last).__name__.startswith("OneHotCategorical"):
+        return list(range(last.event_shape[0]))
     if last is None or last.event_shape:
         return []
     values = last.enumerate_support(expand=False).flatten()
@@ -159,8 +224,15 @@ def _alphabet(trace: poutine.Trace) -> list[int]:
 def _sequences(data: Any) -> list[tuple[list[list[int]], Callable[[list[int]], Any]]]:
     """Sequences in an argument, and how the argument reads with another in the place of the last.
 
-    An argument is a sequence of whole numbers, several of them, or a table with one in each row or column.
+    An argument is a sequence of whole numbers, several of them, or a table with one in each row or column;
+    or the same in one-hot vectors.
     """
+    parts = data if isinstance(data, list | tuple) else [data]
+    if parts and all(_is_one_hot(part) for part in parts):
+        index = [part.argmax(-1) for part in parts]
+        found = _sequences(index[0] if parts is not data else type(data)(index))
+        one = torch.eye(parts[0].shape[-1], dtype=parts[0].dtype)
+        return [(rows, partial(_hot, one, written)) for rows, written in found]
     if isinstance(data, Tensor) and data.dim() == 2 and not data.is_floating_point():
         tables = [(data, False), (data.T, True)]
         return [
@@ -174,6 +246,18 @@ def _sequences(data: Any) -> list[tuple[list[list[int]], Callable[[list[int]], A
     several = isinstance(data, list | tuple) and not isinstance(data[-1], int | float)
     rows = [row for part in data if (row := _last(part)) is not None] if several else [last]
     return [(rows, lambda sequence: _with_last(data, sequence))]
+
+
+def _is_one_hot(data: Any) -> bool:
+    """Whether the last axis holds a single one among zeros."""
+    if not isinstance(data, Tensor) or data.dim() < 2 or data.shape[-1] < 2:
+        return False
+    return bool(((data == 0) | (data == 1)).all() and (data.sum(-1) == 1).all())
+
+
+def _hot(one: Tensor, written: Callable[[list[int]], Any], sequence: list[int]) -> Any:
+    index = written(sequence)
+    return one[index] if isinstance(index, Tensor) else type(index)([one[i] for i in index])
 
 
 def _table(dtype: torch.dtype, turn: bool, sequence: list[int]) -> Tensor:

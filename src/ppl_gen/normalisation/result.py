@@ -24,9 +24,11 @@ class Normalisation:
     totals: tuple[Total, ...]
 
     @property
-    def ok(self) -> bool:
-        """Whether nothing was found to sum to something else than one."""
-        return not self.at_fault
+    def ok(self) -> bool | None:
+        """Whether nothing was found to sum to something else than one; None if factors leave that open."""
+        if self.at_fault:
+            return False
+        return None if any(t.ok is None and t.site == "(factors)" for t in self.totals) else True
 
     @property
     def complete(self) -> bool:
@@ -52,7 +54,7 @@ class Normalisation:
 
     def require(self) -> None:
         """Raise a BrokenModel that names the first variable at fault, if there is one."""
-        if not self.ok:
+        if self.at_fault:
             raise BrokenModel(str(self))
 
     @property
@@ -60,7 +62,7 @@ class Normalisation:
         """One sentence."""
         if self.ok and self.complete:
             return "its density sums to one"
-        if self.ok:
+        if not self.at_fault:
             open_ = ", ".join(t.site for t in self.totals if t.ok is None)
             return f"nothing was found against its density; not known of {open_}"
         return f"its density does not sum to one: look at {', '.join(self.at_fault)}"

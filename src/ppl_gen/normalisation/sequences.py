@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 from pyro import poutine
+from pyro.distributions.util import scale_and_mask
 from pyro.poutine.messenger import Messenger
 from torch import Tensor
 
@@ -76,15 +77,16 @@ class _Chosen(Messenger):
 
 
 class Factors(Messenger):
-    """Add up what pyro.factor adds to the log density."""
+    """Add up what pyro.factor adds to the log density; and if ``data``, what is observed."""
 
-    def __init__(self) -> None:
+    def __init__(self, data: bool = False) -> None:
         super().__init__()
-        self.log, self.names = 0.0, set[str]()
+        self.data, self.log, self.names = data, 0.0, set[str]()
 
     def _pyro_post_sample(self, msg: dict[str, Any]) -> None:
-        if type(msg["fn"]).__name__ == "Unit":
-            term = torch.as_tensor(msg["fn"].log_prob(msg["value"])).double() * msg["scale"]
+        if type(msg["fn"]).__name__ == "Unit" or (self.data and msg["is_observed"]):
+            term = torch.as_tensor(msg["fn"].log_prob(msg["value"])).double()
+            term = scale_and_mask(term, msg["scale"], msg["mask"])
             shape = torch.Size([f.size for f in msg["cond_indep_stack"] if f.vectorized])
             self.log += float(term.expand(torch.broadcast_shapes(term.shape, shape)).sum())
             self.names.add(msg["name"])
@@ -105,11 +107,12 @@ def ending(program: Callable[[], Any]) -> Ending:
     Paths of choices are followed in the order of their probability, which is exact if few of them hold
     nearly all of it; else runs are drawn.
     """
-    found = _followed(program)
+    found = followed(program)
     return found if found.error < 1e-6 else _drawn(program)
 
 
-def _followed(program: Callable[[], Any], most: int = 600) -> Ending:
+def followed(program: Callable[[], Any], most: int = 600, data: bool = False) -> Ending:
+    """Follow the paths of choices; their factors' weights hold those of observed ``data`` too, if so."""
     heap: list[tuple[float, tuple[int, ...]]] = [(-1.0, ())]
     ended = weight = 0.0
     others = False
@@ -117,7 +120,7 @@ def _followed(program: Callable[[], Any], most: int = 600) -> Ending:
         if not heap:
             break
         mass, choices = heapq.heappop(heap)
-        chosen, factors = _Chosen(choices), Factors()
+        chosen, factors = _Chosen(choices), Factors(data)
         try:
             with factors, _Limit(LONGEST), chosen:
                 program()

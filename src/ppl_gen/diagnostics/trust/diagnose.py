@@ -239,7 +239,10 @@ def _of_pyro(
         "climb": lambda: pyro_climb(case, more_steps),
         "guide": lambda: guide_checks(case),
         "priors": lambda: prior_checks(case),
-        "data": lambda: (compared(name, *rows) for name, rows in replicated(pair, REPLICATES, seed).items()),
+        "data": lambda: (
+            compared(name, fn, y, new, along, share if quality.trusted else 0.0)
+            for name, (fn, y, new, along, share) in replicated(pair, REPLICATES, seed).items()
+        ),
     }
     skipped = [
         "sizes of plates, weights by poutine.scale, codes and components",

@@ -376,6 +376,8 @@ told = [
 assert min(probs.max() for probs in told) > 0.99
 assert told[0].argmax() != told[1].argmax()
 assert odd < usual.min() - 10  # far below every one of them
+trained = ask(naive_bayes, "p(x)").log_prob(x=x)
+assert odd < trained.min() - 10  # and below the wines it was fitted to
 
 # %% [markdown]
 # The strange wine lies far below every test wine. A rule such as "do not decide below the least likely
@@ -385,8 +387,8 @@ assert odd < usual.min() - 10  # far below every one of them
 # ## The same with numbers: regression
 #
 # Nothing above needs `y` to be a class. Take irises: `x` is the length of a petal, `y` its width, both in
-# standard deviations. The discriminative model is linear regression, which you know. The generative one draws
-# the width first, and then a length that fits it.
+# standard deviations. The discriminative model is linear regression: a line, and Normal noise about it. The
+# generative one draws the width first, and then a length that fits it.
 
 # %%
 petals = iris().standardized().x
@@ -462,9 +464,9 @@ except Unanswerable:
 assert refused
 
 # %% [markdown]
-# On the left, the two lines lie on one another: with one feature, both models say that length and width are
-# jointly Normal, one by its conditional and one as a whole. On the right is what only the second can do.
-# Wider petals come with longer ones.
+# On the left, the two lines lie on one another. The second model says that length and width are jointly
+# Normal; the conditional of a joint Normal is just such a line, and that is all that the first one says. On
+# the right is what only the second can do. Wider petals come with longer ones.
 #
 # ## Exercises
 #

@@ -220,13 +220,14 @@ for name, z in codes.items():
 # %% [check]
 shares = [told(z) for z in codes.values()]
 assert shares[0] > 0.5
-assert shares[1] < 0.3
+assert 0.1 < shares[1] < 0.25  # nearly chance, and a little more
 assert shares[1] < shares[0] - 0.3
 
 # %% [markdown]
 # The plain VAE sorts its plane by class, because there the class has to be told by the code. In the
-# conditional one all classes lie on top of one another: near the centre of the plane is the ordinary way of
-# writing *each* digit. By chance alone, one in ten nearest codes would be of the same class.
+# conditional one the classes lie nearly on top of one another: near the centre of the plane is the ordinary
+# way of writing *each* digit. By chance alone, one in ten nearest codes would be of the same class; what is
+# more than that is a little of the class that stays in the code.
 #
 # So now we can turn one knob and leave the other. On the left, one style for each row and the ten classes
 # side by side; on the right, one class, its style running over the plane.
@@ -515,11 +516,11 @@ with style():
 vae_curve, logistic_curve, bayes_curve = (torch.tensor(c) for c in curves.values())
 gains = vae_curve - logistic_curve
 assert gains[1:].mean() > 0.03  # "ahead from fifty labels on"
-assert gains[1:].min() > -0.01
+assert gains[1:].min() > 0
 assert gains[1] > gains[3]  # "by little"
-assert (vae_curve[1:] - bayes_curve[1:]).mean() > 0.02
+assert (vae_curve[1:] - bayes_curve[1:]).min() > 0
 assert vae_curve[0] < vae_curve[1] - 0.05  # "with twenty it is far worse"
-assert vae_curve[0] < bayes_curve[0] + 0.03  # "no longer ahead"
+assert vae_curve[0] < bayes_curve[0]  # "no longer ahead"
 
 # %% [markdown]
 # From fifty labels on, the VAE is ahead, though with three hundred by little. With twenty, two of each
@@ -538,18 +539,20 @@ assert vae_curve[0] < bayes_curve[0] + 0.03  # "no longer ahead"
 # %%
 pure = fit(SemiSupervisedVAE(**network, alpha=1e-6), climb, x=x, y=known)
 for name, each in (("with the term", posterior), ("without", pure)):
-    bound, _ = each.estimate_elbo(5)
+    bound, error = each.estimate_elbo(5)
     share = right(each.model.classifier(x_test).argmax(1))
     print(
-        f"{name:14} ELBO {bound / len(x):6.1f} nats a picture,",
+        f"{name:14} ELBO {bound:,.0f} ± {error:.0f} nats, {bound / len(x):.1f} a picture,",
         f"{share:.0%} of the test digits named rightly",
     )
 
 # %% [markdown]
-# The bounds are almost the same. The names are not. The bound asks for ten heaps of pictures that look alike,
-# and it does not care whether these are the ten heaps that we call digits: fifty labels among 1,258 rows
-# hardly weigh. Heaps form early in the climb, wherever the random start leads. Here some of them take parts
-# of two digits, so that not even the best names for the heaps would help.
+# A picture's bounds differ by a fraction of a nat. The names differ far more. The bound asks for ten heaps of
+# pictures that look alike; fifty labels among 1,258 rows hardly weigh in it. Heaps form early in the climb,
+# wherever the random start leads. Here some of them take parts of two digits, so that not even the best names
+# for the heaps would help. Over all rows the fractions add up, and the fit with the better names has the
+# better bound: the pure objective has a better top than the one that this climb found, and who has only the
+# one fit cannot know.
 #
 # **How to see it.** Not by the bound. Ask the model to draw: the joint says what it takes each name for.
 
@@ -566,8 +569,11 @@ with style():
         )
 
 # %% [check]
-bounds = [each.estimate_elbo(5)[0] / len(x) for each in (posterior, pure)]
-assert abs(bounds[0] - bounds[1]) < 0.05 * abs(bounds[0])  # "almost the same"
+import math
+
+(best, error), (stuck, its) = (each.estimate_elbo(5) for each in (posterior, pure))
+assert abs(best - stuck) / len(x) < 1  # "a fraction of a nat"
+assert best - stuck > 5 * math.hypot(error, its)  # "over all rows the fractions add up"
 wrong, good = (
     right(each.model.classifier(x_test).argmax(1)) for each in (pure, posterior)
 )

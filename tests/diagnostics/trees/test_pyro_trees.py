@@ -407,9 +407,9 @@ def test_groups_can_be_chosen_and_are_the_same_alone() -> None:
         assert alone[name].equals(every[name])
 
 
-def subsampled(x: torch.Tensor) -> None:
+def handed(x: torch.Tensor) -> None:
     mu = pyro.sample("mu", dist.Normal(0.0, 1.0))
-    with pyro.plate("rows", len(x), subsample_size=4) as index:
+    with pyro.plate("rows", len(x), subsample=torch.arange(4)) as index:
         pyro.sample("x", dist.Normal(mu, 1.0), obs=x[index])
 
 
@@ -429,7 +429,7 @@ def test_what_does_not_fit_is_refused_in_words() -> None:
         (q_mu, (3, X), {}, "model: expected a Pyro program, got int"),
         (q_mu, (normal,), {}, r"normal\(x: .*cannot be called .*'x'. Pass .* to_arviz\(fitted, model, x\)"),
         (q_mu, (normal, X), {"y": X}, "normal.*unexpected keyword argument 'y'"),
-        (q_mu, (subsampled, X), {}, "plate 'rows' of the model takes 4 of 15"),
+        (q_mu, (handed, X), {}, "plate 'rows' of the model holds 4 of 15 rows"),
         (idle, (normal, X), {}, "no draws yet"),
         (stream, (normal, X), {}, "StreamingMCMC keeps no draws"),
         (AutoNormal(normal), (normal, X), {}, "AutoNormal never ran"),

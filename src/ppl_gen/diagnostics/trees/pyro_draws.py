@@ -15,6 +15,7 @@ from ppl_gen.checks import called
 from ppl_gen.core import ProbabilisticModel
 from ppl_gen.diagnostics.trees.groups import DRAWS
 from ppl_gen.diagnostics.trees.labels import Named
+from ppl_gen.diagnostics.trees.subsamples import whole_plates
 from ppl_gen.errors import DataError
 from ppl_gen.inference.bare import PyroFit
 from ppl_gen.inference.guides import point
@@ -129,6 +130,7 @@ def running(seed: int, *programs: Any) -> Iterator[Callable[[], None]]:
     known = set(before["params"])
     with isolated(seed), ExitStack() as stack:
         stack.enter_context(pyro.settings.context(module_local_params=local))
+        stack.enter_context(whole_plates())
         store.set_state(before)
         for program in programs:
             for module in (program, getattr(program, "__self__", None)):
@@ -145,15 +147,3 @@ def running(seed: int, *programs: Any) -> Iterator[Callable[[], None]]:
                 )
 
         yield refuse_untrained
-
-
-def refuse_subsamples(traces: Mapping[str, poutine.Trace]) -> None:
-    """Rows that come and go between runs have no log likelihood each."""
-    for side, trace in traces.items():
-        for name, site in trace.nodes.items():
-            fn = site.get("fn")
-            if type(fn).__name__ == "_Subsample" and fn.subsample_size not in (None, fn.size):
-                raise DataError(
-                    f"plate {name!r} of the {side} takes {fn.subsample_size} of {fn.size} rows at each run, "
-                    f"and log_likelihood needs them all: pass programs whose plate has no subsample_size"
-                )

@@ -11,9 +11,10 @@ from pyro.poutine.uncondition_messenger import UnconditionMessenger
 from ppl_gen.core import variables
 from ppl_gen.diagnostics.trees.groups import DRAWS, GROUPS, history, refuse_large, reseed, stack, tree_of
 from ppl_gen.diagnostics.trees.labels import Coords, Dims, Labels, Named
-from ppl_gen.diagnostics.trees.pyro_draws import Drawer, drawer, refuse_subsamples, running
+from ppl_gen.diagnostics.trees.pyro_draws import Drawer, drawer, running
 from ppl_gen.diagnostics.trees.pyro_labels import constants, labels_of_trace, refuse_unbound
 from ppl_gen.diagnostics.trees.pyro_scores import Scores, data_of, scores
+from ppl_gen.diagnostics.trees.subsamples import refuse_subsamples
 from ppl_gen.errors import DataError
 from ppl_gen.inference.elbo import delta, plate_depth
 

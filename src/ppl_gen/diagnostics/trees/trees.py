@@ -68,7 +68,7 @@ def to_arviz(
     Of a bare Pyro model the data are what ``obs=`` observes, dimensions are named by the plates, and a
     discrete site that the guide or chain leaves open is enumerated and summed out, in the plates it is in.
     Continuous latents stay in log_likelihood as drawn, those of a row too, as ArviZ has it of other
-    languages; ``attrs["how"]`` names them. What subsamples its rows has no log_likelihood and is refused.
+    languages; ``attrs["how"]`` names them. Plates that draw a subsample of their rows take all of them here.
     Programs and Pyro's store stay as they were; modules run in evaluation mode.
 
     ArviZ's own summary, called on the tree, prints r_hat and ess columns, which mean nothing for draws that

@@ -16,6 +16,7 @@ from ppl_gen.diagnostics.trust.joint_checks import density_checks, factor_checks
 from ppl_gen.diagnostics.trust.modes import mode_checks
 from ppl_gen.diagnostics.trust.prior_checks import prior_checks
 from ppl_gen.diagnostics.trust.pyro_case import PyroCase, replicated
+from ppl_gen.diagnostics.trust.pyro_selected import selected_rows
 from ppl_gen.diagnostics.trust.quality import GuideQuality, guide_quality, not_fitted
 from ppl_gen.errors import NoEvidence, Unanswerable
 from ppl_gen.inference import NUTS, CrossValidation, PyroFit
@@ -232,7 +233,7 @@ def _of_pyro(
     if draws is None and quality.undecided:
         quality = guide_quality(pair, draws=MANY, **options)
     case = PyroCase.of(pair, seed, quality)
-    t = case.runs[0]
+    t, selected = case.runs[0], selected_rows(pair, seed)
     parts: Mapping[str, Callable[[], Iterator[Check]]] = {
         "joint": lambda: density_checks("model", t.p),
         "factors": lambda: factor_checks(case),
@@ -242,11 +243,13 @@ def _of_pyro(
         "data": lambda: (
             compared(name, fn, y, new, along, share if quality.trusted else 0.0)
             for name, (fn, y, new, along, share) in replicated(pair, REPLICATES, seed).items()
+            if name not in selected
         ),
     }
     skipped = [
         "sizes of plates, weights by poutine.scale, codes and components",
         "modes that the guide never visits (fit again with other seeds, and compare)",
+        *(f"rows of {name} beside replicates: {why}" for name, why in selected.items()),
     ]
     with isolated(seed):
         checks = tuple(replace(check, fix=in_pyro(check.fix)) for check in _found(parts, skipped))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from ppl_gen.diagnostics.trees.subsamples import whole_plates
 from ppl_gen.diagnostics.trees.trees import to_arviz
 from ppl_gen.diagnostics.trust.along import Along, inputs_of
 from ppl_gen.diagnostics.trust.case import RUNS, Case
@@ -52,7 +53,8 @@ class PyroCase(Case):
 
 
 def _called(model: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    return model(*args, **kwargs)
+    with whole_plates():
+        return model(*args, **kwargs)
 
 
 def continued(found: PyroFit, steps: int, seed: int) -> tuple[float, float, Tensor] | None:
@@ -87,7 +89,8 @@ def replicated(found: PyroFit, draws: int, seed: int) -> dict[str, tuple[Any, An
         y, new = (np.array(tree[f"{group}/{name}"]) for group in ("observed_data", "posterior_predictive"))
         if y.ndim and new.shape[2:] == y.shape:
             along = inputs_of(given.get(name, {}), len(y))
-            effective = np.array(tree[f"log_likelihood/{name}"])[0].var(0).sum() / y.size
+            scored = tree["log_likelihood"].get(name)  # none where a latent that was summed out couples rows
+            effective = np.nan if scored is None else np.array(scored)[0].var(0).sum() / y.size
             share = float(np.nan_to_num(effective / (1 + effective)))
             rows[name] = p[name]["fn"], *unmasked(p[name], y, np.moveaxis(new[0], 0, 1)), along, share
     return rows

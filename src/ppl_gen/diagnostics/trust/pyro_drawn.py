@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.distributions import biject_to
 
 from ppl_gen.core import variables
+from ppl_gen.diagnostics.trees.subsamples import whole_plates
 from ppl_gen.diagnostics.trees.trees import to_arviz
 from ppl_gen.diagnostics.trust.drawn import Drawn, is_positive
 from ppl_gen.errors import DataError
@@ -16,10 +17,11 @@ from ppl_gen.isolation import isolated
 
 
 def traces(found: PyroFit) -> tuple[dict[str, Node], dict[str, Node]]:
-    """The sites of the model, on a draw of the guide, and those of the guide."""
+    """The sites of the model, on a draw of the guide and all rows, and those of the guide."""
     args, kwargs = found.arguments
-    guided = poutine.trace(found.guide).get_trace(*args, **kwargs)
-    replayed = poutine.trace(poutine.replay(found.model, trace=guided)).get_trace(*args, **kwargs)
+    with whole_plates():
+        guided = poutine.trace(found.guide).get_trace(*args, **kwargs)
+        replayed = poutine.trace(poutine.replay(found.model, trace=guided)).get_trace(*args, **kwargs)
     return variables(replayed), variables(guided)
 
 
@@ -27,7 +29,7 @@ def pyro_drawn(found: PyroFit, draws: int, seed: int) -> Drawn:
     """Draws of the guide with log p and log q in parts: those of `to_arviz`, finite sites summed out.
 
     Raises:
-        DataError: as `to_arviz`, of programs that subsample their rows or observe nothing.
+        DataError: as `to_arviz`, of programs that hold a part of their rows or observe nothing.
     """
     groups = ["posterior", "sample_stats", "log_prior", "observed_data"]
     tree = to_arviz(found, draws=draws, seed=seed, groups=groups)

@@ -10,6 +10,7 @@ from pyro import poutine
 from ppl_gen.core import variables
 from ppl_gen.diagnostics.trees.pyro_labels import named
 from ppl_gen.diagnostics.trees.pyro_scores import data_of
+from ppl_gen.diagnostics.trees.subsamples import whole_plates
 from ppl_gen.diagnostics.trust.along import MOST, Array
 from ppl_gen.inference import PyroFit
 from ppl_gen.inference.elbo import Node
@@ -32,13 +33,13 @@ def given_rows(found: PyroFit, seed: int) -> dict[str, dict[str, Array]]:
     residuals need not be independent of them.
     """
     args, kwargs = found.arguments
-    with isolated(seed):
+    with isolated(seed), whole_plates():
         guided = poutine.trace(found.guide).get_trace(*args, **kwargs)
 
     def run(changed: Mapping[Any, Any]) -> dict[str, Node]:
         new = [changed.get(place, value) for place, value in enumerate(args)]
         its = {name: changed.get(name, value) for name, value in kwargs.items()}
-        with isolated(seed):
+        with isolated(seed), whole_plates():
             trace = poutine.trace(poutine.replay(found.model, trace=guided)).get_trace(*new, **its)
             return {name: variables(trace)[name] for name in data_of(trace)}
 

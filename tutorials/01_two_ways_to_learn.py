@@ -246,6 +246,15 @@ assert torch.bincount(y[few]).tolist() == [2, 5, 1]
 assert abs(x[few][y[few] == 0][:, 1].diff()) < 0.1  # "nearly the same flavanoids"
 pairs = x[y == 0][:, 1]
 assert (pairs[:, None] - pairs).abs().median() > 0.3  # which two seldom have
+bands = []  # "a mark of the class": were the two apart, its band would be wider
+first = (y[few] == 0).nonzero()[0]
+upwards = torch.stack([0 * across + x[few][y[few] == 0][:, 0].max(), across], 1)
+for apart in (0.0, 1.0):
+    moved = x[few].clone()
+    moved[first, 1] += apart
+    probs = ask(fit(generative, x=moved, y=y[few]), "p(y | x)", x=upwards).probs
+    bands.append(int((probs[:, 0] > 0.5).sum()))
+assert bands[1] > 2 * bands[0] > 0
 sure, right, clear = {}, {}, {}
 for model in (generative, discriminative):
     for rows in (few, slice(None)):

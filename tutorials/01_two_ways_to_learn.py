@@ -16,7 +16,9 @@
 # %% [install]
 import importlib.util
 
-if importlib.util.find_spec("ppl_gen") is None:  # as on Colab
+# Where ppl-gen is missing, as on Colab. This needs a released version; before the first,
+# install it from a copy of its source: `pip install .` there.
+if importlib.util.find_spec("ppl_gen") is None:
     get_ipython().run_line_magic("pip", "install --quiet ppl-gen")  # noqa: F821
 
 # %%
@@ -136,8 +138,8 @@ rights = {
     p: int((ask(p, "p(y | x)", x=x_test).mode == y_test).sum())
     for p in (naive_bayes, logistic)
 }
-assert min(rights.values()) >= 35  # "about as well": four in five or more
-assert abs(rights[naive_bayes] - rights[logistic]) <= 4
+assert min(rights.values()) > 0.9 * 44  # "more than nine in ten"
+assert abs(rights[naive_bayes] - rights[logistic]) <= 2  # "about as well"
 assert ask(naive_bayes, "p(y | x)", x=x_test).how == "enumerated"
 by_hand = ask(naive_bayes, "p(y)").probs * torch.stack(
     [ask(naive_bayes, "p(x | y)", y=k).log_prob(x=x_test).exp() for k in range(3)], 1
@@ -147,9 +149,9 @@ torch.testing.assert_close(
 )
 
 # %% [markdown]
-# They do about as well. The second half of each line says how the answer was obtained: naive Bayes
-# **enumerated** the classes in Bayes' rule, which is exact; logistic regression averaged its factor over the
-# posterior of the weights.
+# They do about as well: each is right about more than nine wines in ten. The second half of each line says
+# how the answer was obtained: naive Bayes **enumerated** the classes in Bayes' rule, which is exact; logistic
+# regression averaged its factor over the posterior of the weights.
 #
 # Where they differ is between and beyond the wines. Below, the background has the colour of the class, mixed
 # where more than one is likely.
@@ -181,7 +183,7 @@ def compared(rows=134):
     """Both models, fitted to some of the wines."""
     some = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[:rows]
     with style():
-        _, axes = plt.subplots(1, 2, figsize=(7.4, 3.7), sharex=True, sharey=True)
+        figure, axes = plt.subplots(1, 2, figsize=(7.4, 4.0), sharex=True, sharey=True)
         for ax, model, name in zip(
             axes,
             (generative, discriminative),
@@ -190,9 +192,30 @@ def compared(rows=134):
         ):
             regions(ax, fit(model, x=x[some], y=y[some]), some, f"{name}, {rows} wines")
         axes[1].set_ylabel("")
+        figure.legend(
+            *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3
+        )
 
 
 compared()
+
+# %% [check]
+across = torch.linspace(-6, 6, 2401, dtype=torch.float64)
+
+
+def bend(posterior):
+    """How far the border of classes 0 and 1 is from straight, between three heights."""
+    crossings = []
+    for height in (1.0, 2.5, 4.0):
+        probs = ask(
+            posterior, "p(y | x)", x=torch.stack([across, 0 * across + height], 1)
+        ).probs
+        crossings.append(across[int((probs[:, 0] > probs[:, 1]).nonzero()[0])])
+    return abs(float(crossings[0] - 2 * crossings[1] + crossings[2]))
+
+
+assert bend(logistic) < 0.1  # "all but straight"
+assert bend(naive_bayes) > 0.3  # "curves"
 
 # %% [markdown]
 # Logistic regression draws borders that are all but straight: given the weights, the logarithm of the ratio
@@ -204,6 +227,13 @@ compared()
 
 # %%
 compared(8)
+few = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[:8]
+for model in (generative, discriminative):
+    answer = ask(fit(model, x=x[few], y=y[few]), "p(y | x)", x=x_test)
+    print(
+        f"{type(model).__name__:20} {answer.probs.amax(1).mean():.0%} sure of the test wines,",
+        f"{(answer.mode == y_test).double().mean():.0%} right",
+    )
 
 # %%
 if importlib.util.find_spec("ipywidgets"):
@@ -212,20 +242,45 @@ if importlib.util.find_spec("ipywidgets"):
     _ = interact(compared, rows=(8, len(x), 14))
 
 # %% [check]
-few = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[:8]
-assert set(y[few].tolist()) == {0, 1, 2}
-sure = [
-    ask(fit(model, x=x[rows], y=y[rows]), "p(y | x)", x=x_test).probs.amax(1).mean()
-    for model in (generative, discriminative)
-    for rows in (few, slice(None))
-]
-assert sure[0] < sure[1]
-assert sure[2] < sure[3]
+assert torch.bincount(y[few]).tolist() == [2, 5, 1]
+assert abs(x[few][y[few] == 0][:, 1].diff()) < 0.1  # "nearly the same flavanoids"
+pairs = x[y == 0][:, 1]
+assert (pairs[:, None] - pairs).abs().median() > 0.3  # which two seldom have
+bands = []  # "a mark of the class": were the two apart, its band would be wider
+first = (y[few] == 0).nonzero()[0]
+upwards = torch.stack([0 * across + x[few][y[few] == 0][:, 0].max(), across], 1)
+for apart in (0.0, 1.0):
+    moved = x[few].clone()
+    moved[first, 1] += apart
+    probs = ask(fit(generative, x=moved, y=y[few]), "p(y | x)", x=upwards).probs
+    bands.append(int((probs[:, 0] > 0.5).sum()))
+assert bands[1] > 2 * bands[0] > 0
+sure, right, clear = {}, {}, {}
+for model in (generative, discriminative):
+    for rows in (few, slice(None)):
+        posterior = fit(model, x=x[rows], y=y[rows])
+        answer, key = ask(posterior, "p(y | x)", x=x_test), (model, rows is few)
+        sure[key] = float(answer.probs.amax(1).mean())
+        right[key] = float((answer.mode == y_test).double().mean())
+        most = ask(posterior, "p(y | x)", x=grid).probs.amax(1)
+        clear[key] = float((most > 0.9).double().mean())
+assert all(
+    sure[model, True] < sure[model, False] for model in (generative, discriminative)
+)
+assert clear[generative, True] > 0.6  # sharp over most of the picture
+assert clear[discriminative, True] < 0.2
+assert clear[discriminative, False] > 0.6
+assert sure[generative, True] > right[generative, True] + 0.1
+assert sure[discriminative, True] < right[discriminative, True] - 0.1
 
 # %% [markdown]
-# Both are less sure of their borders now: the colours run into one another over a wider band. `fit` finds not
-# one value of the parameters but all that the wines allow, weighted by how well they fit, and few wines allow
-# many.
+# How sure a model is: the probability of the class that it decides for, on average. Both are less sure of the
+# test wines now. `fit` finds not one value of the parameters but all that the wines allow, weighted by how
+# well they fit, and few wines allow many. But look at the colours. Those of logistic
+# regression run into one another nearly everywhere: it is less sure than it is right. Naive Bayes still
+# draws sharp bands, and is surer than it is right. The two wines of class 0 happen to have nearly the same
+# flavanoids, and it takes that for a mark of the class. The fewer the rows, the more depends on what a model
+# assumes, and it has assumed more.
 #
 # ## What each can be asked
 #
@@ -292,6 +347,9 @@ for k in range(
     many, own = ask(naive_bayes, "p(x | y)", y=k).sample(2000, seed=0), x[y == k]
     error = (own.var(0) / len(own) + many.var(0) / 2000).sqrt()
     assert bool(((many.mean(0) - own.mean(0)).abs() < 5 * error + 0.05).all())
+    assert bool(((many.std(0) / own.std(0)).log().abs() < 0.3).all())  # and their spread
+    assert abs(torch.corrcoef(many.T)[0, 1]) < 5 / 2000**0.5  # "drawn ones are"
+assert torch.corrcoef(x[y == 0].T)[0, 1] > 0.3  # "real features are not independent"
 refused = 0
 try:
     ask(logistic, "p(x | y)", y=2)
@@ -300,8 +358,10 @@ except Unanswerable:
 assert refused
 
 # %% [markdown]
-# At a glance they could be mistaken for one another. Lessons 2 and 9 look more closely: within a class, real
-# features are *not* independent, and drawn ones are.
+# At a glance they could be mistaken for one another: each class lies where it should, and spreads as it
+# should. But look at the blue dots. Real wines of class 0 with more alcohol have more flavanoids; in drawn
+# ones the two have nothing to do with each other. That is the naive assumption, and lesson 2 looks at it more
+# closely.
 #
 # Missing cells are the same idea. Someone forgot to measure the alcohol of a wine: a joint that generates `x`
 # sums the missing number out. A model that is *given* `x` needs all of it.
@@ -357,15 +417,16 @@ for posterior in (naive_bayes, logistic):
 usual = ask(naive_bayes, "p(x)").log_prob(x=x_test)
 odd = ask(naive_bayes, "p(x)").log_prob(x=strange)[0]
 with style():
-    figure, ax = plt.subplots(figsize=(5.4, 2.4))
-    ax.hist(usual, bins=15, color=PALETTE[0], label="44 test wines")
-    ax.axvline(odd, color=PALETTE[3], label="the strange one")
-    ax.set(
-        xlabel="log p(x) in nats",
-        ylabel="wines",
-        title="A density tells what was never seen",
-    )
-    ax.legend(loc="upper left", bbox_to_anchor=(0.12, 1))
+    figure, axes = plt.subplots(1, 2, figsize=(7.4, 2.4), width_ratios=(1.3, 1))
+    axes[0].plot(usual, 0 * usual, "|", color=PALETTE[0], markersize=30)
+    axes[0].plot(odd, 0, "D", color=PALETTE[3])
+    for at, words, k in ((usual.mean(), "44 test wines", 0), (odd, "the strange one", 3)):
+        axes[0].text(at, 0.5, words, color=PALETTE[k], ha=("right", "left")[k // 3])
+    axes[0].set(ylim=(-1, 1), yticks=[], title="A density tells what was never seen")
+    axes[1].hist(usual, bins=12, color=PALETTE[0])
+    axes[1].set(ylabel="wines", title="The test wines, closer", yticks=range(0, 16, 5))
+    for ax in axes:
+        ax.set_xlabel("log p(x) in nats")
 print(f"least likely test wine: {usual.min():.1f} nats; the strange one: {odd:.1f} nats")
 
 # %% [check]
@@ -453,9 +514,7 @@ assert (
 lines = [ask(p, "p(y | x)", x=lengths).mean for p in (given_length, both)]
 assert (lines[0] - lines[1]).abs().max() < 0.05  # "lie on one another"
 assert ask(given_length, "p(y | x)", x=lengths).how == "exact"
-assert [round(float(d.mean()), 1) for d in invented] == sorted(
-    round(float(d.mean()), 1) for d in invented
-)
+assert torch.stack([d.mean() for d in invented]).diff().min() > 0.5  # wider: longer
 refused = 0
 try:
     ask(given_length, "p(x | y)", y=0.2)
@@ -515,13 +574,17 @@ assert refused
 #
 # <details><summary>Solution</summary>
 #
-# $p(w)\,p(y \mid x, w)$, and $p(\pi)\,p(\theta)\,p(y \mid \pi)\,p(x \mid y, \theta)$. The second: only there
-# is `x` left of a bar. It is multinomial naive Bayes; lesson 4 fits it to texts.
+# $p(w)\,p(y \mid x, w)$, and $p(\pi)\,p(\theta)\,p(y \mid \pi)\,p(x \mid y, \theta)$, where $\theta$ says how
+# frequent each word is in mails of each kind. The second can: only there is `x` left of a bar.
+#
+# The library has it; lesson 4 fits it to texts. Its line has one factor more: whoever writes a mail must also
+# know how long it is to be, so `lam`, the number of words to be expected, is a parameter, too.
 #
 # ```python
 # from ppl_gen.models import MultinomialNaiveBayes
 #
 # print(MultinomialNaiveBayes(classes=2, features=1000))
+# assert "p(lam)" in str(MultinomialNaiveBayes(classes=2, features=1000))
 # ```
 #
 # </details>

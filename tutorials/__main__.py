@@ -24,7 +24,8 @@ QUIET = "import rich.progress\nrich.progress.Progress.__init__.__kwdefaults__['d
 
 def build(source: Path) -> Path:
     """Run a source from end to end, and write its notebook beside it."""
-    found = [Cell("check", QUIET, "quiet"), *cells(source.read_text(encoding="utf-8"))]
+    written = source.read_text(encoding="utf-8")
+    found = [Cell("check", QUIET, "quiet"), *cells(written)]
     programs = [cell for cell in found if cell.kind != "markdown"]
     with tempfile.TemporaryDirectory() as folder:  # no lesson depends on where it runs
         outputs = run([cell.source for cell in programs], Path(folder))
@@ -42,7 +43,8 @@ def build(source: Path) -> Path:
             ]
         shown.append(made)
     target = source.with_suffix(".ipynb")
-    text = json.dumps(notebook(shown), indent=1, ensure_ascii=False, sort_keys=True)
+    whole = notebook(shown, written)
+    text = json.dumps(whole, indent=1, ensure_ascii=False, sort_keys=True)
     target.write_text(text + "\n", encoding="utf-8")
     return target
 

@@ -82,8 +82,16 @@ def as_notebook(cell: Cell) -> dict[str, Any]:
     return made
 
 
-def notebook(found: list[dict[str, Any]]) -> dict[str, Any]:
-    """A notebook of these cells."""
+def notebook(found: list[dict[str, Any]], source: str) -> dict[str, Any]:
+    """A notebook of these cells, which were made from this source.
+
+    Its digest is of the *whole* source: a check that changed since the build shows, though no cell did.
+    """
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
+    digest = hashlib.sha256(source.encode()).hexdigest()
+    metadata = {
+        "kernelspec": kernel,
+        "language_info": {"name": "python"},
+        "source_sha256": digest,
+    }
     return {"cells": found, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}

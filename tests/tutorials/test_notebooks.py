@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tutorials.__main__ import build
 from tutorials.percent import FOLDER, as_notebook, cells, notebook, sources
 from tutorials.smoke import short_fits, smoke
 
@@ -22,9 +23,8 @@ def test_a_source_runs(source, tmp_path, monkeypatch):
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
 def test_the_notebook_is_its_sources(source):
     found = json.loads(source.with_suffix(".ipynb").read_text(encoding="utf-8"))
-    expected = notebook(
-        [as_notebook(cell) for cell in cells(source.read_text(encoding="utf-8")) if cell.shown]
-    )
+    written = source.read_text(encoding="utf-8")
+    expected = notebook([as_notebook(cell) for cell in cells(written) if cell.shown], written)
     for cell in found["cells"]:
         if cell["cell_type"] == "code":
             assert cell["execution_count"], "run `make notebooks`"
@@ -79,6 +79,33 @@ def test_a_cell_that_moves_keeps_its_id():
     assert len({cell.id for cell in cells(source)}) == 3  # and twins differ
     with pytest.raises(ValueError, match="open with a cell"):
         cells("a = 1\n")
+
+
+def test_a_check_that_changed_since_the_build_shows():
+    built, edited = ("# %%\na = 1\n\n# %% [check]\nassert a == " + number for number in "12")
+    made = [
+        notebook([as_notebook(cell) for cell in cells(source) if cell.shown], source)
+        for source in (built, edited)
+    ]
+    assert made[0]["cells"] == made[1]["cells"]
+    assert made[0] != made[1]
+
+
+def test_a_build_writes_what_the_test_expects(tmp_path):
+    pytest.importorskip("IPython")
+    source = tmp_path / "01_a.py"
+    written = "# %%\na = 1\na\n\n# %% [check]\nassert a == 1\n"
+    source.write_text(written)
+    found = json.loads(build(source).read_text(encoding="utf-8"))
+    (cell,) = found["cells"]
+    assert cell["outputs"][0]["data"] == {"text/plain": "1"}
+    cell["execution_count"], cell["outputs"] = None, []
+    assert found == notebook([as_notebook(cells(written)[0])], written)
+    source.write_text(written.replace("a == 1", "a == 2"))
+    before = source.with_suffix(".ipynb").read_bytes()
+    with pytest.raises(RuntimeError, match="AssertionError"):
+        build(source)
+    assert source.with_suffix(".ipynb").read_bytes() == before  # never stamped without running
 
 
 def test_fits_are_short_only_inside():

@@ -45,7 +45,7 @@ def breast_cancer() -> Dataset:
 
     The columns are the mean, standard error and worst value of ten measurements: they are strongly dependent.
 
-    Source: Wolberg, Mangasarian, Street & Street, UCI (1995), https://doi.org/10.24432/C5DW2B.
+    Source: Wolberg, Mangasarian, Street & Street, UCI (1993), https://doi.org/10.24432/C5DW2B.
 
     Example:
         >>> breast_cancer()
@@ -53,7 +53,10 @@ def breast_cancer() -> Dataset:
     """
     from sklearn.datasets import load_breast_cancer
 
-    source = "Wolberg, Mangasarian, Street & Street, Breast Cancer Wisconsin (1995); UCI, doi:10.24432/C5DW2B"
+    source = (
+        "Wolberg, Mangasarian, Street & Street, Breast Cancer Wisconsin (Diagnostic) (1993); "
+        "UCI, doi:10.24432/C5DW2B"
+    )
     return _dataset("breast cancer", load_breast_cancer(), source)
 
 

@@ -52,6 +52,14 @@ def test_columns_of_one_matrix_are_told_apart():
     assert given(lambda b, d: rows(b * d[:, 0], d[:, 1]), normal(0, N, 3)) == {"y": ["d[0]", "d[2]"]}
 
 
+def test_arrays_in_a_dictionary_are_arguments_too():
+    def program(b, d, *, more):
+        rows(b * d["x"] + more[2][:, 0], d["y"])
+
+    d, more = {"x": normal(0, N), "y": normal(1, N), "name": "rows"}, {2: normal(2, N, 1)}
+    assert given(program, d, more=more) == {"y": ["d['x']", "more[2]"]}
+
+
 def test_data_that_the_program_transforms_are_data_all_the_same():
     def program(b, x, y):
         rows(b * x, (y - y.mean()).exp())

@@ -36,11 +36,12 @@ class Scores(NamedTuple):
 
 def data_of(trace: poutine.Trace) -> dict[str, Node]:
     """The observed variables: not deterministic ones, nor factors, which Pyro writes as observed too."""
-    return {
-        name: site
-        for name, site in variables(trace).items()
-        if site["is_observed"] and not delta(site) and not isinstance(site["fn"], Unit)
-    }
+    return {name: site for name, site in variables(trace).items() if is_data(site)}
+
+
+def is_data(site: Node) -> bool:
+    """Whether it is an observed variable, and neither a deterministic one nor a factor."""
+    return site["is_observed"] and not delta(site) and not isinstance(site["fn"], Unit)
 
 
 def scores(model: Program, guided: poutine.Trace, plain: poutine.Trace, plates: int) -> Scores:

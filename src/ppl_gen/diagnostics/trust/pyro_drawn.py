@@ -10,6 +10,7 @@ from ppl_gen.core import variables
 from ppl_gen.diagnostics.trees.subsamples import whole_plates
 from ppl_gen.diagnostics.trees.trees import to_arviz
 from ppl_gen.diagnostics.trust.drawn import Drawn, is_positive
+from ppl_gen.diagnostics.trust.pyro_rerun import latents_of
 from ppl_gen.errors import DataError
 from ppl_gen.inference import PyroFit
 from ppl_gen.inference.elbo import Node, delta
@@ -19,8 +20,8 @@ from ppl_gen.isolation import isolated
 def traces(found: PyroFit) -> tuple[dict[str, Node], dict[str, Node]]:
     """The sites of the model, on a draw of the guide and all rows, and those of the guide."""
     args, kwargs = found.arguments
+    guided = latents_of(found)
     with whole_plates():
-        guided = poutine.trace(found.guide).get_trace(*args, **kwargs)
         replayed = poutine.trace(poutine.replay(found.model, trace=guided)).get_trace(*args, **kwargs)
     return variables(replayed), variables(guided)
 

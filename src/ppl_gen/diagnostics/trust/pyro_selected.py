@@ -1,16 +1,13 @@
 """Rows of a bare program that its sample statements alone do not draw: censored, truncated, sorted ones."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
-import torch
 from pyro import poutine
 from pyro.distributions import Unit
 from torch import Tensor
 
-from ppl_gen.core import variables
-from ppl_gen.diagnostics.trees.subsamples import whole_plates
+from ppl_gen.diagnostics.trust.pyro_rerun import arguments_of, equal, latents_of, rerun
 from ppl_gen.inference import PyroFit
 from ppl_gen.inference.elbo import Node, delta
 from ppl_gen.isolation import isolated
@@ -23,23 +20,13 @@ def selected_rows(found: PyroFit, seed: int) -> dict[str, str]:
     truncated density leaves out. It does if it lies in a plate with the rows, or if other rows change it. And
     two variables whose masks share out the rows between them hold those that came out this way or that.
     """
-    args, kwargs = found.arguments
-    with isolated(seed), whole_plates():
-        guided = [poutine.trace(found.guide).get_trace(*args, **kwargs) for _ in range(2)]
-
-    def run(latents: poutine.Trace, place: Any = None, value: Any = None) -> dict[str, Node]:
-        new = [value if i == place else old for i, old in enumerate(args)]
-        its = {name: value if name == place else old for name, old in kwargs.items()}
-        with isolated(seed), whole_plates():
-            trace = poutine.trace(poutine.replay(found.model, trace=latents)).get_trace(*new, **its)
-            trace.compute_log_prob()
-            return variables(trace)
-
-    plain, other = map(run, guided)
+    with isolated(seed):
+        guided = [latents_of(found) for _ in range(2)]
+    plain, other = (rerun(found, latents, seed) for latents in guided)
     data = [name for name, site in plain.items() if site["is_observed"] and not delta(site)]
     factors = [name for name in data if isinstance(plain[name]["fn"], Unit)]
-    factors = [name for name in factors if not _equal(plain[name]["log_prob"], other[name]["log_prob"])]
-    scoring = {name for name in factors if _moved(run, guided[0], plain, name, found, seed)}
+    factors = [name for name in factors if not equal(plain[name]["log_prob"], other[name]["log_prob"])]
+    scoring = {name for name in factors if _moved(found, guided[0], plain, name, seed)}
     why = dict[str, str]()
     for name in data:
         for factor in factors:
@@ -51,32 +38,18 @@ def selected_rows(found: PyroFit, seed: int) -> dict[str, str]:
     return {name: words for name, words in why.items() if name not in factors}
 
 
-def _moved(
-    run: Callable[..., dict[str, Node]],
-    latents: poutine.Trace,
-    plain: Mapping[str, Node],
-    factor: str,
-    found: PyroFit,
-    seed: int,
-) -> bool:
+def _moved(found: PyroFit, latents: poutine.Trace, plain: Mapping[str, Node], factor: str, seed: int) -> bool:
     """Whether other rows, some of them twice, or fewer change a factor."""
-    args, kwargs = found.arguments
-    for place, value in [*enumerate(args), *kwargs.items()]:
-        if not isinstance(value, torch.Tensor | np.ndarray) or not value.ndim or len(value) < 2:
-            continue
+    for place, value in arguments_of(found).values():
         some = np.random.default_rng(seed).integers(len(value), size=len(value))
         for rows in (some, some[: len(value) // 2]):  # fewer: a factor may sum rows that are all alike
             try:
-                after = run(latents, place, value[rows])
+                after = rerun(found, latents, seed, place, value[rows])
             except Exception:  # a program of somebody else's, on what it was not written for
                 continue
-            if factor in after and not _equal(plain[factor]["log_prob"], after[factor]["log_prob"]):
+            if factor in after and not equal(plain[factor]["log_prob"], after[factor]["log_prob"]):
                 return True
     return False
-
-
-def _equal(a: Tensor, b: Tensor) -> bool:
-    return a.shape == b.shape and torch.allclose(a.double(), b.double(), equal_nan=True)
 
 
 def _plates(site: Node) -> set[str]:

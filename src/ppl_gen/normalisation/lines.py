@@ -48,4 +48,4 @@ def on_a_line(
         log = log + bijection.log_abs_det_jacobian(place, value) + slope.log()
         terms.append(log.nan_to_num(-math.inf).exp())
     f = torch.stack(terms)
-    return float(step * f.sum()), float(2 * step * (f[::2].sum() - f[1::2].sum()).abs() / 2) + 1e-9
+    return float(step * f.sum()), float(step * (f[::2].sum() - f[1::2].sum()).abs()) + 1e-9

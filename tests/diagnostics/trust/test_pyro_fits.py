@@ -13,7 +13,7 @@ from ppl_gen.diagnostics.trust.joint_checks import factor_checks
 from ppl_gen.diagnostics.trust.pyro_case import PyroCase
 from ppl_gen.errors import DataError
 from ppl_gen.inference.bare import _Program
-from ppl_gen.inference.guides import correlated
+from ppl_gen.inference.guides import correlated, richer
 from tests.planted_faults.base import REAL, normal
 
 QUIET = {"progress": False, "compile": False}
@@ -85,6 +85,8 @@ def test_a_guide_is_not_advised_to_those_who_have_it():
     wide = autoguide.AutoMultivariateNormal, autoguide.AutoLowRankMultivariateNormal, autoguide.AutoIAFNormal
     narrow = autoguide.AutoNormal, autoguide.AutoDiagonalNormal, autoguide.AutoDelta
     assert [correlated(_Program(made(two))) for made in wide + narrow] == 3 * [True] + 3 * [False]
+    advice = [richer(_Program(made(two))) for made in (autoguide.AutoNormal, *wide)]
+    assert advice == ['guide="full_rank" or guide="flow"', 'guide="flow"', 'guide="flow"', ""]
 
 
 def test_rows_that_the_program_does_not_expect_are_found():

@@ -397,6 +397,9 @@ ratio = sds["mean field"] / sds["exact"]
 assert bool((ratio < 0.5).all())
 assert bool((ratio - math.sqrt(1 - correlation**2)).abs().max() < 0.1)
 assert bool((sds["Laplace"] / sds["exact"] - 1).abs().max() < 0.15)
+slants = {name: float(torch.corrcoef(cloud.T)[0, 1]) for name, cloud in clouds.items()}
+assert slants["Laplace"] < -0.85  # "it can slant"
+assert abs(slants["mean field"]) < 0.15  # "cannot"
 
 # %% [markdown]
 # The mean-field guide cannot slant, so it makes itself small enough to fit inside the slanted cloud. Its
@@ -498,11 +501,11 @@ for group, table in trees["exact"].children.items():
 summary(trees["exact"])
 
 # %% [markdown]
-# Every variable has the dimensions `chain` and `draw` first, in brackets with their sizes. (A chain is what
-# the sampler of lesson 6 makes: draws of which each depends on the one before. Draws of a guide or of a
-# conjugate posterior are independent, so there is one chain, and nothing about chains to check.) All
-# functions of ArviZ take the tree. Those for figures and for numbers are two packages, which every ArviZ
-# brings:
+# In brackets stand the sizes; whatever was drawn has the dimensions `chain` and `draw` first. (A chain is
+# what the sampler of lesson 6 makes: draws of which each depends on the one before. Draws of a guide or of a
+# conjugate posterior are independent, so there is one chain, and nothing about chains to check.) ArviZ's
+# functions take the tree. Those for figures and those for numbers are two packages, which come with this
+# library:
 
 # %%
 import arviz_plots
@@ -533,6 +536,9 @@ figure = forest(trees)
 groups = {"posterior", "prior", "posterior_predictive", "log_likelihood", "observed_data"}
 assert groups <= set(trees["exact"].children)
 assert trees["exact"]["posterior"].sizes["chain"] == 1
+for group in groups - {"observed_data"}:
+    for variable in trees["exact"][group].data_vars.values():
+        assert variable.dims[:2] == ("chain", "draw")
 table = arviz_stats.summary(trees["mean field"], kind="stats", var_names=["w"])
 assert list(table.index) == ["w[intercept]", "w[slope]"]
 found = torch.tensor(trees["mean field"]["posterior"]["w"].values[0]).std(0)

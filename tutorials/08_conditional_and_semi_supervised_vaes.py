@@ -736,8 +736,8 @@ assert judged[1] < judged[0] - 0.05  # drawing shows it
 #
 # * D. P. Kingma and M. Welling, "Auto-Encoding Variational Bayes", *ICLR* (2014): the VAE.
 # * K. Sohn, H. Lee and X. Yan, "Learning Structured Output Representation using Deep Conditional Generative
-#   Models", *NIPS* 28 (2015): the conditional VAE by that name, with a prior $p(z \mid \text{what is
-#   given})$.
+#   Models", *NIPS* 28 (2015): the conditional VAE by that name, with a prior of the code
+#   that depends on what is given.
 # * D. P. Kingma, S. Mohamed, D. J. Rezende and M. Welling, "Semi-supervised Learning with Deep Generative
 #   Models", *NIPS* 27 (2014): the model of the second half, there called M2, and analogies. Ours of the first
 #   half is M2 without its $p(y)$.

@@ -451,7 +451,7 @@ for name, diagnosis in found.items():
 # %% [markdown]
 # The first is refused, with the reason and what to try. The second may be used; its sentence says how far its
 # bound lies below the log evidence. Behind each sentence stands a table of all checks, each with its number
-# and its limit (✓ passed, ✗ failed, · told without a judgement):
+# and its limit (✓ passed, ! doubtful, ✗ failed, · told without a judgement):
 
 # %%
 found["centred"]

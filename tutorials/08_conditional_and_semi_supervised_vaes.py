@@ -161,9 +161,9 @@ assert agrees > 0.75  # "most"
 assert 0.85 < real < agrees < known_to_it
 
 # %% [markdown]
-# Most of them are what was asked for. (± is two standard errors of the share.) They are even named rightly
-# more often than real test digits: model and judge have learned from the same pictures, and the judge knows
-# those best. What can this model *not* be asked? It was given the class, so it cannot find it:
+# Most of the drawn digits are what was asked for. (± is two standard errors of the share.) They are even
+# named rightly more often than real test digits: model and judge have learned from the same pictures, and the
+# judge knows those best. What can this model *not* be asked? It was given the class, so it cannot find it:
 
 # %%
 try:
@@ -251,8 +251,6 @@ swapped = ask(
 ).mean
 side = torch.linspace(-2, 2, 7)
 plane = torch.cartesian_prod(side.flip(0), side).flip(1)  # rows from the top down
-
-
 ones = ask(cvae, "p(x | z, y)", z=plane, y=torch.ones(49)).mean
 with style():
     figure, axes = plt.subplots(1, 2, figsize=(7.4, 2.7), width_ratios=(1.75, 1))

@@ -2,8 +2,8 @@
 # # 5 · Posteriors
 #
 # `fit` returns a posterior: not one value of the parameters, but a distribution over all that the data allow.
-# In the lessons before this one it came out exactly, and we did not ask how. Now we do. And where it does not
-# come out exactly, we shall approximate it, and measure what the approximation has cost.
+# For naive Bayes it came out exactly, and the lessons before this one did not ask how. Now we do. And where
+# it does not come out exactly, we shall approximate it, and measure what the approximation has cost.
 #
 # **You will learn** what a prior does, when Bayes' rule has a closed form, how the evidence chooses between
 # models, what a guide and the ELBO are, and how to tell a good guide from a bad one.
@@ -189,6 +189,9 @@ correlation = float(torch.corrcoef(clouds[2].T)[0, 1])
 assert -0.95 < correlation < -0.85
 assert max(float(torch.corrcoef(cloud.T)[0, 1]) for cloud in clouds) < -0.8
 assert str(regression) == "p(tau) p(w | tau) p(y | x, w, tau)"
+guesses = ask(regression, "p(w)").sample(200, seed=0)  # those of the picture
+shown = (guesses[:, 0] + 0.5).abs().lt(1.7) & (guesses[:, 1] - 0.4).abs().lt(0.7)
+assert float(shown.double().mean()) < 0.6  # "many dots lie outside"
 
 # %% [markdown]
 # Above are lines, below their weights: each dot is a line. With no flower every line goes (many dots lie
@@ -245,7 +248,7 @@ with style():
     figure, axes = plt.subplots(1, 3, figsize=(7.4, 2.7), sharey=True)
     for ax, d in zip(axes, (1, best, 9), strict=True):
         answer = ask(fits[d - 1], "p(y | x)", x=powers(at, d))
-        low, high = answer.sample(1000, seed=0).quantile(
+        low, high = answer.sample(10_000, seed=0).quantile(
             torch.tensor([0.05, 0.95]).double(), 0
         )
         ax.fill_between(at, low, high, color=PALETTE[0], alpha=0.2, linewidth=0)
@@ -267,7 +270,7 @@ with style():
     axes[0].set(
         xlabel="degree",
         ylabel="root mean square residual",
-        title="What was seen: ever better",
+        title="The points seen: as near or nearer",
     )
     axes[1].plot(degrees, evidence, "o-", color=PALETTE[0])
     axes[1].axvline(best, color="0.6", linewidth=0.8)
@@ -314,9 +317,10 @@ assert 0.7 < float(((v > low) & (v < high)).double().mean()) <= 1
 #
 # ($E_q$ is the mean over draws of $q$.) The last term is the **Kullback-Leibler divergence**, a distance of
 # sorts: never negative, and 0 only if the guide *is* the posterior. So the first is a lower bound of the log
-# evidence: the **e**vidence **l**ower **bo**und. It can be computed from the joint and a draw of the guide,
+# evidence: the **e**vidence **l**ower **bo**und. It can be estimated from the joint and draws of the guide,
 # with no integral in it. Raise it, and the divergence falls by as much. **Stochastic** variational inference,
-# SVI, raises it by gradient steps, each from a fresh draw.
+# SVI, raises it in small steps along its **gradient**, the direction in which it rises fastest, each
+# estimated from a fresh draw.
 #
 # On the irises we know the exact posterior, so we can watch. The guide `"mean_field"` takes all parameters
 # for independent; each has a mean and a standard deviation (sd) of its own. (A positive one, such as `tau`,
@@ -338,6 +342,7 @@ print(
 )
 
 # %% [check]
+assert bool((mean_field.elbo > exact.log_evidence).any())  # "a single step may"
 gap, theory = exact.log_evidence - bound, -0.5 * math.log(1 - correlation**2)
 assert 0.5 < gap < 1.5
 assert abs(gap - theory) < 5 * error + 0.15
@@ -348,7 +353,8 @@ assert abs(tail[0] - tail[1]) < 0.5  # it climbs no more
 # %% [markdown]
 # Each step's number is an estimate from one draw. The band holds nine steps in ten, the line is their running
 # mean. A single step may even lie above the evidence. Its mean cannot. In the last 600 steps it climbs
-# no more, and the gap is still there: what is left is the divergence of the best guide *of its form*.
+# no more, and the gap is still there: what is left is the divergence of the best guide *of its form*. (What
+# follows ± is the **standard error**: by so much an average of so many draws is typically off.)
 #
 # ## What goes wrong: the right middle, the wrong width
 #
@@ -377,7 +383,7 @@ with style():
         axes[i - 1].legend(markerscale=2)
     axes[0].set_ylabel("slope")
 
-print(f"{'':11} intercept       slope")
+print(f"{'mean ± sd':12}intercept      slope")
 for name, cloud in clouds.items():
     (a, b), (sd_a, sd_b) = cloud.mean(0).tolist(), cloud.std(0).tolist()
     print(f"{name:11} {a:+.3f} ± {sd_a:.3f} {b:+.3f} ± {sd_b:.4f}")
@@ -391,6 +397,9 @@ ratio = sds["mean field"] / sds["exact"]
 assert bool((ratio < 0.5).all())
 assert bool((ratio - math.sqrt(1 - correlation**2)).abs().max() < 0.1)
 assert bool((sds["Laplace"] / sds["exact"] - 1).abs().max() < 0.15)
+slants = {name: float(torch.corrcoef(cloud.T)[0, 1]) for name, cloud in clouds.items()}
+assert slants["Laplace"] < -0.85  # "it can slant"
+assert abs(slants["mean field"]) < 0.15  # "cannot"
 
 # %% [markdown]
 # The mean-field guide cannot slant, so it makes itself small enough to fit inside the slanted cloud. Its
@@ -439,6 +448,8 @@ assert (
 )
 assert quality["Laplace"].k_hat < quality["mean field"].k_hat
 assert quality["Laplace"].gap < 0.1
+assert quality["mean field"].log_evidence < exact.log_evidence  # "below the true one"
+assert quality["mean field"].gap < exact.log_evidence - bound  # "its gap is too small"
 taus = quality["Laplace"].guide.means["tau"], quality["Laplace"].corrected.means["tau"]
 true = exact.model.shape / exact.model.rate  # the mean of a gamma distribution
 assert (
@@ -475,8 +486,8 @@ assert "tau" in str(quality["Laplace"]).split("means off")[1]
 #
 # [ArviZ](https://www.arviz.org) is the common toolbox for whatever a posterior has to say, from whichever
 # program it came. `to_arviz` gives it a **tree** of tables: draws of the posterior and of the prior,
-# predictions, log likelihoods, and the data. `coords` gives names to the places in a vector, here to the two
-# terms of a line.
+# predictions, log likelihoods, and the data. (Its `sample_stats` keep how probable joint and guide, $p$ and
+# $q$, find each draw.) `coords` gives names to the places in a vector, here to the two terms of a line.
 
 # %%
 terms = {"term": ["intercept", "slope"]}
@@ -490,11 +501,11 @@ for group, table in trees["exact"].children.items():
 summary(trees["exact"])
 
 # %% [markdown]
-# Every variable has the dimensions `chain` and `draw` first, in brackets with their sizes. (A chain is what
-# the sampler of lesson 6 makes: draws of which each depends on the one before. Draws of a guide or of a
-# conjugate posterior are independent, so there is one chain, and nothing about chains to check.) All
-# functions of ArviZ take the tree. Those for figures and for numbers are two packages, which every ArviZ
-# brings:
+# In brackets stand the sizes; whatever was drawn has the dimensions `chain` and `draw` first. (A chain is
+# what the sampler of lesson 6 makes: draws of which each depends on the one before. Draws of a guide or of a
+# conjugate posterior are independent, so there is one chain, and nothing about chains to check.) ArviZ's
+# functions take the tree. Those for figures and those for numbers are two packages, which come with this
+# library:
 
 # %%
 import arviz_plots
@@ -525,6 +536,9 @@ figure = forest(trees)
 groups = {"posterior", "prior", "posterior_predictive", "log_likelihood", "observed_data"}
 assert groups <= set(trees["exact"].children)
 assert trees["exact"]["posterior"].sizes["chain"] == 1
+for group in groups - {"observed_data"}:
+    for variable in trees["exact"][group].data_vars.values():
+        assert variable.dims[:2] == ("chain", "draw")
 table = arviz_stats.summary(trees["mean field"], kind="stats", var_names=["w"])
 assert list(table.index) == ["w[intercept]", "w[slope]"]
 found = torch.tensor(trees["mean field"]["posterior"]["w"].values[0]).std(0)

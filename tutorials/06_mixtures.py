@@ -125,7 +125,7 @@ assert str(mixture) == str(labelled).replace("y", "z")
 # %%
 def e_step(pi, tau, mu):
     """Probabilities of each wine's components, and the log likelihood of all wines."""
-    log_likelihood = Normal(mu, tau.rsqrt()).log_prob(x[:, None]).sum(2)
+    log_likelihood = Normal(mu, 1 / tau.sqrt()).log_prob(x[:, None]).sum(2)
     log_joint = pi.log() + log_likelihood  # (wines, components)
     return log_joint.softmax(1), log_joint.logsumexp(1).sum()
 
@@ -160,7 +160,8 @@ def after(steps, ax=None):
             columns=NAMES,
             ax=ax,
         )
-        ax.set_title(f"after {steps} steps: {log_likelihood[steps]:,.1f} nats")
+        height = f"{log_likelihood[steps]:,.1f}".replace("-", "−")
+        ax.set_title(f"after {steps} steps: {height} nats")
 
 
 with style():
@@ -170,11 +171,11 @@ with style():
         ax.label_outer()
 
 # %% [markdown]
-# Each point has the colour of its most probable component, paler where that is in doubt; an ellipse holds
-# what lies within two standard deviations of a component's mean. Three components that start all but on top
-# of one another push each other apart. The titles tell the **log likelihood**, $\sum_i \log p(x_i)$, in nats
-# (natural logarithms): it rises. That is a theorem: no step of EM ever lowers it (Dempster, Laird and Rubin,
-# 1977).
+# Each point has the colour and shape of its most probable component, paler where that is in doubt; an ellipse
+# holds what lies within two standard deviations of a component's mean. Three components that start all but on
+# top of one another push each other apart. The titles tell the **log likelihood**, $\sum_i \log p(x_i)$, in
+# nats (natural logarithms): it rises. That is a theorem: no step of EM ever lowers it (Dempster, Laird and
+# Rubin, 1977).
 #
 # If you run this notebook, move the slider.
 
@@ -216,9 +217,11 @@ with style():
             alpha=0.6,
         )
     ax.plot(log_likelihood, "--", color=PALETTE[6])
-    ax.annotate(
-        "ours", (21, log_likelihood[21]), xytext=(4, -9), textcoords="offset points"
-    )
+    for words, place in (
+        ("ours", (21, log_likelihood[21])),
+        ("a lower hill", (44, min(climb[-1] for climb in climbs))),
+    ):
+        ax.annotate(words, place, xytext=(4, -12), textcoords="offset points")
     ax.set(
         xlabel="step",
         ylabel="log likelihood (nats)",
@@ -230,12 +233,12 @@ ends = torch.stack([climb[-1] for climb in climbs])
 assert abs(found.elbo[-1] - log_likelihood[-1]) < 0.1  # ours found the same hill
 assert (ends > best - 1).sum() >= 5  # most
 assert ends.min() < best - 10  # one ends lower
-assert "starts came to" in found.note
+assert "; 10 starts came to" in found.note
 
 # %% [markdown]
-# Most of these climbs, and ours, reach the same height. Not all do: the red one ends on a lower hill and
-# stays there for good.
-# The note says between which heights the library's starts lay.
+# Most of these eight climbs, and ours, reach the same height. Not all do: the red one ends on a lower hill
+# and stays there for good. (The note printed above the figure is of the fit that we keep. Its ten starts
+# climb a few steps each; it tells the lowest and the highest of what they came to. The highest climbed on.)
 #
 # ## Questions to a mixture
 #
@@ -337,7 +340,12 @@ with style():
         color=PALETTE[3],
         label="two groups, and one component on one wine",
     )
-    ax.axhline(log_likelihood[-1], color=PALETTE[0], label="the three groups found above")
+    ax.axhline(
+        log_likelihood[-1],
+        color=PALETTE[0],
+        linestyle="--",
+        label="the three groups found above",
+    )
     ax.invert_xaxis()
     ax.set(
         xlabel="standard deviation of the lone component",
@@ -381,10 +389,17 @@ assert "z = 2 has shrunk to a point" in str(caught[0].message)
 assert abs(stuck.point["pi"][2] - 1 / 178) < 2e-3
 assert stuck.point["tau"][2].min() > 1e8
 assert cured.point["tau"][2].max() < 1e4
+assert abs(cured.point["pi"][2] - 1 / 178) < 2e-3  # "keeps its one wine"
+torch.testing.assert_close(
+    stuck.point["tau"][2], torch.full((2,), 1e9).double(), rtol=0.01, atol=0
+)
 
 # %% [markdown]
-# The second fit is the cure: `EM(prior=True)` climbs the density of the parameters *given* the wines, in
-# which the prior $p(\tau)$ makes such precisions improbable. A prior is not decoration here.
+# What stopped the first at such a width is its *smoothing*: to every variance the library's EM adds a
+# billionth of the variance of all wines. The second fit is the cure: `EM(prior=True)` climbs the density of
+# the parameters *given* the wines, in which the prior $p(\tau)$ makes such precisions improbable. From this
+# start the component keeps its one wine, but gains nothing more by being narrow. A prior is not decoration
+# here.
 #
 # ## From a point to a posterior
 #
@@ -392,19 +407,19 @@ assert cured.point["tau"][2].max() < 1e4
 # look for the **posterior**, the distribution of all hidden variables given the wines. Written with $\theta$
 # for all parameters:
 #
-# * **Variational Bayes** keeps EM's two steps, but updates a distribution $q(\theta)$ in the place of a
-#   point. It makes the components' labels and the parameters independent of one another, which they are not.
-# * **Stochastic variational inference** (SVI) climbs by gradients. The labels, being discrete, have none:
-#   they are summed out of the density first, exactly as in $p(x)$ above. Here $q$ makes the parameters
-#   independent of each other.
+# * **Variational Bayes** keeps EM's two steps, but updates a distribution $q$ in the place of a point, which
+#   is called the **guide**. Its guide makes the components' labels and the parameters independent of one
+#   another, which they are not.
+# * **Stochastic variational inference** (SVI) climbs by gradients: small steps in the direction in which what
+#   it maximises rises fastest. The labels, being discrete, have no such direction: they are summed out of the
+#   density first, exactly as in $p(x)$ above. In SVI's guide the parameters are independent of each other.
 # * **NUTS**, the No-U-Turn sampler, walks through the parameters, each draw a random step away from the last
 #   (a *Markov chain*), so that it visits each region as often as it is probable. Slow, and exact in the long
 #   run. It too has the labels summed out.
 #
-# The distribution $q$ is called the **guide**, and several walks of NUTS are several *chains*. The first two
-# methods maximise the **ELBO**, the *evidence lower bound*. The evidence $p(x)$ is the density of all
-# the wines with *everything* hidden, parameters too, summed or integrated out; whatever the distribution $q$
-# of all that is hidden, $h$,
+# (Several walks of NUTS are several *chains*.) The first two methods choose $q$ to maximise the **ELBO**, the
+# *evidence lower bound*. The evidence $p(x)$ is the density of all the wines with *everything* hidden,
+# parameters too, summed or integrated out; whatever the distribution $q$ of all that is hidden, $h$,
 # $$\text{ELBO} = \mathbb{E}_{q}\left[\log p(x, h) - \log q(h)\right] \le \log p(x),$$
 # where $\mathbb{E}_q$ is the mean over draws of $h$ from $q$. The gap is nil only where $q$ is the posterior
 # itself.
@@ -484,7 +499,8 @@ print((exact.log_probs.exp() @ (exact.labels == 0).double()).round(decimals=6).t
 # %% [markdown]
 # One half for every wine, whatever the data! It is right and useless. Variational Bayes and SVI settle for
 # one of the two names, hence the $\log 2$: they cover at best half of the posterior. NUTS walks through all
-# of it. Here are the draws of both means, one after the other, as the sampler made them:
+# of it. Here are the draws of both means, as the sampler made them: those of its first chain, and right of
+# the thin line those of its second:
 
 # %%
 chains = rungs["NUTS"].posterior
@@ -495,6 +511,7 @@ with style():
     figure, axes = plt.subplots(
         1, 3, figsize=(7.4, 2.9), width_ratios=[1.25, 1.25, 1], layout="constrained"
     )
+    first = chains.guide.values["mu"].shape[1]  # draws of the first chain
     for ax, posterior, title in zip(
         axes, (chains, renamed), ("as drawn", "renamed alike"), strict=False
     ):
@@ -507,7 +524,8 @@ with style():
                 color=PALETTE[k],
                 label=f"component {k}",
             )
-        ax.set(xlabel="draw", title=title, ylim=(-4, 4))
+        ax.axvline(first, color="0.5", linewidth=0.8)
+        ax.set(xlabel="draw, chain after chain", title=title, ylim=(-4, 4))
     axes[0].set_ylabel("mean of flavanoids (sd)")
     axes[1].legend(fontsize=8, markerscale=3, loc="upper right")
     axes[1].set_yticklabels([])
@@ -537,6 +555,8 @@ apart = renamed.guide.values["mu"].mean((0, 1))[:, 0]
 assert (drawn_as - nine.mean()).abs().max() < 0.6  # both near the middle
 assert apart.max() - apart.min() > 1.2
 assert "labels had switched in" in renamed.note
+assert NUTS().relabel  # "by itself"
+assert chains.guide.values["mu"].shape[:2] == (2, 200)
 assert (together(chains) - exactly).abs().max() < 0.1
 torch.testing.assert_close(together(chains), together(renamed))
 
@@ -570,7 +590,10 @@ print({k: round(float(height), 1) for k, height in best_of.items()})
 # Two judges are better, and `choose_k` asks both. The **log evidence** charges for what is left open: a model
 # whose parameters could have described many other data sets spreads its density over them, and has less left
 # for these. (Here it is variational Bayes' bound, plus $\log K!$ for the orders of the names.) **Held-out**
-# rows ask how well wines are predicted that the fit did not see, in five parts, each held out in turn.
+# rows ask how well wines are predicted that the fit did not see, in five parts, each held out in turn. In the
+# figure the best $K$ of each judge stands at 0, the others below, by as many nats as they are worse: near 0
+# on a linear scale, from one nat on a logarithmic one, so that close calls and hopeless ones can both be
+# read. The bars are a standard error of the difference, the scatter that so few wines leave in it.
 
 # %%
 choice = choose_k(
@@ -693,8 +716,9 @@ assert "log 3!" in choice.verdict()
 # * B. Wang and D. M. Titterington, "Inadequacy of interval estimates corresponding to variational Bayesian
 #   approximations", *AISTATS* (2005).
 # * M. Stephens, "Dealing with label switching in mixture models", *Journal of the Royal Statistical Society
-#   B* 62 (2000). The method of `relabelled` is that of P. Papastamoulis and G. Iliopoulos, *Journal of
-#   Computational and Graphical Statistics* 19 (2010).
+#   B* 62 (2000). The method of `relabelled` is that of P. Papastamoulis and G. Iliopoulos, "An artificial
+#   allocations based solution to the label switching problem in Bayesian analysis of mixtures of
+#   distributions", *Journal of Computational and Graphical Statistics* 19 (2010).
 # * C. Fraley and A. E. Raftery, "Model-based clustering, discriminant analysis, and density estimation",
 #   *Journal of the American Statistical Association* 97 (2002): how many groups, and of what shape.
 # * M. D. Hoffman and A. Gelman, "The No-U-Turn sampler", *Journal of Machine Learning Research* 15 (2014).

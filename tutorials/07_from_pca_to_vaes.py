@@ -107,9 +107,9 @@ inside = vectors[:, :8] @ (vectors[:, :8].T @ weights)
 torch.testing.assert_close(inside, weights)  # the same directions as PCA
 
 # %% [markdown]
-# Two numbers hardly tell the digits apart; 32 do, and one must look closely. And since it is a joint, it also
-# answers other questions, all exactly: how probable is a picture, which codes may it have had, and what do
-# new ones look like?
+# Two numbers hardly tell the digits apart; with 32 one must look closely to see what is lost. And since it is
+# a joint, it also answers other questions, all exactly: how probable is a picture, which codes may it have
+# had, and what do new ones look like?
 
 # %%
 print(ask(linear[8], "p(x)"), "|", ask(linear[8], "p(z | x)", x=test.x[:1]))
@@ -133,7 +133,8 @@ assert (
 #
 # Replace both linear maps by networks: an **encoder** from picture to code, a **decoder** back. Train both to
 # rebuild the picture. That is an **autoencoder**, an old idea, and a strong one since networks are deep
-# (Hinton and Salakhutdinov, 2006):
+# (Hinton and Salakhutdinov, 2006). (`SVI` takes that many steps along the gradient; `learning_rate` sets how
+# long a step is.)
 
 # %%
 bent = {}
@@ -232,7 +233,7 @@ assert error(clean) < 0.5 * error(noisy)
 # a network that turns a code into distributions of the 64 pixels. That is the **variational autoencoder**
 # (Kingma and Welling, 2014; Rezende, Mohamed and Wierstra, 2014). Grey levels are whole numbers from 0 to 16,
 # so each pixel gets a distribution over these: the beta-binomial, a binomial whose probability is itself
-# random, which makes its width free.
+# random, which makes its width free. (`hidden=(128,)` gives each network one inner layer of 128 numbers.)
 
 # %%
 vae_model = VAE(64, 8, BetaBinomial(17), hidden=(128,))
@@ -266,7 +267,8 @@ assert vae_model.approximation == "q(z | x)"
 # Probabilistic PCA is the VAE whose networks are linear, and there nothing is hidden from us. Its best
 # encoder is the exact posterior, so its ELBO *is* $\log p(x)$. The KL of dimension $j$, averaged over the
 # rows, is $\tfrac12 \log(\lambda_j / \sigma^2)$, where $\lambda_j$ is the pictures' variance in the $j$-th
-# principal direction: a code pays for how far a direction stands out of the noise. Let us see:
+# principal direction: a code pays for how far a direction stands out of the noise. Let us see. (The
+# reconstruction is averaged over draws of the code, so the last digits of the ELBO may differ.)
 
 # %%
 split = elbo_terms(linear[8])
@@ -357,7 +359,7 @@ for estimates, variance in ((through, 4.0), (score, 1.0 + 14 + 15)):
     kurtosis = ((estimates - estimates.mean()) ** 4).mean() / estimates.var() ** 2
     assert abs(estimates.var() / variance - 1) < 6 * ((kurtosis - 1) / draws) ** 0.5
 assert (spread[:, 0] - 4).abs().max() < 0.8  # whatever the dimensions
-assert spread[-1, 1] > 1000 * spread[0, 1] / 5  # in the thousands, and growing
+assert spread[-1, 1] > 200 * spread[0, 1]
 assert bool((spread[1:, 1] > spread[:-1, 1]).all())
 
 # %% [markdown]
@@ -402,10 +404,9 @@ assert draws_of.max() <= 16
 # %% [markdown]
 # On this network, too, the score function's gradient is far noisier: hundreds of times, or more. The VAE
 # rebuilds digits, and draws new ones, pixel noise and all; the last row shows the mean without that noise.
-# Some drawn codes give no digit anybody would name: the bound is an average, and eight numbers after a minute
-# of training are not a painter. (PCA's bound above was a log *density* of real numbers, on the pictures it
-# had learned from; this one is a log *probability* of whole grey levels, on new pictures. Do not compare
-# them.)
+# Some drawn codes give no digit anybody would name: the bound is an average, and eight numbers after so short
+# a training are not a painter. (PCA's bound above was a log *density* of real numbers, on the pictures it had
+# learned from; this one is a log *probability* of whole grey levels, on new pictures. Do not compare them.)
 #
 # Since codes have a distribution, we can walk between two of them. Half way between the *pixels* of two
 # digits lies a double exposure; half way between their *codes* lies a picture that the model holds possible:
@@ -560,6 +561,10 @@ with style():
         kl_terms(terms.kl, active=terms.active, ax=ax)
         ax.set_title(name)
         ax.label_outer()
+        if terms.kl.sum() < 0.05:
+            ax.annotate(
+                "next to nothing", (0.5, 0.5), xycoords="axes fraction", ha="center"
+            )
 for name, terms in splits.items():
     print(f"{name}: {terms}")
 
@@ -569,6 +574,7 @@ _, off, _, dead = splits.values()
 torch.testing.assert_close(off.kl, expected, atol=1e-6, rtol=1e-6)
 assert off.active.sum() == (variances[:8] > 64).sum() < 8
 assert "posterior collapse: 0 of 8" in dead.alarm
+assert dead.kl.sum() < 0.05  # "next to nothing", in the picture
 assert costly.elbo[-50:].mean() > costly.elbo[:20].mean()  # nothing to see in the climb
 real = ask(costly, "p(x | z)", z=ask(costly, "p(z)").sample(50, seed=0)).mean
 assert (

@@ -76,8 +76,10 @@ def say(words):
 # calibration** (SBC; Talts et al. 2018).
 #
 # We put a straight line on the scales: a target `y` about a line with weights `w` (intercept and slope), and
-# noise of precision `tau`, one over its variance. The prior is conjugate, so the posterior is a formula, and
-# `fit` computes it without any approximation.
+# noise of precision `tau`, one over its variance. (In the code, `precision` is that of the weights' prior;
+# `shape` and `rate` belong to the gamma distribution, a distribution of positive numbers, of `tau`.) The
+# prior is conjugate: prior and posterior are of one form, so the posterior is a formula, and `fit` computes
+# it without any approximation.
 
 # %%
 x = torch.linspace(-1, 1, 8)[:, None]
@@ -224,6 +226,7 @@ for name, check in checks.items():
 
 # %% [check]
 assert checks["naive Bayes"].misfit == ("correlation within classes",)
+assert "the least of 200 draws" in checks["naive Bayes"].verdict()
 assert checks["discriminant analysis"].misfit == ()
 assert checks["naive Bayes"].observed[0] > 0.6
 assert abs(np.median(checks["naive Bayes"].replicated)) < 0.1
@@ -448,7 +451,7 @@ for name, diagnosis in found.items():
 # %% [markdown]
 # The first is refused, with the reason and what to try. The second may be used; its sentence says how far its
 # bound lies below the log evidence. Behind each sentence stands a table of all checks, each with its number
-# and its limit:
+# and its limit (✓ passed, ! doubtful, ✗ failed, · told without a judgement):
 
 # %%
 found["centred"]
@@ -676,7 +679,7 @@ assert check_normalised(pixels, ink).ok
 # | the mistake | what you would notice | who sees it |
 # |---|---|---|
 # | labels (n, 1) beside means (n,) | every row is scored against every other | `lint` |
-# | a wrong plate size, an unscaled minibatch | nothing: too wide, too narrow | `lint`, `diagnose` |
+# | a plate too large, an unscaled minibatch | nothing: too narrow, too wide | `diagnose`, `lint` |
 # | an unknown has another name in the guide | a warning, at best | `lint` |
 # | a scale without a constraint, a guide outside the support | NaN, some day | `lint` |
 # | grey pixels under a Bernoulli | a bound that bounds nothing | `check_normalised` |

@@ -341,11 +341,21 @@ def test_no_two_kinds_of_a_latent_space_look_alike() -> None:
         for drawn in ax.collections
     }
     assert len(looks) == 10
+    shapes = {drawn.get_paths()[0].vertices.tobytes() for drawn in ax.collections[:7]}
+    assert len(shapes) == 7  # not by colour alone
     boxes = [text.get_bbox_patch() for text in ax.texts]
     assert len({(box.get_edgecolor()[:3], box.get_facecolor()[:3] == (1, 1, 1)) for box in boxes}) == 10
     ax.figure.draw_without_rendering()
     places = [text.get_window_extent() for text in ax.texts]
     assert not any(a.overlaps(b) for i, a in enumerate(places) for b in places[:i])
+
+
+def test_what_is_nil_stands_at_nil_of_a_ladder() -> None:
+    left, right = ladder(["a", "b"], [0.0, 2.5], [-1e-9, 0.1], [0.0, 0.4]).axes
+    assert left.lines[0].get_xdata().tolist() == [0.0, 2.5]
+    assert [line.get_xdata()[0] for line in right.lines] == [0.0, 0.0]
+    assert [tick.get_text() for tick in left.get_xticklabels()][:3] == ["0", "0.01", "0.1"]
+    assert "log scale" in left.get_xlabel()
 
 
 def test_clusters_have_ellipses_of_two_standard_deviations() -> None:

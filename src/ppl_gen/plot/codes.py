@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LEAST = 1e-3  # what lies below is drawn there: on a log scale there is no zero
+LINEAR = 0.01  # up to here the scale is linear, and so has a zero; beyond it is logarithmic
 
 FAR = 100  # times farther below than all else: off the axis
 
@@ -23,13 +23,15 @@ FAR = 100  # times farther below than all else: off the axis
 def ladder(names: Sequence[str], gaps: Any, means: Any, sds: Any) -> "Figure":
     """Methods one below the other: how far each bound lies below the log evidence, and its errors.
 
+    The axes are linear up to 0.01, so that nil has a place, and logarithmic from there.
+
     Args:
         names: of the methods.
         gaps: log evidence less bound, in nats; nan where a method has no bound.
         means, sds: errors of posterior means, in standard deviations, and relative errors of those.
 
     >>> ladder(["exact", "SVI"], [0.0, 2.5], [0.0, 0.1], [0.0, 0.4]).axes[0].get_xlabel()
-    'nats below the log evidence'
+    'nats below the log evidence (log scale from 0.01 on)'
     """
     rows = np.arange(len(names))
     columns = [np.asarray(as_array(v), dtype=float) for v in (gaps, means, sds)]
@@ -42,12 +44,12 @@ def ladder(names: Sequence[str], gaps: Any, means: Any, sds: Any) -> "Figure":
         (
             right,
             ((columns[1], "means (in sds)"), (columns[2], "sds (fraction)")),
-            "error of the posterior's …",
+            "error of the posterior",
         ),
     )
     for ax, series, label in shown:
         for i, (values, name) in enumerate(series):
-            at = np.maximum(values, LEAST)
+            at = np.maximum(values, 0.0)  # a bound by draws may lie above by chance
             ax.plot(
                 at,
                 rows + (0.13 if i else -0.13) * (ax is right),
@@ -64,14 +66,14 @@ def ladder(names: Sequence[str], gaps: Any, means: Any, sds: Any) -> "Figure":
                         ax.annotate(text, (float(place), float(row)), (7, 0), **look)
         for row in rows[~np.isfinite([values for values, _ in series]).any(0)]:
             what = "no bound" if ax is left else "not comparable"
-            ax.annotate(what, (LEAST, float(row)), (0, 2), textcoords="offset points", fontsize=9, alpha=0.7)
+            ax.annotate(what, (0.0, float(row)), (0, 2), textcoords="offset points", fontsize=9, alpha=0.7)
         finite = np.concatenate([values[np.isfinite(values)] for values, _ in series])
-        ax.set_xscale("log")
-        ax.set_xlim(LEAST / 1.5, 8 * max([1.0, *finite]))
-        ax.xaxis.set_major_formatter(lambda value, _: f"≤ {LEAST:g}" if value <= LEAST else f"{value:,g}")
+        ax.set_xscale("symlog", linthresh=LINEAR)
+        ax.set_xlim(-LINEAR / 5, 8 * max([1.0, *finite]))
+        ax.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
         ax.set_ylim(len(names) - 0.5, -0.5)
         ax.set_yticks(rows, list(names) if ax is left else [""] * len(names))
-        ax.set_xlabel(label)
+        ax.set_xlabel(f"{label} (log scale from {LINEAR:g} on)")
         ax.minorticks_off()
     right.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     left.set_label(f"bounds of {', '.join(names)}")
@@ -99,7 +101,7 @@ def choices(
         unsure: name -> sizes whose numbers are not to be trusted: hollow.
 
     >>> choices([1, 2, 3], {"LOO": ([-9.0, -0.5, 0.0], [3.0, 0.7, 0.0], 2)}).get_ylabel()
-    'nats below the best K'
+    'nats below the best K (log scale from 1 on)'
     """
     sizes = numbers("ks", ks, 1)
     ax = axes(ax, (5.6, 3.6))
@@ -142,7 +144,7 @@ def choices(
     ax.minorticks_off()
     hint = "; hollow: not to be trusted" if any(len(found) for found in doubted.values()) else ""
     ax.set_xlabel(f"K (ringed: chosen{hint})")
-    ax.set_ylabel("nats below the best K")
+    ax.set_ylabel("nats below the best K (log scale from 1 on)")
     ax.figure.legend(loc="outside upper left", ncols=4)
     return ax
 

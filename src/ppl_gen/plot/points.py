@@ -86,7 +86,7 @@ def scatter(ax: "Axes", points: Array, i: int, n: int, alpha: Any = 0.65) -> Non
         look["edgecolors"] = colour_of(i)
     else:
         look["color"] = colour_of(i)
-    marker = MARKERS[i % len(MARKERS)] if hollow else MARKERS[0]
+    marker = MARKERS[i % len(MARKERS)]
     ax.scatter(points[:, 0], points[:, 1], s=size, marker=marker, alpha=alpha, **look)
 
 

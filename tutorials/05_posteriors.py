@@ -15,7 +15,9 @@
 # %% [install]
 import importlib.util
 
-if importlib.util.find_spec("ppl_gen") is None:  # as on Colab
+# Where ppl-gen is missing, as on Colab. This needs a released version; before the first,
+# install it from a copy of its source: `pip install .` there.
+if importlib.util.find_spec("ppl_gen") is None:
     get_ipython().run_line_magic("pip", "install --quiet ppl-gen")  # noqa: F821
 
 # %%

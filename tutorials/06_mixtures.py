@@ -12,12 +12,14 @@
 # **You need** Python, Bayes' rule, the Normal distribution and its density. What is needed of naive Bayes is
 # said again.
 #
-# **It takes** about 45 minutes; the code runs in one to two minutes, on data that need no download.
+# **It takes** about 45 minutes; the code runs in about a minute, on data that need no download.
 
 # %% [install]
 import importlib.util
 
-if importlib.util.find_spec("ppl_gen") is None:  # as on Colab
+# Where ppl-gen is missing, as on Colab. This needs a released version; before the first,
+# install it from a copy of its source: `pip install .` there.
+if importlib.util.find_spec("ppl_gen") is None:
     get_ipython().run_line_magic("pip", "install --quiet ppl-gen")  # noqa: F821
 
 # %%

@@ -17,12 +17,14 @@
 # p-value is. What a guide and the evidence lower bound (ELBO) are is told in lesson 5, and repeated here in a
 # sentence.
 #
-# **It takes** about 45 minutes; the code runs in a minute or two, on data that need no download.
+# **It takes** about 45 minutes; the code runs in about a minute, on data that need no download.
 
 # %% [install]
 import importlib.util
 
-if importlib.util.find_spec("ppl_gen") is None:  # as on Colab
+# Where ppl-gen is missing, as on Colab. This needs a released version; before the first,
+# install it from a copy of its source: `pip install .` there.
+if importlib.util.find_spec("ppl_gen") is None:
     get_ipython().run_line_magic("pip", "install --quiet ppl-gen")  # noqa: F821
 
 # %%

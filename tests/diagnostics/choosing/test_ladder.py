@@ -122,7 +122,7 @@ def test_a_flow_is_a_guide_and_is_saved(tmp_path):
     posterior = fit(model, SVI(steps=500, guide="flow"), x=X, y=Y)
     exact = fit(model, x=X, y=Y).log_evidence
     bound, error = posterior.estimate_elbo(200)
-    assert first.estimate_elbo(200)[0] < exact - 100
+    assert first.estimate_elbo(200)[0] < exact - 50
     assert exact - 8 < bound < exact + 6 * error
     save(posterior, tmp_path / "flow.pplgen")
     again = load(tmp_path / "flow.pplgen")

@@ -2,7 +2,6 @@
 
 import argparse
 import textwrap
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,6 @@ from ppl_gen.errors import DataError
 
 if TYPE_CHECKING:
     from ppl_gen.diagnostics import Diagnosis
-    from ppl_gen.posterior import Posterior
 
 HELP = "is a posterior to be believed?"
 DESCRIPTION = """\
@@ -44,6 +42,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> dict[str, Any]:
         writable(page, "--report", overwrite=options.overwrite)
     from ppl_gen.cli.questions import Reader, opened
     from ppl_gen.diagnostics import diagnose, report
+    from ppl_gen.diagnostics.trust.drawn import fitted_rows
     from ppl_gen.isolation import one_thread
 
     posterior = opened(options.file)
@@ -59,7 +58,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> dict[str, Any]:
         reader.notes.append(
             f"the fit had {posterior.n:,} rows; {options.rows} holds {rows:,}, which are judged here"
         )
-    elif not _seen(posterior, data):
+    elif not fitted_rows(posterior, data):
         reader.notes.append(
             f"{options.rows} holds {rows:,} rows, as many as the fit had, but not the same, or in another "
             f"order; they are judged here"
@@ -86,19 +85,6 @@ def run(options: argparse.Namespace, terminal: Terminal) -> dict[str, Any]:
         }
     )
     return document
-
-
-def _seen(posterior: "Posterior", data: Mapping[str, Any]) -> bool:
-    """Whether the fit was to these rows, by their fingerprint; a large array's was taken part by part."""
-    from ppl_gen.inference.sources import Arrays
-    from ppl_gen.inference.stored import stored
-    from ppl_gen.inputs import Data, admit
-
-    def door(values: Mapping[str, Any], sites: Any = None) -> Data:
-        return admit(posterior.model, values, missing=True, found=sites, like=posterior)
-
-    known = posterior.fingerprints
-    return door(data).fingerprint() in known or stored(Arrays(data), door).fingerprint() in known
 
 
 def _tell(terminal: Terminal, found: "Diagnosis", notes: list[str]) -> None:

@@ -6,9 +6,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from ppl_gen import EM, SVI, diagnose, fit, report
+from ppl_gen import EM, SVI, diagnose, fit, guide_quality, load, report, save
 from ppl_gen.diagnostics.trust.checks import FAULTS
-from ppl_gen.errors import DataError
+from ppl_gen.errors import DataError, NoEvidence
 from ppl_gen.models import GaussianMixture, GaussianNaiveBayes, LinearRegression
 from tests.planted_faults.base import normal
 from tests.planted_faults.catalogue import HELD_OUT, HELD_OUT_AGAIN, PLANTED
@@ -46,6 +46,33 @@ def test_an_exact_posterior_is_called_exact():
         assert found.verdict == "exact: use it"
         assert not found.faults
         assert abs(found.quality.gap) < 1e-9
+
+
+@pytest.mark.parametrize("method", [None, SVI(steps=300, progress=False)])
+def test_of_rows_that_were_not_fitted_only_the_model_is_judged(method, tmp_path):
+    """Weighed by other rows, an exact posterior would look wrong."""
+
+    def rows(seed, n, shift=0.0):
+        y = (normal(seed, n) > 0).long()
+        return {"x": normal(seed + 1, n, 2) + 2 * y[:, None] + shift, "y": y}
+
+    model = GaussianNaiveBayes(classes=2, features=2)
+    save(fit(model, *filter(None, [method]), **rows(0, 80)), tmp_path / "nb.pplgen")
+    posterior = load(tmp_path / "nb.pplgen")
+    known = diagnose(posterior, draws=200, more_steps=0, **rows(0, 80))
+    assert known.quality is not None
+    assert (known.verdict == "exact: use it") == (method is None)
+    new = diagnose(posterior, draws=200, **rows(2, 60))
+    assert new.quality is None
+    assert not new.faults
+    assert new.verdict == "the model expects these rows, which were not fitted; of the fit they say nothing"
+    assert "these are not the rows of the last fit" in new.unseen
+    assert "climb and modes: they are of the rows that were fitted" in new.unseen
+    with pytest.raises(NoEvidence, match="not the rows of the last fit"):
+        guide_quality(posterior, **rows(2, 60))
+    moved = diagnose(posterior, draws=200, **rows(4, 60, shift=4.0))
+    assert moved.fault == "wrong location"
+    assert "does not fit these rows, which were not fitted" in moved.verdict
 
 
 HELD = {case.name: case for case in (*HELD_OUT, *HELD_OUT_AGAIN)}

@@ -1,7 +1,7 @@
 """A posterior under examination: its data, a few runs of its programs, and its guide's quality."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -17,12 +17,16 @@ RUNS = 40  # of model and guide, for checks of what they are made of
 
 @dataclass
 class Case:
-    """What the checks share. ``quality`` is None where the posterior has no density."""
+    """What the checks share. ``quality`` is None where the posterior has no density.
+
+    ``known_rows`` says whether the rows are those of the last fit.
+    """
 
     posterior: Posterior
     given: Mapping[str, Any]
     seed: int
     quality: GuideQuality | None
+    known_rows: bool = field(default=True, kw_only=True)
 
     @cached_property
     def data(self) -> Data:

@@ -69,7 +69,7 @@ def _rows(case: Case) -> Iterator[Check]:
             y, y_rep = (np.where(np.isnan(v[..., None]), np.nan, v[..., None] == codes) for v in (y, y_rep))
         twin = np.stack([one[name] for one in again], 1)
         # Not of categories; and a guide far wider than the posterior is no reason to expect less of the rows.
-        trusted = case.quality is None or case.quality.trusted
+        trusted = case.known_rows and (case.quality is None or case.quality.trusted)
         share = _share(y_rep, twin) if trusted and twin.shape[2:] == y_rep.shape[2:] else 0.0
         y, y_rep = unmasked(case.runs[0].p[name], y, y_rep)
         yield compared(name, fn, y, y_rep, along, share)

@@ -11,6 +11,7 @@ from ppl_gen.diagnostics.trust.case import Case
 from ppl_gen.diagnostics.trust.checks import FAULTS, MARKS, MODEL, Check, ranked, sentence
 from ppl_gen.diagnostics.trust.climb_checks import climb_checks, pyro_climb
 from ppl_gen.diagnostics.trust.data_checks import REPLICATES, compared, data_checks
+from ppl_gen.diagnostics.trust.drawn import fitted_rows
 from ppl_gen.diagnostics.trust.guide_checks import guide_checks
 from ppl_gen.diagnostics.trust.joint_checks import density_checks, factor_checks, joint_checks
 from ppl_gen.diagnostics.trust.modes import mode_checks
@@ -41,12 +42,14 @@ class Diagnosis:
         checks: everything looked at, in order.
         quality: of the guide; None where the posterior has no density, as of NUTS and points.
         skipped: what does not apply, in words.
+        fitted: whether the rows are those of the last fit; of others the model is judged, not the fit.
     """
 
     posterior: Posterior | PyroFit
     checks: tuple[Check, ...]
     quality: GuideQuality | None
     skipped: tuple[str, ...] = ()
+    fitted: bool = True
 
     @property
     def faults(self) -> tuple[str, ...]:
@@ -77,8 +80,9 @@ class Diagnosis:
             return f"use its weighted draws, not its own: {what}. {mend}"
         if first.fault in MODEL:
             exact = "exact " if self.quality is not None and self.quality.exact else ""
+            these = "these data" if self.fitted else "these rows, which were not fitted"
             return (
-                f"use it as the {exact}posterior of this model, but the model does not fit these data: "
+                f"use it as the {exact}posterior of this model, but the model does not fit {these}: "
                 f"{what}. {mend}"
             )
         if first.state == "caution":
@@ -87,6 +91,8 @@ class Diagnosis:
 
     def _sound(self) -> str:
         posterior, q = self.posterior, self.quality
+        if not self.fitted:
+            return "the model expects these rows, which were not fitted; of the fit they say nothing"
         if q is not None and q.exact:
             return "exact: use it"
         if isinstance(posterior, Posterior) and posterior.point:
@@ -183,7 +189,8 @@ def diagnose(
         nuts: compare with NUTS as well, as in `guide_quality`.
         more_steps: by which SVI is continued [300]; 0 leaves that out.
         restarts: other starts of SVI, EM or variational Bayes [of a mixture 1, by SVI 2; else 0].
-        data: the rows, by name, where the posterior holds none or others are meant.
+        data: the rows, by name, where the posterior holds them no more. Of others than those of the last
+            fit, only what the model expects of them is looked at.
 
     >>> from ppl_gen import fit
     >>> from ppl_gen.models import GaussianNaiveBayes
@@ -207,15 +214,19 @@ def diagnose(
     except NoEvidence as error:
         quality = None
         skipped.append(f"weights: {error}")
-    case = Case(posterior, data, whole("seed", seed, least=0), quality)
-    parts: Mapping[str, Callable[[], Iterator[Check]]] = {
-        "joint": lambda: joint_checks(case),
-        "climb": lambda: climb_checks(case, more_steps, restarts),
-        "guide": lambda: guide_checks(case),
-        "modes": lambda: mode_checks(case),
-        "data": lambda: data_checks(case),
-    }
-    return Diagnosis(posterior, _found(parts, skipped), quality, tuple(skipped))
+    fitted = fitted_rows(posterior, data)
+    case = Case(posterior, data, whole("seed", seed, least=0), quality, known_rows=fitted)
+    parts: dict[str, Callable[[], Iterator[Check]]] = {"joint": lambda: joint_checks(case)}
+    if fitted:
+        parts["climb"] = lambda: climb_checks(case, more_steps, restarts)
+    if fitted or quality is not None:
+        parts["guide"] = lambda: guide_checks(case)
+    if fitted:
+        parts["modes"] = lambda: mode_checks(case)
+    parts["data"] = lambda: data_checks(case)
+    checks = _found(parts, skipped)
+    skipped += [] if fitted else ["climb and modes: they are of the rows that were fitted"]
+    return Diagnosis(posterior, checks, quality, tuple(skipped), fitted)
 
 
 def _of_pyro(

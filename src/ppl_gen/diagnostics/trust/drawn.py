@@ -10,6 +10,8 @@ from torch.distributions import biject_to, constraints
 
 from ppl_gen.core import is_local
 from ppl_gen.inference.elbo import bound, log_prob, recorded, row_weights, sum_cells, terms
+from ppl_gen.inference.sources import Arrays
+from ppl_gen.inference.stored import stored
 from ppl_gen.inputs import Data, admit
 from ppl_gen.isolation import isolated
 from ppl_gen.posterior import Posterior
@@ -58,6 +60,18 @@ class Drawn:
 def rows_of(posterior: Posterior, data: Mapping[str, Any]) -> Data:
     """The rows given, or those of the last fit."""
     return admit(posterior.model, data, missing=True, like=posterior) if data else posterior.fitted_data()
+
+
+def fitted_rows(posterior: Posterior, data: Mapping[str, Any]) -> bool:
+    """Whether these are the rows of the last fit, by fingerprint; that of large arrays is taken in parts."""
+    if not data:
+        return True
+
+    def door(values: Mapping[str, Any], sites: Any = None) -> Data:
+        return admit(posterior.model, values, missing=True, found=sites, like=posterior)
+
+    last = posterior.fingerprints[-1:]
+    return door(data).fingerprint() in last or stored(Arrays(data), door).fingerprint() in last
 
 
 def drawn(posterior: Posterior, draws: int, seed: int, data: Mapping[str, Any]) -> Drawn:

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from ppl_gen.checks import called, whole
 from ppl_gen.diagnostics.choosing.moments import Moments, in_words, moments
-from ppl_gen.diagnostics.trust.drawn import Drawn, drawn
+from ppl_gen.diagnostics.trust.drawn import Drawn, drawn, fitted_rows
 from ppl_gen.diagnostics.trust.pyro_drawn import pyro_drawn
 from ppl_gen.diagnostics.trust.starts import Starts, restarted
-from ppl_gen.errors import DataError, Unanswerable
+from ppl_gen.errors import DataError, NoEvidence, Unanswerable
 from ppl_gen.fit import fit
 from ppl_gen.inference import NUTS, PyroFit
 from ppl_gen.inference.evidence import log_mean_exp, log_mean_exp_error, pareto_k, pareto_smoothed
@@ -26,6 +26,10 @@ NEARLY = 0.9  # of the draws: so even are the weights of a guide that needs none
 HANDFUL = 20  # effective draws: fewer know an sd to no better than 16 %
 BOOTSTRAP = 200  # resamples behind the range of k-hat
 SHORT = NUTS(draws=300, warmup=300, chains=2, progress=False)  # the budget of a comparison with NUTS
+NEW_ROWS = (
+    "these are not the rows of the last fit, which alone tell how far its posterior is from the right one; "
+    "name those, in their order"
+)
 AFFORDABLE = 2_000_000  # cells of data times numbers drawn, beyond which even that is long
 
 
@@ -183,10 +187,11 @@ def guide_quality(
             warm-up, where the data are small enough for that; or a method of your own settings.
         restarts: fits of EM, variational Bayes or SVI from other starts, whose bounds are compared: as long
             as so many fits. Of the rows of the last fit.
-        data: the rows; by default those of the last fit.
+        data: the rows of the last fit, where the posterior holds them no more; others only of models without
+            parameters, whose guide is given each row.
 
     Raises:
-        NoEvidence: draws of NUTS, and points, have no density.
+        NoEvidence: draws of NUTS, and points, have no density; or these are not the rows that were fitted.
         DataError: this is neither; or NUTS, other starts or other data are asked for of a bare Pyro program.
 
     >>> from ppl_gen import SVI, fit
@@ -209,6 +214,8 @@ def guide_quality(
         return _quality(pyro_drawn(posterior, draws, seed), seed, None)
     if not isinstance(posterior, Posterior):
         raise not_fitted(posterior)
+    if posterior.parameters and not fitted_rows(posterior, data):
+        raise NoEvidence(NEW_ROWS)
     found = drawn(posterior, draws, seed, data)
     quality = _quality(found, seed, evidence_of_last_rows(posterior) if not data else None)
     if nuts:

@@ -4,14 +4,15 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ppl_gen.estimators import PPCA, VAE, BayesianLinearRegression, GaussianMixture, LogisticRegression
+from tests.estimators.examples import examples
 from tests.thinned import thinned
 
 SEEDS = st.integers(0, 2**16)
-few = settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few = examples(6)
 KINDS = ["mixture", "ppca", "logistic", "regression"]
 
 
@@ -137,7 +138,7 @@ def test_a_row_by_itself_and_a_pickle_say_the_same(kind, seed):
     assert again.posterior_.model.joint == found.posterior_.model.joint
 
 
-@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(3)
 @given(seed=SEEDS, power=st.integers(-20, 20))
 def test_the_same_of_a_vae(seed, power):
     """It trains in units of the rows, which powers of two leave as they are to the last digit."""

@@ -30,9 +30,11 @@ def rows(seed, kind=""):
 def made(kind, x, y, t, weight=None):
     """The estimator fitted, with starts that go with the rows."""
     if kind == "mixture":  # the start has the units of the rows
-        lowest, highest = x[x[:, 0].argmin()], x[x[:, 0].argmax()]
-        start = {"means_init": [lowest, highest], "weights_init": [0.4, 0.6], "precisions_init": 1 / x.var(0)}
-        start["precisions_init"] = [start["precisions_init"]] * 2
+        low = (
+            x[:, 0] < (x[:, 0].min() + x[:, 0].max()) / 2
+        )  # the heaps: from elsewhere, one may shrink to a row
+        start = {"means_init": [x[low].min(0), x[~low].max(0)], "weights_init": [0.4, 0.6]}
+        start["precisions_init"] = [1 / x[low].var(0), 1 / x[~low].var(0)]
         return GaussianMixture(2, covariance_type="diag", reg_covar=0.0, tol=1e-9, max_iter=500, **start).fit(
             x
         )

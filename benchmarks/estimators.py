@@ -14,7 +14,7 @@ FEATURES, AXES = 20, 5
 LIMITS = """\
 Where ours takes longer, this is why. `LogisticRegression` goes on to Newton's mode, to 4e-6 of a standard
 deviation, and keeps the Gaussian about it and the evidence, where the peer ends at a slope of 1e-4: at 2,000
-rows of 5 classes the curvature of 105 weights takes as long as the way to the mode, and at 1,000 rows of 2
+rows of 5 classes (1.6 times) the curvature of 105 weights takes as long as the way there, and at 1,000 of 2
 classes it is some 60 operations on small matrices, each of which costs more to call than to do. Below 10,000
 rows `PPCA` pays 0.2 to 0.3 ms a fit for the density and its evidence, and both pay 0.05 ms a question for
 checks. `PPCA` takes the mean from the rows before it multiplies them: that costs a copy, and keeps the digits

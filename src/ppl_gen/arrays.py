@@ -71,18 +71,21 @@ def _largest(value: Tensor) -> float:
     return float(torch.maximum(-low, high))
 
 
-def refuse_extremes(name: str, value: Tensor, small: bool = False) -> None:
+def refuse_extremes(name: str, value: Tensor, small: bool = False) -> float:
     """Name the first number whose square, summed over rows, could leave the range of floating point.
 
     Args:
         name: the argument's.
         value: anything.
         small: whether to refuse numbers too of which all squares round to 0, as variances then do.
+
+    Returns:
+        The largest size of a number; nan or inf, which are left to others, if there is one.
     """
     largest = _largest(value)
     limits = torch.finfo(value.dtype if value.is_floating_point() else torch.float64)
     most, least = limits.max**0.5 / 1e4, limits.tiny**0.5 * 1e4
-    if largest > most:
+    if most < largest < math.inf:
         place = torch.nonzero(value.abs() > most)[0].tolist()
         came = value[tuple(place)].item()
         raise DataError(
@@ -94,6 +97,7 @@ def refuse_extremes(name: str, value: Tensor, small: bool = False) -> None:
             f"{name}: expected numbers of at least {least:.0e} in size, since their squares count; the "
             f"largest is {largest:.0e}: rescale, {name} / {largest:.0e}"
         )
+    return largest
 
 
 def refuse_nonfinite(name: str, value: Tensor, why: str = "") -> None:

@@ -90,7 +90,9 @@ def fit_file(
         DataError: names the option, what was expected and what came.
     """
     if method is not None and method not in METHODS:
-        raise DataError(f"--method: expected one of {', '.join(METHODS)}, got {method!r}")
+        raise DataError(
+            f"--method: expected one of {', '.join(METHODS)}, got {method!r}.{did_you_mean(method, METHODS)}"
+        )
     given = {name: value for name, value in (options or {}).items() if value is not None}
     chosen = None if method is None else _method(method, given)  # refused before the file is read
     rows = _array(path, column) if path.suffix == ".npy" else _table(path, column, drop)
@@ -224,11 +226,10 @@ def _made(
         settings["levels"] = [int(np.nanmax(np.asarray(c))) + 1 for c in np.asarray(rows.x).T]
     if "features" in asked:
         settings.setdefault("features", rows.x.shape[1])
-    for setting in settings.keys() - asked.keys():
-        if not any(p.kind is p.VAR_KEYWORD for p in asked.values()):
-            raise DataError(
-                f"--set {setting}: {kind.__name__} has {', '.join(asked)}.{did_you_mean(setting, asked)}"
-            )
+    known = _settings(kind)
+    for setting in settings.keys() - known:
+        if "covariance" not in settings:  # which chooses a class with settings of its own
+            raise _no_setting(kind, setting)
     for parameter in asked.values():
         required = parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
         required |= parameter.name == "components"  # which has a default that means none
@@ -241,8 +242,41 @@ def _made(
         return kind(**settings), y, classes, says
     except TypeError as error:  # no such argument, or text where a number belongs
         if stranger := re.search(r"unexpected keyword argument '(\w+)'", str(error)):
-            raise DataError(f"--set {stranger[1]}: {kind.__name__} has no such setting") from None
+            sizes = {name: settings[name] for name in asked if name in settings}  # and which covariance
+            raise _no_setting(type(kind(**sizes)), stranger[1]) from None
         raise DataError(f"--set: {kind.__name__} cannot be made: {error}") from None
+    except DataError as error:
+        if str(error).partition(":")[0] not in settings:
+            raise
+        raise DataError(f"--set {error}") from None
+
+
+def _settings(kind: type) -> tuple[str, ...]:
+    """The arguments of a model, and those that it passes on to what it is made of.
+
+    >>> _settings(models.PoissonMixture)
+    ('components', 'features', 'weights', 'concentration', 'shape', 'rate')
+    """
+    found: dict[str, None] = {}
+    for part in kind.__mro__:
+        if "__init__" not in vars(part):
+            continue
+        parameters = list(inspect.signature(part.__init__).parameters.values())[1:]  # type: ignore[misc]
+        found |= dict.fromkeys(
+            p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+        )
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            break
+    if "components" in found:
+        found.pop("classes", None)  # the same of the model whose labels are hidden
+    return tuple(found)
+
+
+def _no_setting(kind: type, setting: str) -> DataError:
+    known = _settings(kind)
+    return DataError(
+        f"--set {setting}: {kind.__name__} has {', '.join(known)}.{did_you_mean(setting, known)}"
+    )
 
 
 def _part(setting: str, base: type, text: str) -> Any:

@@ -55,7 +55,25 @@ def tables(tmp_path_factory):
             "--steps: --method nuts has none",
         ),
         ("ok.csv --drop c --model GaussianMixture --set components=2 --method exact", "Use --method em or"),
-        ("ok.csv --drop c --model GaussianMixture --set components=2,foo=3", "--set foo: .*no such setting"),
+        (
+            "ok.csv --drop c --model GaussianMixture --set components=2,foo=3",
+            "--set foo: .*covariance, .*shape",
+        ),
+        ("ok.csv --drop c --model GaussianMixture --set component=2", "--set component: .*'components'"),
+        (
+            "ok.csv --drop c --model GaussianMixture --set components=2,foo=3,covariance=full",
+            "--set foo: FullGaussianMixture has components",
+        ),
+        (
+            "ok.csv --drop c --model GaussianMixture --set components=two",
+            "--set components: expected a whole",
+        ),
+        ("ok.csv --drop c --model GaussianMixture --set components=2 --method cv", "Use --method em or"),
+        ("ok.csv --drop c --model GaussianMixture --set components=2 --method emm", "Did you mean 'em'"),
+        (
+            "still.csv --drop c --model GaussianMixture --set components=9 --method em",
+            "z = 0, .* have shrunk",
+        ),
         ("still.csv --drop c --model GaussianMixture --set components=9 --method em", "or --method vb"),
         (
             "still.csv --drop c --model FullGaussianMixture --set components=2 --method em",

@@ -133,6 +133,19 @@ def test_tutorials(said, tmp_path, capsys):
     assert "cannot write to" in capsys.readouterr().err
 
 
+def test_the_tour_as_json_tells_nothing_beside_its_numbers(said, tmp_path, monkeypatch):
+    def run(tour):
+        tour.console.print("a story")
+        tour.workshop.numbers += [("log evidence", -1.5, "exact"), ("k-hat", float("nan"), "of no draws")]
+        tour.workshop.files.append(("index.html", "the article"))
+
+    monkeypatch.setattr("ppl_gen.tour.Tour.run", run)
+    found = said("tour", "--out", str(tmp_path / "new"))
+    assert found["numbers"][0] == {"what": "log evidence", "value": -1.5, "how": "exact"}
+    assert found["numbers"][1]["value"] is None
+    assert (found["seed"], found["files"], found["folder"]) == (0, ["index.html"], str(tmp_path / "new"))
+
+
 @pytest.mark.slow
 def test_tour(said, tmp_path):
     found = said("tour", "--quick", "--out", str(tmp_path))

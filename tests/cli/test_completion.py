@@ -18,6 +18,22 @@ COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _ppl_gen; printf 
 """
 
 
+@pytest.mark.skipif(not shutil.which("bash"), reason="no bash here")
+def test_bash_reads_it_as_the_help_says(tmp_path, capsys):
+    """From the file that bash-completion loads, for the command's name; files may have blanks in theirs."""
+    assert main(["completion", "bash"]) == 0
+    (tmp_path / "ppl-gen").write_text(capsys.readouterr().out)
+    (tmp_path / "my rows.csv").write_text("")
+    program = """
+    set -u; source <(cat ppl-gen); complete -p ppl-gen
+    COMP_WORDS=(ppl-gen fit my); COMP_CWORD=2; _ppl_gen; printf '%s\\n' "${COMPREPLY[@]}"
+    COMP_WORDS=(ppl-gen fit --out my); COMP_CWORD=3; _ppl_gen; printf '%s\\n' "${COMPREPLY[@]}"
+    """
+    done = subprocess.run(["bash", "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert done.stdout == "complete -o filenames -F _ppl_gen ppl-gen\nmy rows.csv\nmy rows.csv\n"
+
+
 @pytest.fixture(params=["bash", "zsh", "fish"])
 def script(request, capsys):
     assert main(["completion", request.param]) == 0

@@ -87,6 +87,20 @@ def test_scores_are_of_its_normal_density_missing_cells_summed_out():
     np.testing.assert_allclose(found.score_samples(gaps), part.logpdf(X[:, seen]), rtol=1e-9)
 
 
+@pytest.mark.parametrize("offset", [0.0, 1e8])
+@pytest.mark.parametrize("shape", [(30_000, 6, 2), (50, 70, 3)])  # rows in blocks; more features than rows
+def test_the_closed_form_is_the_posteriors_at_any_offset(shape, offset):
+    plain = _towers(*shape, seed=3).round(5)  # of which nothing is lost beside the offset
+    rows = (plain + offset).round(5)
+    found, near = PPCA(shape[2]).fit(rows), PPCA(shape[2]).fit(plain)
+    asked = ask(found.posterior_, "p(x)").log_prob(x=rows[:50]).detach()
+    np.testing.assert_allclose(found.score_samples(rows[:50]), asked, rtol=1e-9)
+    np.testing.assert_allclose(found.score_samples(rows), near.score_samples(plain), rtol=1e-6)
+    np.testing.assert_allclose(found.transform(rows), near.transform(plain), atol=1e-6)
+    np.testing.assert_allclose(found.components_, near.components_, atol=1e-6)
+    np.testing.assert_allclose(found.explained_variance_, near.explained_variance_, rtol=1e-6)
+
+
 def test_missing_cells_are_expected_given_the_others():
     found, gaps = PPCA(2).fit(X), X.copy()
     gaps[:, 2] = np.nan

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.utils import get_tags
@@ -14,10 +14,11 @@ from sklearn.utils.validation import has_fit_parameter
 
 from ppl_gen import load, save
 from tests.estimators.catalogue import CASES
+from tests.estimators.examples import examples
 
 SEEDS = st.integers(0, 2**32 - 1)
 pytestmark = pytest.mark.parametrize("name", CASES)
-few = settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+few = examples(4)
 
 
 def made(name, seed, n=27):

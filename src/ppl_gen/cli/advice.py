@@ -33,6 +33,7 @@ SAID = (  # a pattern of Python's advice, and the same on the command line
     (r"Importance\(draws=…\)", "--draws N"),
     (r"(SVI\(\)) with a guide of it", r"\1"),
     (r"EM\(prior=True\)", "--method vb"),
+    (r"\(restarts=, or more chains, look further\)", "(fits with another --seed look further)"),
     (r"MaximumLikelihood\(smoothing=…\) above [-\d.e]+ mends all but a constant feature, and "
      r"Exact\(\) needs none of this", "Leave that column out by --drop, or take a method with a "
      "prior (--method exact; --method vb where labels are hidden)"),

@@ -97,9 +97,9 @@ def _tell(terminal: Terminal, found: "Diagnosis", notes: list[str]) -> None:
     say("", f"{model} by {method}: {found.verdict}", "")
     terminal.say(*notes, "")
     for check in found.checks:
-        say(f"{MARKS[check.state]} ", f"{check.name}: {check.shown}", "    ")
+        say(f"{MARKS[check.state]} ", f"{check.name}: {in_options(check.shown)}", "    ")
         if check.fault:
             where = f" ({check.where})" if check.where else ""
             say("    ", f"{check.fault}{where}: {check.meaning}. Try: {in_options(check.fix)}", "    ")
     for words in found.skipped:
-        say("· ", f"not looked at: {words}", "    ")
+        say("· ", f"not looked at: {in_options(words)}", "    ")

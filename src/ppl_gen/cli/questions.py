@@ -103,6 +103,9 @@ class Reader:
             raise DataError(
                 f"{question} is given {lacking[0]}: name a file of rows, or pass --{lacking[0]} VALUE"
             )
+        name, sign, value = (path or "").partition("=")
+        if sign and name in right and not Path(path or "").exists():
+            raise DataError(f"{path}: no such file; pass a value by its name, --{name} {value}")
         found = self.read(Path(path), lacking, targets) if path is not None else {}
         return {**known, **{name: found[name] for name in lacking}}, {
             name: found[name] for name in targets if name in found

@@ -91,6 +91,7 @@ _ppl_gen() {{
     esac
     if [[ $current == -* ]]; then words=$options; fi
     COMPREPLY=($(compgen -W "$words" -- "$current"))
+    local IFS=$'\\n'  # names of files may hold blanks
     if [[ -n $command && $current != -* ]]; then COMPREPLY+=($(compgen -f -- "$current")); fi
 }}
 complete -o filenames -F _ppl_gen ppl-gen"""
@@ -100,7 +101,7 @@ def _bash(option: Value) -> str:
     if option.choices:
         return f'COMPREPLY=($(compgen -W "{" ".join(option.choices)}" -- "$current")); return'
     kind = {FILE: "-f", FOLDER: "-d"}.get(str(option.by))
-    return f'COMPREPLY=($(compgen {kind} -- "$current")); return' if kind else "return"
+    return f"local IFS=$'\\n'; COMPREPLY=($(compgen {kind} -- \"$current\")); return" if kind else "return"
 
 
 def zsh(made: argparse.ArgumentParser) -> str:

@@ -6,7 +6,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
-from ppl_gen.distributions.starts import centre_and_spread
+from ppl_gen.distributions.starts import centre_and_spread, in_blocks
 from ppl_gen.errors import DataError
 from ppl_gen.missing import log_prob_seen
 
@@ -60,8 +60,25 @@ class LinearGaussian(NamedTuple):
         return features + min(covariance, features * (features + 1) // 2)
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """log p(x) in nats of each row; missing cells (NaN) are summed out."""
-        return log_prob_seen(self.rows(), x, ~x.isnan())
+        """log p(x) in nats of each row; missing cells (NaN) are summed out.
+
+        Of complete rows by whitening: in units of the noise the covariance is I + U S² Uᵀ.
+        """
+        if self.weights.requires_grad:
+            return log_prob_seen(self.rows(), x, ~x.isnan())
+        units = self.variance.sqrt()
+        left, lengths, _ = torch.linalg.svd(self.weights / units[:, None], full_matrices=False)
+        shorter = ((1 - (1 + lengths.square()).rsqrt())[:, None] * left.mT).contiguous().numpy()
+        left, squares = left.contiguous().numpy(), []
+        for rows in in_blocks(x):
+            u = (rows - self.loc).div_(units).numpy()
+            u -= (u @ left) @ shorter
+            squares.append(torch.from_numpy(u).square_().sum(1))
+        volume = torch.log(2 * torch.pi * self.variance).sum() + lengths.square().log1p().sum()
+        found = -0.5 * (volume + torch.cat(squares))
+        if len(gaps := found.isnan().nonzero()[:, 0]):
+            found[gaps] = log_prob_seen(self.rows(), x[gaps], ~x[gaps].isnan())
+        return found
 
     def rotated(self) -> "LinearGaussian":
         """The same p(x) with codes along the principal axes, the longest first: uncorrelated given x."""
@@ -217,19 +234,23 @@ def _refuse_constant(x: Tensor) -> None:
         )
 
 
-def principal_axes(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def principal_axes(x: Tensor, most: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
     """Mean, variances (features,) along the principal axes, the longest first, and these axes as columns.
 
     By the smaller of the matrices of inner products, of the features or of the rows of ``x`` (n, features):
-    its rounding, 1e-16 of the largest variance, is far below any noise. Of fewer rows there are fewer axes.
+    its rounding, 1e-16 of the largest variance, is far below any noise. Of fewer rows there are fewer axes,
+    of which ``most`` are found.
     """
     loc = x.mean(0)
-    u = x - loc
     tall = len(x) >= len(loc)
-    values, axes = torch.linalg.eigh((u.T @ u if tall else u @ u.T) / len(x))
+    apart = (rows - loc for rows in in_blocks(x)) if tall else [(x - loc).T]
+    products = torch.from_numpy(sum(u.numpy().T @ u.numpy() for u in apart))  # NumPy does but half of each
+    values, axes = torch.linalg.eigh(products / len(x))
     spectrum, axes = torch.zeros_like(loc), axes.flip(1)
     spectrum[: len(values)] = values.flip(0).clamp(min=0)
-    return loc, spectrum, axes if tall else torch.nn.functional.normalize(u.T @ axes, dim=0, eps=1e-300)
+    if tall:
+        return loc, spectrum, axes
+    return loc, spectrum, torch.nn.functional.normalize((x - loc).T @ axes[:, :most], dim=0, eps=1e-300)
 
 
 def _signs(columns: Tensor) -> Tensor:

@@ -3,6 +3,13 @@
 import torch
 from torch import Tensor
 
+_CELLS = 1 << 17  # numbers looked at together, which stay in the processor's cache
+
+
+def in_blocks(x: Tensor) -> tuple[Tensor, ...]:
+    """Rows (n, features) a few at a time, so that what is made of them is soon used and forgotten."""
+    return x.split(max(1, _CELLS // max(1, x[:1].numel())))
+
 
 def centre_and_spread(x: Tensor) -> tuple[Tensor, Tensor]:
     """The columns' means and standard deviations of ``x`` (n, features); 1 where a column is constant.
@@ -11,14 +18,15 @@ def centre_and_spread(x: Tensor) -> tuple[Tensor, Tensor]:
     """
     x = x if x.is_floating_point() else x.double()
     count, mean = torch.tensor(max(len(x), 1)), x.mean(0) if len(x) else x.new_zeros(x.shape[1:])
-    apart = x - mean
     if bool(mean.isnan().any()):
         seen = ~torch.isnan(x)
         count = seen.sum(0).clamp(min=1)
         mean = torch.where(seen, x, 0.0).sum(0) / count
-        apart = torch.where(seen, x - mean, 0.0)
-    sd = (apart.square().sum(0) / count).sqrt()
+        x = torch.where(seen, x, mean)
+    squares = [(part - mean).square_().sum(0) for part in in_blocks(x)]
+    sd = (torch.stack(squares).sum(0) / count).sqrt()
     if bool((sd == 0).any()) and len(x):  # constant, or so small that squares vanish
+        apart = x - mean
         largest = apart.abs().amax(0)
         sd = largest * ((apart / torch.where(largest > 0, largest, 1.0)).square().sum(0) / count).sqrt()
     return mean, torch.where(sd > torch.finfo(x.dtype).eps * mean.abs(), sd, 1.0)

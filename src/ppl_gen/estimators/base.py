@@ -1,5 +1,6 @@
 """What all estimators share: how rows and labels come in, and what is answered."""
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
-from sklearn.utils import check_random_state
+from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -36,15 +37,17 @@ class Estimator(BaseEstimator):
 
     def _rows(self, X: Any, y: Any = "no_validation", *, reset: bool = False, **options: Any) -> Any:
         """``X``, or ``X`` and ``y``, by scikit-learn's own checks and with its messages."""
-        finite = "allow-nan" if self.missing else True
         X, y = _bare("X", X), _bare("y", y)
         alone = y is None or isinstance(y, str)
         with naming("X" if alone else "X, y"):
-            found = validate_data(self, X, y, reset=reset, **{"ensure_all_finite": finite, **options})
-        rows = found if alone else found[0]
-        kind = getattr(getattr(rows, "dtype", None), "kind", "")
-        if kind in ("M", "m", "f", "u") and isinstance(rows, np.ndarray) and rows.dtype.itemsize >= 8:
-            refuse_extremes("X", as_tensor("X", rows, torch.float64), small=reset)
+            found = validate_data(self, X, y, reset=reset, **{"ensure_all_finite": False, **options})
+            rows, largest = found if alone else found[0], math.inf
+            kind = getattr(getattr(rows, "dtype", None), "kind", "")
+            if kind in "Mmfu" and isinstance(rows, np.ndarray) and rows.dtype.itemsize >= 8:
+                largest = refuse_extremes("X", as_tensor("X", rows, torch.float64), small=reset)
+            if not math.isfinite(largest):  # one look at all numbers suffices
+                name = type(self).__name__
+                assert_all_finite(rows, allow_nan=self.missing, estimator_name=name, input_name="X")
         return found
 
     def _weights(self, sample_weight: Any, X: Any) -> Any:

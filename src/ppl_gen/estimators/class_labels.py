@@ -25,7 +25,7 @@ def chosen_prior(priors: Any, classes: int) -> np.ndarray | None:
 def labels(y: np.ndarray) -> np.ndarray:
     """The classes in ``y``, in order; refuses what is no classification, as scikit-learn does."""
     try:
-        return unique_labels(_integers(y)[1] if y.dtype.kind in "iu" and len(y) else np.unique(y))
+        return _integers(y)[1] if y.dtype.kind in "iu" and len(y) else unique_labels(np.unique(y))
     except TypeError as error:
         kinds = " and ".join(sorted({type(label).__name__ for label in y.tolist()}))
         raise TypeError(f"y: expected classes of one kind, all there, got {kinds}: {error}") from error

@@ -1,6 +1,7 @@
 """Logistic regression with the face of `sklearn.linear_model.LogisticRegression`."""
 
 import warnings
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -17,14 +18,14 @@ from ppl_gen.distributions import centre_and_spread
 from ppl_gen.errors import DataError
 from ppl_gen.estimators.base import Estimator, drawing, normalised
 from ppl_gen.estimators.class_labels import encode, labels
+from ppl_gen.estimators.climbing import NEWTON, Peak
 from ppl_gen.estimators.private import Interval, StrOptions
-from ppl_gen.estimators.softmax import Peak, Softmax
+from ppl_gen.estimators.softmax import Logistic, Softmax
 from ppl_gen.estimators.starting import FLOATS, Array, sample_size
 from ppl_gen.posterior import Posterior
 
 CURVED = 5e7  # parameters² × rows up to which the curvature at the mode is worth its price
 QUICK = 5e6  # the same, up to which Newton's steps alone are the fastest way there
-NEWTON = 20  # steps that Newton may need
 MOST = 1e15  # that rows may weigh together by their class: a class of more leaves no digits to the others
 FLAT = 1e5  # prior standard deviation, in log odds, of what the prior leaves open: intercepts
 
@@ -176,33 +177,33 @@ class LogisticRegression(ClassifierMixin, Estimator):
             scale = torch.cat([torch.full((1, k), flat, dtype=scale.dtype), scale])
         else:
             centre = torch.zeros_like(centre)
-        return Softmax(x, codes, centre, spread, scale, weights)
+        return (Logistic if k == 2 else Softmax)(x, codes, centre, spread, scale, weights)
 
     def _climbed(self, joint: Softmax) -> None:
-        end, curvature = Peak(self._start(joint), 0, False), None
-        free = joint.scale.numel() // (2 if joint.paired else 1)
-        work = free**2 * joint.basis.shape[1] if self.max_iter >= NEWTON else np.inf
-        if work <= QUICK:
-            end, curvature = joint.newton(end, NEWTON)
-        if curvature is None:
-            end = joint.climbed(end.w, self.max_iter, self.tol)
-        if curvature is None and work <= CURVED:
-            end, curvature = joint.newton(end, NEWTON)
+        end = start = Peak(self._start(joint))
+        work = end.u.numel() ** 2 * joint.basis.shape[1] if self.max_iter >= NEWTON else np.inf
+        if work <= CURVED and not end.u.any():
+            start = joint.foothill(end)
+        if work <= QUICK or start.root is not None:
+            end = joint.newton(start)
+        if end.root is None:
+            end = joint.climbed(end.u, self.max_iter, self.tol)
+            end = joint.newton(end) if work <= CURVED else end
         if not end.converged:
             warnings.warn(
                 f"LogisticRegression failed to converge in {self.max_iter} iterations: raise max_iter or tol",
                 ConvergenceWarning,
                 stacklevel=3,
             )
-        self._found = joint.found(end, curvature)
+        self._found = joint.found(end)
 
     def _start(self, joint: Softmax) -> torch.Tensor:
         """Zero; with ``warm_start`` where the last fit ended, if of as many classes and features."""
         k = len(self.classes_)
         shape = (1 if k == 2 else k, len(joint.spread))
         if self.warm_start and hasattr(self, "coef_") and self.coef_.shape == shape:
-            return torch.from_numpy(self._at(joint.centre.numpy(), joint.spread.numpy()))
-        return torch.zeros_like(joint.scale)
+            return joint.free(torch.from_numpy(self._at(joint.centre.numpy(), joint.spread.numpy())))
+        return torch.zeros_like(joint.ridge)
 
     def _keep(self, dtype: Any) -> None:
         found = self._found
@@ -234,7 +235,9 @@ class LogisticRegression(ClassifierMixin, Estimator):
         """The score of each class, or of two the log odds of the second (n, 1); and the type of X."""
         check_is_fitted(self)
         X = self._rows(X, dtype=FLOATS)
-        return X.astype(np.float64, copy=False) @ self.coef_.T.astype(np.float64) + self.intercept_, X.dtype
+        scores = X.astype(np.float64, copy=False) @ np.ascontiguousarray(self.coef_.T, np.float64)
+        scores += self.intercept_
+        return scores, X.dtype
 
     def decision_function(self, X: Any) -> Array:
         """The log odds of the second of two classes (n,), else the score of each class (n, n_classes)."""
@@ -249,12 +252,16 @@ class LogisticRegression(ClassifierMixin, Estimator):
     def predict_log_proba(self, X: Any) -> Array:
         """log p(y | x) at the mode, of every row and class (n, n_classes)."""
         scores, dtype = self._scores(X)
-        scores = np.concatenate([-scores / 2, scores / 2], 1) if scores.shape[1] == 1 else scores
-        return normalised(scores).astype(dtype, copy=False)
+        found = (
+            _of_both(torch.nn.functional.logsigmoid, scores) if scores.shape[1] == 1 else normalised(scores)
+        )
+        return found.astype(dtype, copy=False)
 
     def predict_proba(self, X: Any) -> Array:
         """p(y | x) at the mode, of every row and class (n, n_classes)."""
-        return np.exp(self.predict_log_proba(X))
+        scores, dtype = self._scores(X)
+        found = _of_both(torch.sigmoid, scores) if scores.shape[1] == 1 else np.exp(normalised(scores))
+        return found.astype(dtype, copy=False)
 
     def sample_y(self, X: Any, n_samples: int = 1, random_state: Any = 0) -> Array:
         """Classes drawn from p(y | x), averaged over the posterior: (n, n_samples).
@@ -265,3 +272,9 @@ class LogisticRegression(ClassifierMixin, Estimator):
         answer = ask(self.posterior_, "p(y | x)", x=self._rows(X, dtype=FLOATS))
         seed = int(drawing(random_state).randint(2**31 - 1))
         return self.classes_[answer.sample(sample_size(n_samples), seed=seed).numpy().T]
+
+
+def _of_both(function: Callable[[torch.Tensor], torch.Tensor], scores: Array) -> Array:
+    """A function (n, 2) of the log odds of the first class, and of the second, the ``scores`` (n, 1)."""
+    odds = torch.from_numpy(scores[:, 0])
+    return torch.stack([function(-odds), function(odds)]).numpy().T

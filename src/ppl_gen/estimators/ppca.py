@@ -13,6 +13,7 @@ from ppl_gen.arrays import as_tensor
 from ppl_gen.ask import ask
 from ppl_gen.distributions.linear_gaussian import LinearGaussian, principal_axes
 from ppl_gen.distributions.number_of_axes import log_evidence_of_axes
+from ppl_gen.distributions.starts import in_blocks
 from ppl_gen.errors import DataError
 from ppl_gen.estimators.base import Estimator, drawing
 from ppl_gen.estimators.private import Interval, StrOptions
@@ -124,7 +125,8 @@ class PPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         Returns the principal axes (features, latent), where the rows tell all of them.
         """
         (n, d), gone = x.shape, bool(x.sum().isnan())
-        loc, spectrum, axes = principal_axes(torch.where(x.isnan(), x.nanmean(0), x) if gone else x)
+        most = int(self.n_components) if isinstance(self.n_components, Integral) else None
+        loc, spectrum, axes = principal_axes(torch.where(x.isnan(), x.nanmean(0), x) if gone else x, most)
         latent = self._by_evidence(spectrum, n, gone) or self._latent(min(n, d), spectrum.numpy())
         more, least, last = n / (n - 1), LEAST * float(spectrum.sum()), min(latent, d - 1)
         noiseless = bool(spectrum[last:].sum() <= (d - last) * least)
@@ -198,12 +200,18 @@ class PPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         """The rows along the principal axes (n, n_components)."""
         check_is_fitted(self)
         X = self._rows(X, dtype=FLOATS)
-        gone = np.isnan(X)
-        if gone.any():
-            codes = ask(self.posterior_, "p(z | x)", x=X).mean
-            X = np.where(gone, ask(self.posterior_, "p(x | z)", z=codes).mean.numpy().astype(X.dtype), X)
-        found = (X - self.mean_) @ self.components_.T
+        found = self._codes(X)
+        gaps = np.isnan(found[:, 0])
+        if gaps.any():
+            codes = ask(self.posterior_, "p(z | x)", x=X[gaps]).mean
+            expected = ask(self.posterior_, "p(x | z)", z=codes).mean.numpy().astype(X.dtype)
+            found[gaps] = self._codes(np.where(np.isnan(X[gaps]), expected, X[gaps]))
         return found / np.sqrt(self.explained_variance_) if self.whiten else found
+
+    def _codes(self, X: Array) -> Array:
+        """Complete rows along the axes; of others NaN."""
+        mean, axes = torch.from_numpy(self.mean_.astype(X.dtype)), np.ascontiguousarray(self.components_.T)
+        return np.concatenate([(u - mean).numpy() @ axes for u in in_blocks(as_tensor("X", X, mean.dtype))])
 
     def inverse_transform(self, X: Any) -> Array:
         """The rows (n, features) nearest to the mean among those with these components (n, n_components)."""
@@ -220,7 +228,7 @@ class PPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         """log p(row) in nats of each row (n,)."""
         check_is_fitted(self)
         X = self._rows(X, dtype=FLOATS)
-        found: Array = ask(self.posterior_, "p(x)").log_prob(x=X).detach().numpy()
+        found: Array = self._found[0].log_prob(as_tensor("X", X, torch.float64).double()).numpy()
         return found
 
     def score(self, X: Any, y: Any = None) -> float:

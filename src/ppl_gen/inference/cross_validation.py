@@ -25,9 +25,12 @@ class CrossValidation:
         """Add the rows of ``data`` to those that ``start`` keeps, and choose anew."""
         p: Any = start
         if not hasattr(p, "cross_validated"):
+            closed = "Exact() or " if hasattr(p, "updated") else ""
+            if getattr(p, "hidden", "") not in ("", *data.observed):
+                closed = "EM() or VariationalBayes() or "
             raise Unanswerable(
                 f"{type(p).__name__} is {p.joint}: it declares nothing to choose by cross-validation (no "
-                f"cross_validated()). Use {'Exact() or ' if hasattr(p, 'updated') else ''}SVI()."
+                f"cross_validated()). Use {closed}SVI()."
             )
         refuse_hidden(self, p, data)
         with torch.no_grad():

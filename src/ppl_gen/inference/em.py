@@ -269,7 +269,9 @@ class _Climb:
         """Name components that are empty, alike, or shrunk to a point."""
         name, found = self.labels.name, []
         empty = (ascent.rows < 0.5).nonzero().flatten().tolist()
-        found += [f"{name} = {k} is empty ({ascent.rows[k]:.1g} rows)" for k in empty]
+        if empty:
+            rows = f"{float(ascent.rows[empty].max()):.1g} rows{' at most' * (len(empty) > 1)}"
+            found.append(f"{_listed(name, empty, 'is', 'are')} empty ({rows})")
         part = self.labels.parts[0].take(slice(0, 1000))
         _, scores = self.labels.scores(self.p, ascent.values, part)
         for k in range(len(scores)):
@@ -278,14 +280,24 @@ class _Climb:
                 alike = bool(((scores[k] - scores[other])[both].abs() < ALIKE).all())
                 if alike and bool(both.any()) and k not in empty and other not in empty:
                     found.append(f"{name} = {other} and {name} = {k} are the same component")
-        found += [
-            f"{name} = {k} has shrunk to a point, which smoothing alone keeps wide"
-            for k in self.shrunk(ascent)
-        ]
+        if shrunk := self.shrunk(ascent):
+            found.append(
+                f"{_listed(name, shrunk, 'has', 'have')} shrunk to a point, which smoothing alone keeps wide"
+            )
         if found:
             warnings.warn(
                 f"EM: {'; '.join(found)}. Take fewer components, or EM(prior=True)", Unreliable, stacklevel=5
             )
+
+
+def _listed(name: str, places: list[int], one: str, several: str) -> str:
+    """Components and a verb.
+
+    >>> _listed("z", [4], "has", "have"), _listed("z", [4, 7], "has", "have")
+    ('z = 4 has', 'z = 4, 7 have')
+    """
+    more = f" and {len(places) - 12} more" * (len(places) > 12)
+    return f"{name} = {', '.join(map(str, places[:12]))}{more} {one if len(places) == 1 else several}"
 
 
 def _narrowness(value: Tensor) -> Tensor:

@@ -54,17 +54,9 @@ def admit(
         UnknownVariable, DataError: name the argument, what was expected and what came.
         BrokenModel: the model observes a variable by itself.
     """
-    line = Factorization(p.joint)
+    line, floats = Factorization(p.joint), dtype_of(p)
     _refuse_strangers(p, line, values)
-    floats = dtype_of(p)
-    columns = {name: names_in(name, value) for name, value in values.items() if is_frame(value)}
-    if like:
-        values = {
-            name: in_order(name, v, like.columns[name]) if name in columns and name in like.columns else v
-            for name, v in values.items()
-        }
-        columns |= like.columns
-    refuse_other_rows(values)
+    values, columns = _in_order(values, like)
     names = _ClassNames(values, like, learn, floats)
     tensors = {
         name: names.decoded(name, p.given_levels(name)) if name in names.cells else as_tensor(name, v, floats)
@@ -72,41 +64,25 @@ def admit(
         if name not in names.cells or name in line.given
     }
     inputs = _inputs(p, {name: v for name, v in tensors.items() if name in line.given})
-    absent = sorted(line.given - inputs.keys())
-    if absent and found is None:
-        raise NotGenerated(
-            f"{type(p).__name__} is {p.joint}: {', '.join(map(repr, absent))} is given, not generated, "
-            f"so it must be passed: {absent[0]}=…"
-        )
-    for name, row in (example or {}).items():
-        if name in inputs:
-            if inputs[name].dim() == row.dim() - 1:
-                inputs[name] = inputs[name][None]
-            if inputs[name].shape[1:] != row.shape[1:] or inputs[name].dim() != row.dim():
-                raise DataError(misshapen(name, row.shape[1:], tensors[name]))
+    if found is None:
+        _refuse_absent(p, line, inputs)
+    for name in (example or {}).keys() & inputs.keys():
+        inputs[name] = _rows(name, inputs[name], (example or {})[name])
     n = max((len(v) for v in inputs.values() if v.dim()), default=0)
     if found is None:
         found = described(p, inputs, n)
     if not examined:
         _refuse_observed(p, line, found)
     tensors |= {name: names.decoded(name, found[name].levels) for name in names.cells if name not in inputs}
-    observed = {name: tensors[name] for name in values if name not in line.given}
-    for name, value in observed.items():
-        site = found[name]
-        if site.local and value.dim() == site.event_dim:
-            observed[name] = value = value[None]
-        if site.local and not value.dim():
-            raise DataError(f"{name}: expected rows of shape {tuple(site.event_shape)}, got one number")
-        if site.local:
-            n = max(n, len(value))
+    observed = {name: _local(name, tensors[name], found[name]) for name in values if name not in line.given}
     rows = inputs | {name: value for name, value in observed.items() if found[name].local}
-    full = [name for name, value in rows.items() if value.dim() and len(value) == n]
-    same = f"{n} rows, as in {', '.join(full)}"
+    n = max((len(v) for v in rows.values() if v.dim()), default=0)
+    same = f"{n} rows, as in {', '.join(name for name, v in rows.items() if v.dim() and len(v) == n)}"
     if example is not None:
-        for part in (inputs, observed):
-            for name, value in part.items():
-                if (name in inputs or found[name].local) and len(value) == 1 < n:
-                    part[name] = value.expand(n, *value.shape[1:])
+        one = {name: v.expand(n, *v.shape[1:]) for name, v in rows.items() if len(v) == 1 < n}
+        inputs, observed = (
+            {name: one.get(name, v) for name, v in part.items()} for part in (inputs, observed)
+        )
     seen: dict[str, Tensor] = {}
     for name, value in observed.items():
         came = tuple(tensors[name].shape)
@@ -119,6 +95,38 @@ def admit(
     told = like.columns if like else {}
     columns = {k: v for k, v in columns.items() if k not in values or tensors[k].dim() > 1 or k in told}
     return Data(inputs, observed, n, found, seen, p.reads_gaps, columns, names.classes)
+
+
+def _in_order(values: Mapping[str, Any], like: Any) -> tuple[Mapping[str, Any], dict[str, tuple[str, ...]]]:
+    """Frames with their columns in the order of the fit, and what these are called."""
+    columns = {name: names_in(name, value) for name, value in values.items() if is_frame(value)}
+    if like:
+        values = {
+            name: in_order(name, v, like.columns[name]) if name in columns and name in like.columns else v
+            for name, v in values.items()
+        }
+        columns |= like.columns
+    refuse_other_rows(values)
+    return values, columns
+
+
+def _rows(name: str, value: Tensor, example: Tensor) -> Tensor:
+    """An input of rows like the ``example``'s, also if one came by itself."""
+    rows = value[None] if value.dim() == example.dim() - 1 else value
+    if rows.dim() != example.dim() or rows.shape[1:] != example.shape[1:]:
+        raise DataError(misshapen(name, example.shape[1:], value))
+    return rows
+
+
+def _local(name: str, value: Tensor, site: Site) -> Tensor:
+    """A variable's values, of a variable of the rows with a dimension for them."""
+    if not site.local:
+        return value
+    if value.dim() == site.event_dim:
+        value = value[None]
+    if not value.dim():
+        raise DataError(f"{name}: expected rows of shape {tuple(site.event_shape)}, got one number")
+    return value
 
 
 class _ClassNames:
@@ -163,6 +171,15 @@ def _refuse_strangers(p: ProbabilisticModel, line: Factorization, values: Mappin
                 f"Its variables are {', '.join([*line, *sorted(line.given)])}."
                 f"{did_you_mean(name, [*line, *line.given])}"
             )
+
+
+def _refuse_absent(p: ProbabilisticModel, line: Factorization, inputs: Mapping[str, Tensor]) -> None:
+    """What the joint is given is there."""
+    if absent := sorted(line.given - inputs.keys()):
+        raise NotGenerated(
+            f"{type(p).__name__} is {p.joint}: {', '.join(map(repr, absent))} is given, not generated, "
+            f"so it must be passed: {absent[0]}=…"
+        )
 
 
 def _inputs(p: ProbabilisticModel, inputs: dict[str, Tensor]) -> dict[str, Tensor]:

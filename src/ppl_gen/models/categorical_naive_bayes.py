@@ -62,9 +62,8 @@ class CategoricalNaiveBayes(Conjugate):
         cells = (classes, sum(self.levels))
         self.register_buffer("concentration", hyperparameter("concentration", concentration, cells[:1]))
         self.register_buffer("pseudocount", hyperparameter("pseudocount", pseudocount, cells))
-        one = torch.ones(cells, dtype=torch.float64)
-        self.q_concentration = PyroParam(one[:, 0].clone(), constraints.positive)
-        self.q_pseudocount = PyroParam(one.clone(), constraints.positive)
+        self.q_concentration = PyroParam(torch.ones_like(self.concentration), constraints.positive)
+        self.q_pseudocount = PyroParam(torch.ones_like(self.pseudocount), constraints.positive)
 
     def model(self, n: int) -> Tensor:
         pi = pyro.sample("pi", dist.Dirichlet(self.concentration))

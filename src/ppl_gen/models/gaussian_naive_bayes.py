@@ -63,12 +63,11 @@ class GaussianNaiveBayes(Conjugate):
         # The guide counts in units of the data: initialize() sets centre and spread.
         self.register_buffer("centre", torch.zeros(features, dtype=torch.float64))
         self.register_buffer("spread", torch.ones(features, dtype=torch.float64))
-        one = torch.ones(cells, dtype=torch.float64)
-        self.q_concentration = PyroParam(one[:, 0].clone(), constraints.positive)
+        self.q_concentration = PyroParam(torch.ones_like(self.concentration), constraints.positive)
         self.q_shape = PyroParam(torch.ones_like(self.shape), constraints.positive)
         self.q_rate = PyroParam(torch.ones_like(self.rate), constraints.positive)
-        self.q_loc = nn.Parameter(torch.zeros_like(one))
-        self.q_scale = PyroParam(0.1 * one, constraints.positive)
+        self.q_loc = nn.Parameter(torch.zeros_like(self.loc))
+        self.q_scale = PyroParam(torch.full_like(self.loc, 0.1), constraints.positive)
 
     def model(self, n: int) -> Tensor:
         pi = pyro.sample("pi", dist.Dirichlet(self.concentration))

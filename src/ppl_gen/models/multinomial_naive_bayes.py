@@ -59,11 +59,10 @@ class MultinomialNaiveBayes(Conjugate):
         self.register_buffer("rate", hyperparameter("rate", rate, ()))
         self.register_buffer("log_base", torch.zeros((), dtype=torch.float64))  # of the counts seen
         self.register_buffer("length", torch.ones((), dtype=torch.float64))  # the guide's unit of lam
-        one = torch.ones(cells, dtype=torch.float64)
-        self.q_concentration = PyroParam(one[:, 0].clone(), constraints.positive)
-        self.q_shape = PyroParam(one[0, 0].clone(), constraints.positive)
-        self.q_rate = PyroParam(one[0, 0].clone(), constraints.positive)
-        self.q_pseudocount = PyroParam(one.clone(), constraints.positive)
+        self.q_concentration = PyroParam(torch.ones_like(self.concentration), constraints.positive)
+        self.q_shape = PyroParam(torch.ones_like(self.shape), constraints.positive)
+        self.q_rate = PyroParam(torch.ones_like(self.rate), constraints.positive)
+        self.q_pseudocount = PyroParam(torch.ones_like(self.pseudocount), constraints.positive)
 
     def model(self, n: int) -> Tensor:
         pi = pyro.sample("pi", dist.Dirichlet(self.concentration))

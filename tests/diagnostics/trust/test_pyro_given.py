@@ -1,5 +1,6 @@
 """Which arguments of a bare program are inputs of its rows, and which are its data."""
 
+import pandas as pd
 import pyro
 import pyro.distributions as dist
 import torch
@@ -58,6 +59,18 @@ def test_arrays_in_a_dictionary_are_arguments_too():
 
     d, more = {"x": normal(0, N), "y": normal(1, N), "name": "rows"}, {2: normal(2, N, 1)}
     assert given(program, d, more=more) == {"y": ["d['x']", "more[2]"]}
+
+
+def test_arrays_in_tuples_lists_and_frames_are_arguments_too():
+    def program(b, d, frame):
+        rows(
+            b * d[0] + d[1][0] + torch.tensor(frame["w"].tolist(), dtype=REAL),
+            torch.tensor(frame["y"].tolist(), dtype=REAL),
+        )
+
+    columns = pd.DataFrame({"w": normal(2, N).numpy(), "y": normal(1, N).numpy()})
+    expected = {"y": ["d[0]", "d[1][0]", "frame['w']"]}
+    assert given(program, (normal(0, N), [normal(4, N)]), columns) == expected
 
 
 def test_data_that_the_program_transforms_are_data_all_the_same():

@@ -8,13 +8,13 @@ import xarray
 from pyro import poutine
 from pyro.infer.autoguide import AutoNormal
 
-from ppl_gen import SVI, diagnose, fit_pyro, to_arviz
+from ppl_gen import SVI, diagnose, fit_pyro, loo, to_arviz
 from ppl_gen.diagnostics.trust.pyro_selected import selected_rows
 from ppl_gen.errors import DataError
 from tests.planted_faults.base import REAL, normal, uniform
 
 LIMIT, RATE, N = 2.0, 0.7, 200
-SOURCE = "the factor 'beyond' scores data that are not drawn"
+SOURCE = "the factor 'beyond' is scored with them"
 
 
 def rate():
@@ -37,6 +37,15 @@ def ones(t):
             pyro.sample("t", dist.Exponential(by), obs=t)
         with poutine.mask(mask=beyond):
             pyro.sample("late", dist.Bernoulli((-by * LIMIT).exp()), obs=torch.ones_like(t))
+
+
+def flagged(t):
+    by, beyond = rate(), t >= LIMIT
+    with pyro.plate("rows", len(t)):
+        with poutine.mask(mask=~beyond):
+            pyro.sample("t", dist.Exponential(by), obs=t)
+        with poutine.mask(mask=beyond):
+            pyro.sample("late", dist.Bernoulli((-by * LIMIT).exp()), obs=beyond.to(t))
 
 
 def summed(t, late):
@@ -75,15 +84,17 @@ def waits():
     return (-uniform(5, N).log() / RATE).clamp(max=LIMIT)
 
 
-@pytest.mark.parametrize("program", [masked, ones, summed])
+@pytest.mark.parametrize("program", [masked, ones, flagged, summed])
 def test_censored_rows_are_not_held_against_replicates(program):
     t = waits()
     data = (t[t < LIMIT], t[t >= LIMIT]) if program is summed else (t,)
     pair = fitted(program, *data)
     found = diagnose(pair, draws=200, more_steps=0)
     assert not found.faults, found
+    ones_for = "the program makes up data of late, all alike, to score others"
     by_mask = {"t": "a mask sorts rows into t and late", "late": "a mask sorts rows into late and t"}
-    why = by_mask if program is ones else {"t": SOURCE}
+    whys = {ones: {"t": ones_for, "late": ones_for}, flagged: by_mask}
+    why = whys.get(program, {"t": SOURCE})
     assert selected_rows(pair, 0) == why
     for name, words in why.items():
         assert f"rows of {name} beside replicates: {words}" in found.unseen
@@ -149,5 +160,59 @@ def test_rows_that_stand_for_more_are_refused():
             pyro.sample("x", dist.Normal(mu, 1.0), obs=x)
 
     pair = fit_pyro(loaded, AutoNormal(loaded), SVI(steps=2, progress=False, compile=False), normal(1, 20))
-    with pytest.raises(DataError, match=r"plate 'rows' of the model holds 20 of 60 rows.* pass all rows"):
-        to_arviz(pair)
+    for verb in (to_arviz, diagnose):
+        with pytest.raises(DataError, match=r"plate 'rows' of the .* holds 20 of 60 rows.* pass all rows"):
+            verb(pair)
+    with pyro.plate("rows", 60, subsample_size=20) as index:
+        assert len(index) == 20
+
+
+# Masks of densities, and data without rows ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_cells_that_a_density_masks_are_no_data(inside):
+    """Those are filled by zeros, ten sds from the others."""
+
+    def means(y):
+        mu = pyro.sample("mu", dist.Normal(torch.full((2,), 10.0, dtype=REAL), 3.0).to_event(1))
+        seen = ~y.isnan()
+        fn = dist.Normal(mu, torch.ones(len(y), 2, dtype=REAL))
+        fn = fn.mask(seen).to_event(1) if inside else fn.to_event(1).mask(seen.all(1))
+        with pyro.plate("rows", len(y)):
+            pyro.sample("y", fn, obs=y.nan_to_num())
+
+    def guide(y):
+        count = (~y.isnan()).sum(0) if inside else (~y.isnan()).all(1).sum() * torch.ones(2)
+        total = (y.nan_to_num() if inside else y.nan_to_num() * (~y.isnan()).all(1)[:, None]).sum(0)
+        precision = count + 1 / 9
+        loc = pyro.param("loc", (total + 10 / 9) / precision)
+        pyro.sample("mu", dist.Normal(loc, precision**-0.5).to_event(1))
+
+    y = 10 + normal(3, 80, 2)
+    y[uniform(4, 80, 2) < 0.2] = torch.nan
+    pair = fit_pyro(means, guide, SVI(steps=1, learning_rate=1e-9, progress=False, compile=False), y)
+    seen = torch.from_numpy(to_arviz(pair, draws=2).observed_data["y"].values)
+    kept = ~y.isnan() if inside else (~y.isnan()).all(1)[:, None].expand(80, 2)
+    assert torch.equal(seen.isnan(), ~kept)
+    found = diagnose(pair, draws=200, more_steps=0)
+    assert not found.faults, found
+
+
+def test_data_that_are_single_numbers_are_diagnosed():
+    def coin(tosses):
+        p = pyro.sample("p", dist.Beta(torch.tensor(10.0, dtype=REAL), 10.0))
+        for i in range(len(tosses)):
+            pyro.sample(f"toss_{i}", dist.Bernoulli(p), obs=tosses[i])
+
+    def guide(tosses):
+        heads = pyro.param("heads", 10 + tosses.sum())
+        pyro.sample("p", dist.Beta(heads, 20 + len(tosses) - heads))
+
+    tosses = torch.tensor([1.0] * 6 + [0.0] * 4, dtype=REAL)
+    pair = fit_pyro(coin, guide, SVI(steps=1, learning_rate=1e-9, progress=False, compile=False), tosses)
+    assert len(to_arviz(pair, draws=2).observed_data.data_vars) == 10
+    found = diagnose(pair, draws=200, more_steps=0)
+    assert not found.faults, found
+    assert found.verdict.startswith(("use it", "exact")), found
+    assert "± inf nats over 1 rows" in loo(pair, draws=50).verdict()

@@ -1,6 +1,7 @@
 """What leave-one-out found: the elpd of one model, and of several on the same rows."""
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
@@ -52,7 +53,9 @@ class LeaveOneOut:
 
     @property
     def standard_error(self) -> float:
-        """Of the elpd, over rows: what other rows of the same population would make of it."""
+        """Of the elpd, over rows: what other rows of the same population would make of it; inf of one row."""
+        if len(self.rows) < 2:
+            return math.inf
         return float(self.rows.std() * len(self.rows) ** 0.5)
 
     @property

@@ -11,12 +11,13 @@ from pyro.poutine.uncondition_messenger import UnconditionMessenger
 from ppl_gen.core import variables
 from ppl_gen.diagnostics.trees.groups import DRAWS, GROUPS, history, refuse_large, reseed, stack, tree_of
 from ppl_gen.diagnostics.trees.labels import Coords, Dims, Labels, Named
+from ppl_gen.diagnostics.trees.masks import kept
 from ppl_gen.diagnostics.trees.pyro_draws import Drawer, drawer, running
 from ppl_gen.diagnostics.trees.pyro_labels import constants, labels_of_trace, refuse_unbound
 from ppl_gen.diagnostics.trees.pyro_scores import Scores, data_of, scores
 from ppl_gen.diagnostics.trees.subsamples import refuse_subsamples
 from ppl_gen.errors import DataError
-from ppl_gen.inference.elbo import delta, plate_depth
+from ppl_gen.inference.elbo import Node, delta, plate_depth
 
 if TYPE_CHECKING:
     import xarray
@@ -142,14 +143,12 @@ def _stats(
     return made
 
 
-def _seen(site: Mapping[str, Any]) -> torch.Tensor:
-    """The observed value in the shape of its site; NaN where a mask hides whole cells."""
-    value, fn, mask = site["value"], site["fn"], site["mask"]
+def _seen(site: Node) -> torch.Tensor:
+    """The observed value in the shape of its site; NaN where a mask hides cells."""
+    value, fn = site["value"], site["fn"]
     value = torch.broadcast_to(value, torch.broadcast_shapes(value.shape, fn.batch_shape + fn.event_shape))
-    if not isinstance(mask, torch.Tensor) or bool(mask.all()):
-        return value
-    whole = mask.reshape(mask.shape + (1,) * fn.event_dim)
-    return torch.where(whole, value.to(torch.get_default_dtype()), torch.nan)
+    cells = kept(site)
+    return value if cells is None else torch.where(cells, value.to(torch.get_default_dtype()), torch.nan)
 
 
 def _is_point(guide: poutine.Trace) -> bool:

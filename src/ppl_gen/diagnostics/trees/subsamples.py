@@ -7,7 +7,7 @@ from typing import Any
 from pyro import poutine
 from pyro.poutine.subsample_messenger import SubsampleMessenger
 
-from ppl_gen.errors import DataError
+from ppl_gen.errors import DataError, PplGenError
 
 
 @contextmanager
@@ -16,19 +16,33 @@ def whole_plates() -> Iterator[None]:
 
     Pyro has no handler for that: a plate refuses rows of another number than its ``subsample_size``. To be
     entered where threads take turns, as in `isolated`.
+
+    Raises:
+        DataError: the program does not run on all rows.
     """
-    drawn = SubsampleMessenger._subsample
+    drawn, parts = SubsampleMessenger._subsample, dict[str, tuple[int, int]]()
 
     def every(
         name: str, size: Any = None, subsample_size: Any = None, subsample: Any = None, *more: Any, **its: Any
     ) -> Any:
+        if subsample_size not in (None, size):
+            parts[name] = int(subsample_size), int(size)
         return drawn(name, size, None if subsample is None else subsample_size, subsample, *more, **its)
 
     SubsampleMessenger._subsample = staticmethod(every)
     try:
         yield
+    except (ValueError, RuntimeError, IndexError) as error:
+        if isinstance(error, PplGenError) or not parts:
+            raise
+        name, (rows, size) = next(iter(parts.items()))
+        raise DataError(f"{_partial(name, 'program', rows, size)} (on all rows: {_first(error)})") from error
     finally:
         SubsampleMessenger._subsample = staticmethod(drawn)
+
+
+def _first(error: Exception) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__
 
 
 def refuse_subsamples(traces: Mapping[str, poutine.Trace]) -> None:
@@ -49,6 +63,6 @@ def refuse_subsamples(traces: Mapping[str, poutine.Trace]) -> None:
 
 def _partial(plate: str, side: str, rows: int, size: int) -> DataError:
     return DataError(
-        f"plate {plate!r} of the {side} holds {rows:,} of {size:,} rows, and log_likelihood needs them all: "
-        f"pass all rows, or a program whose plate takes them: pyro.plate({plate!r}, {size}, subsample_size=…)"
+        f"plate {plate!r} of the {side} holds {rows:,} of {size:,} rows, and all are needed: pass all rows to a "
+        f"program that takes its own, by pyro.plate({plate!r}, {size}, subsample_size=…) as index"
     )

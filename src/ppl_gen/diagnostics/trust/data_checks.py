@@ -11,6 +11,7 @@ from ppl_gen.core import bare
 from ppl_gen.diagnostics.choosing.codes import elbo_terms
 from ppl_gen.diagnostics.criticism.replications import Array, arrays_of, drawn_rows
 from ppl_gen.diagnostics.criticism.statistics import mean, sd, zeros
+from ppl_gen.diagnostics.trees.masks import kept
 from ppl_gen.diagnostics.trust.along import Along, inputs_of
 from ppl_gen.diagnostics.trust.case import Case
 from ppl_gen.diagnostics.trust.checks import Check, fault
@@ -85,13 +86,12 @@ def _share(y_rep: Array, twin: Array) -> float:
 
 
 def unmasked(site: Any, y: Array, y_rep: Array) -> tuple[Array, Array]:
-    """Rows (n, …) and their replicates (n, replicates, …), nan where `poutine.mask` leaves them out."""
-    mask = site["mask"]
-    if mask is None or mask is True:
+    """Rows (n, …) and their replicates (n, replicates, …), nan where a mask leaves cells out."""
+    cells = kept(site)
+    if cells is None:
         return y, y_rep
-    kept = np.broadcast_to(torch.as_tensor(mask).numpy(force=True), y.shape[: len(site["fn"].batch_shape)])
-    kept = kept.reshape(kept.shape + (1,) * (y.ndim - kept.ndim))
-    return np.where(kept, y, np.nan), np.where(kept[:, None], y_rep, np.nan)
+    counts = np.broadcast_to(cells.numpy(force=True), y.shape)
+    return np.where(counts, y, np.nan), np.where(counts[:, None], y_rep, np.nan)
 
 
 def _kind(fn: Any) -> str:

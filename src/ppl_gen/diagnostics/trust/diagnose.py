@@ -245,17 +245,22 @@ def _of_pyro(
         quality = guide_quality(pair, draws=MANY, **options)
     case = PyroCase.of(pair, seed, quality)
     t, selected = case.runs[0], selected_rows(pair, seed)
+
+    def rows() -> Iterator[Check]:
+        found = replicated(pair, REPLICATES, seed)
+        if found and all(along is None for *_, along, _ in found.values()):
+            skipped.append("inputs (no argument has a number for each row)")
+        for name, (fn, y, new, along, share) in found.items():
+            if name not in selected:
+                yield compared(name, fn, y, new, along, share if quality.trusted else 0.0)
+
     parts: Mapping[str, Callable[[], Iterator[Check]]] = {
         "joint": lambda: density_checks("model", t.p),
         "factors": lambda: factor_checks(case),
         "climb": lambda: pyro_climb(case, more_steps),
         "guide": lambda: guide_checks(case),
         "priors": lambda: prior_checks(case),
-        "data": lambda: (
-            compared(name, fn, y, new, along, share if quality.trusted else 0.0)
-            for name, (fn, y, new, along, share) in replicated(pair, REPLICATES, seed).items()
-            if name not in selected
-        ),
+        "data": rows,
     }
     skipped = [
         "sizes of plates, weights by poutine.scale, codes and components",

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.distributions import biject_to, constraints
 
 from ppl_gen.core import ROWS, bare, run, variables
+from ppl_gen.diagnostics.trees.masks import one_cell
 from ppl_gen.diagnostics.trust.case import Case
 from ppl_gen.diagnostics.trust.checks import Check, fault
 from ppl_gen.errors import Unanswerable
@@ -176,7 +177,7 @@ def density_checks(whose: str, sites: dict[str, Node]) -> Iterator[Check]:
 
 def _mass(fn: Any) -> tuple[Tensor, Tensor | None] | None:
     """The totals of a density of one number, cell by cell; and as if it were one in free coordinates."""
-    base = bare(fn)
+    base = one_cell(fn)
     if base.event_dim or isinstance(base, Delta) or math.prod(base.batch_shape) * GRID > LARGEST:
         return None
     if base.has_enumerate_support:

@@ -1,7 +1,7 @@
 """A bare program of a fit, run again with another value for one of its arguments."""
 
-from collections.abc import Hashable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,28 +18,49 @@ from ppl_gen.isolation import isolated
 Rows = Tensor | np.ndarray[Any, Any]
 
 
-class Place(NamedTuple):
-    """Where an argument stands: by position or by name, and in a dictionary under its key."""
-
-    argument: int | str
-    key: Hashable = None
+Place = tuple[Any, ...]  # by position or by name, then the keys of dictionaries and places in sequences
 
 
 def arguments_of(found: PyroFit) -> dict[str, tuple[Place, Rows]]:
-    """The arrays among the arguments of the fit that have rows, and those in dictionaries, by name."""
+    """The arrays among the arguments of the fit that have rows, by name.
+
+    Those in dictionaries, data frames, tuples and lists, too.
+    """
     args, kwargs = found.arguments
     places = named(found.model, range(len(args)), {name: name for name in kwargs})
-    every = dict[str, tuple[Place, Any]]()
+    every = dict[str, tuple[Place, Rows]]()
+
+    def add(name: str, place: Place, value: Any) -> None:
+        if isinstance(value, Tensor | np.ndarray):
+            if value.ndim:
+                every[name] = place, value
+        elif isinstance(value, Mapping):
+            for key, part in value.items():
+                add(f"{name}[{key!r}]", (*place, key), part)
+        elif hasattr(value, "columns") and hasattr(value, "assign"):  # a frame of pandas
+            for key in value.columns:
+                add(f"{name}[{key!r}]", (*place, key), np.asarray(value[key]))
+        elif isinstance(value, tuple | list):
+            for i, part in enumerate(value):
+                add(f"{name}[{i}]", (*place, i), part)
+
     for name, value in named(found.model, args, kwargs).items():
-        if isinstance(value, Mapping):
-            every |= {f"{name}[{key!r}]": (Place(places[name], key), part) for key, part in value.items()}
-        else:
-            every[name] = Place(places[name]), value
-    return {
-        name: (place, value)
-        for name, (place, value) in every.items()
-        if isinstance(value, Tensor | np.ndarray) and value.ndim
-    }
+        add(name, (places[name],), value)
+    return every
+
+
+def _with(whole: Any, place: Place, value: Any) -> Any:
+    """The same, but for what stands at that place."""
+    if not place:
+        return value
+    key, *more = place
+    part = _with(whole[key], tuple(more), value)
+    if isinstance(whole, Mapping):
+        return {**whole, key: part}
+    if hasattr(whole, "assign"):
+        return whole.assign(**{key: part})
+    parts = [part if i == key else old for i, old in enumerate(whole)]
+    return type(whole)(*parts) if hasattr(whole, "_fields") else type(whole)(parts)
 
 
 def latents_of(found: PyroFit) -> poutine.Trace:
@@ -53,11 +74,11 @@ def rerun(
     found: PyroFit, latents: poutine.Trace, seed: int, place: Place | None = None, value: Any = None
 ) -> dict[str, Node]:
     """The sites of the model on these latents and all rows, where ``place`` holds the ``value`` instead."""
-    args, kwargs = list(found.arguments[0]), dict(found.arguments[1])
-    if place is not None:
-        those: Any = kwargs if isinstance(place.argument, str) else args
-        whole = those[place.argument]
-        those[place.argument] = value if place.key is None else {**whole, place.key: value}
+    args, kwargs = found.arguments
+    if place is not None and isinstance(place[0], str):
+        kwargs = _with(kwargs, place, value)
+    elif place is not None:
+        args = _with(args, place, value)
     with isolated(seed), whole_plates():
         trace = poutine.trace(poutine.replay(found.model, trace=latents)).get_trace(*args, **kwargs)
         trace.compute_log_prob()

@@ -413,6 +413,10 @@ def handed(x: torch.Tensor) -> None:
         pyro.sample("x", dist.Normal(mu, 1.0), obs=x[index])
 
 
+def marginal(x: torch.Tensor) -> None:
+    pyro.factor("lik", dist.Normal(pyro.sample("mu", dist.Normal(0.0, 1.0)), 1.0).log_prob(x).sum())
+
+
 def unguided(x: torch.Tensor) -> None:
     mu = pyro.sample("mu", dist.Normal(0.0, 1.0))
     scale = pyro.sample("scale", dist.LogNormal(0.0, 1.0))
@@ -433,7 +437,13 @@ def test_what_does_not_fit_is_refused_in_words() -> None:
         (idle, (normal, X), {}, "no draws yet"),
         (stream, (normal, X), {}, "StreamingMCMC keeps no draws"),
         (AutoNormal(normal), (normal, X), {}, "AutoNormal never ran"),
-        (q_mu, (q_mu, X), {}, "observes nothing"),
+        (q_mu, (q_mu, X), {}, "observes nothing$"),
+        (
+            q_mu,
+            (marginal, X),
+            {},
+            "observes nothing. The factor 'lik' draws no rows: observe them from a dist",
+        ),
         (q_mu, (normal, X), {"groups": ["posteriors"]}, "groups: .*got 'posteriors'.* 'posterior'"),
         (q_mu, (normal, X), {"draws": 10**8}, "GiB"),
         (q_mu, (normal, X), {"coords": {"row": [1]}}, "coords: expected dimensions .*rows.*got 'row'"),

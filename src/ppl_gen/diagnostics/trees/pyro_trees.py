@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from pyro import poutine
+from pyro.distributions import Unit
 from pyro.poutine.uncondition_messenger import UnconditionMessenger
 
 from ppl_gen.core import variables
@@ -56,7 +57,7 @@ def pyro_tree(
         refuse_subsamples({"guide": first, "model": plain})
         observed = data_of(plain)
         if not observed:
-            raise DataError("model: expected data, obs= in a sample statement; this model observes nothing")
+            raise _nothing_observed(plain)
         found = variables(plain)
         names = [name for name, site in found.items() if name in first and not site["is_observed"]]
         given = constants(source.model, source.args, source.kwargs, observed)
@@ -92,6 +93,18 @@ def pyro_tree(
     if source.chains is None and "posterior" in tree:
         tree["posterior"].attrs["independent_draws"] = 1
     return tree
+
+
+def _nothing_observed(plain: poutine.Trace) -> DataError:
+    words = "model: expected data, obs= in a sample statement; this model observes nothing"
+    for name, site in variables(plain).items():
+        if isinstance(site["fn"], Unit):
+            words += (
+                f". The factor {name!r} draws no rows: observe them from a distribution, such as "
+                f"MixtureSameFamily, ZeroInflatedPoisson or one of your own with log_prob and sample"
+            )
+            break
+    return DataError(words)
 
 
 def _predictions(

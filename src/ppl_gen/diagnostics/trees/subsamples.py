@@ -63,6 +63,6 @@ def refuse_subsamples(traces: Mapping[str, poutine.Trace]) -> None:
 
 def _partial(plate: str, side: str, rows: int, size: int) -> DataError:
     return DataError(
-        f"plate {plate!r} of the {side} holds {rows:,} of {size:,} rows, and all are needed: pass all rows to a "
+        f"plate {plate!r} of the {side} holds {rows:,} of {size:,} rows, and all are needed: pass all to a "
         f"program that takes its own, by pyro.plate({plate!r}, {size}, subsample_size=…) as index"
     )

@@ -7,7 +7,7 @@ import torch
 
 from ppl_gen.diagnostics.trees.pyro_scores import is_data
 from ppl_gen.diagnostics.trust.along import MOST, Array
-from ppl_gen.diagnostics.trust.pyro_rerun import Place, arguments_of, equal, latents_of, rerun
+from ppl_gen.diagnostics.trust.pyro_rerun import Place, arguments_of, equal, latents_of, numbers, rerun
 from ppl_gen.inference import PyroFit
 from ppl_gen.inference.elbo import Node
 from ppl_gen.isolation import isolated
@@ -58,7 +58,7 @@ def given_rows(found: PyroFit, seed: int) -> dict[str, dict[str, Array]]:
         if whole is None:
             continue
         if not whole.data:
-            inputs[name] = _numbers(value)
+            inputs[name] = numbers(value)
         elif value.ndim != 2 or value.shape[1] > MOST:
             tangled |= whole.data & whole.density
         elif whole.density or not all(equal(value, plain[n]["value"]) for n in whole.data):
@@ -67,7 +67,7 @@ def given_rows(found: PyroFit, seed: int) -> dict[str, dict[str, Array]]:
                 other[:, i] = value[order, i]
                 column = moved(place, other)
                 if column is not None and not column.data:
-                    inputs[f"{name}[{i}]"] = _numbers(value[:, i])
+                    inputs[f"{name}[{i}]"] = numbers(value[:, i])
                 elif column is not None:
                     tangled |= column.data & column.density
     return {
@@ -80,7 +80,3 @@ def given_rows(found: PyroFit, seed: int) -> dict[str, dict[str, Array]]:
 def _score(site: Node, of: Node) -> torch.Tensor:
     log_p: torch.Tensor = site["fn"].log_prob(of["value"])
     return log_p
-
-
-def _numbers(value: Any) -> Array:
-    return torch.as_tensor(value).double().numpy(force=True)

@@ -22,7 +22,7 @@ Place = tuple[Any, ...]  # by position or by name, then the keys of dictionaries
 
 
 def arguments_of(found: PyroFit) -> dict[str, tuple[Place, Rows]]:
-    """The arrays among the arguments of the fit that have rows, by name.
+    """The arrays of numbers among the arguments of the fit that have rows, by name.
 
     Those in dictionaries, data frames, tuples and lists, too.
     """
@@ -32,14 +32,14 @@ def arguments_of(found: PyroFit) -> dict[str, tuple[Place, Rows]]:
 
     def add(name: str, place: Place, value: Any) -> None:
         if isinstance(value, Tensor | np.ndarray):
-            if value.ndim:
+            if value.ndim and (isinstance(value, Tensor) or value.dtype.kind in "biuf"):
                 every[name] = place, value
         elif isinstance(value, Mapping):
             for key, part in value.items():
                 add(f"{name}[{key!r}]", (*place, key), part)
         elif hasattr(value, "columns") and hasattr(value, "assign"):  # a frame of pandas
             for key in value.columns:
-                add(f"{name}[{key!r}]", (*place, key), np.asarray(value[key]))
+                add(f"{name}[{key!r}]", (*place, key), np.array(value[key]))
         elif isinstance(value, tuple | list):
             for i, part in enumerate(value):
                 add(f"{name}[{i}]", (*place, i), part)
@@ -89,3 +89,8 @@ def equal(a: Any, b: Any) -> bool:
     """Of one shape, and alike up to rounding."""
     a, b = torch.as_tensor(a), torch.as_tensor(b)
     return a.shape == b.shape and torch.allclose(a.double(), b.double(), 1e-4, 1e-5, equal_nan=True)
+
+
+def numbers(value: Rows) -> np.ndarray[Any, Any]:
+    """A copy in float64."""
+    return np.array(value.numpy(force=True) if isinstance(value, Tensor) else value, dtype=np.float64)

@@ -9,7 +9,7 @@ from pyro.distributions import Unit
 from torch import Tensor
 
 from ppl_gen.diagnostics.trees.pyro_scores import is_data
-from ppl_gen.diagnostics.trust.pyro_rerun import arguments_of, equal, latents_of, rerun
+from ppl_gen.diagnostics.trust.pyro_rerun import arguments_of, equal, latents_of, numbers, rerun
 from ppl_gen.inference import PyroFit
 from ppl_gen.inference.elbo import Node, delta
 from ppl_gen.isolation import isolated
@@ -27,7 +27,7 @@ def selected_rows(found: PyroFit, seed: int) -> dict[str, str]:
         guided = [latents_of(found) for _ in range(2)]
     plain, other = (rerun(found, latents, seed) for latents in guided)
     data = [name for name, site in plain.items() if site["is_observed"] and not delta(site)]
-    given = [torch.as_tensor(value) for _, value in arguments_of(found).values()]
+    given = [torch.from_numpy(numbers(value)) for _, value in arguments_of(found).values()]
     made_up = [name for name in data if is_data(plain[name]) and _made_up(plain[name], given)]
     factors = [name for name in data if name in made_up or isinstance(plain[name]["fn"], Unit)]
     factors = [name for name in factors if not equal(plain[name]["log_prob"], other[name]["log_prob"])]

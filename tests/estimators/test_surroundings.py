@@ -14,7 +14,7 @@ X = np.random.default_rng(0).integers(0, 3, (24, 3)).astype(float)
 Y = np.arange(24) % 2
 X[Y == 1, 0] += 1
 SETTINGS = {
-    "GaussianMixture": {"n_components": 2, "covariance_type": "spherical", "random_state": 0},
+    "GaussianMixture": {"random_state": 0},
     "KernelNB": {"bandwidth": 1.0},
     "PPCA": {"n_components": 2, "random_state": 0},
     "VAE": {"hidden_layer_sizes": (4,), "steps": 3, "random_state": 0},

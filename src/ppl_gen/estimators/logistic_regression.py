@@ -18,7 +18,7 @@ from ppl_gen.errors import DataError
 from ppl_gen.estimators.base import Estimator, densified, drawing, normalised
 from ppl_gen.estimators.class_labels import encode, labels
 from ppl_gen.estimators.private import Interval, StrOptions
-from ppl_gen.estimators.softmax import Found, Peak, Softmax
+from ppl_gen.estimators.softmax import Peak, Softmax
 from ppl_gen.estimators.starting import FLOATS, Array, sample_size
 from ppl_gen.posterior import Posterior
 
@@ -232,8 +232,9 @@ class LogisticRegression(ClassifierMixin, Estimator):
     def posterior_(self) -> Posterior:
         """The joint's posterior, for `ppl_gen.ask` and `ppl_gen.to_arviz`."""
         check_is_fitted(self)
-        kept = self._found._asdict().items()  # of inference mode, if it was unpickled there
-        return Found(*(dense(name, v) if isinstance(v, torch.Tensor) else v for name, v in kept)).posterior()
+        tensors = {name: v for name, v in self._found._asdict().items() if isinstance(v, torch.Tensor)}
+        kept: dict[str, Any] = {name: dense(name, v) for name, v in tensors.items()}  # if of inference mode
+        return self._found._replace(**kept).posterior()
 
     def _scores(self, X: Any) -> tuple[Array, Any]:
         """The score of each class, or of two the log odds of the second (n, 1); and the type of X."""

@@ -37,12 +37,36 @@ def isolated(seed: int | None = None, *, grad: bool = False, validate: bool = Fa
         stack.enter_context(pyro.validation_enabled(validate))
         stack.enter_context(pyro.get_param_store().scope())
         stack.enter_context(_outside_handlers())
-        if torch.get_default_device().type == "meta":  # which would leave every number out
-            stack.enter_context(torch.device("cpu"))
-        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(_numbers())
         stack.enter_context(torch.set_grad_enabled(grad))
         seed = int.from_bytes(random.SystemRandom().randbytes(4), "little") if seed is None else seed
         pyro.set_rng_seed(seed % 2**32)
+        yield
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Run code of ours, verbs and what is between them, as if torch's defaults were its own.
+
+    The default device "meta" and inference mode do not reach in, nor does a default dtype of half precision.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(_numbers())
+        if torch.finfo(torch.get_default_dtype()).bits < 32:
+            stack.enter_context(_ONE_AT_A_TIME)
+            stack.callback(torch.set_default_dtype, torch.get_default_dtype())
+            torch.set_default_dtype(torch.float32)
+        yield
+
+
+@contextmanager
+def _numbers() -> Iterator[None]:
+    """Tensors that hold numbers, of which gradients can be taken."""
+    with ExitStack() as stack:
+        if torch.get_default_device().type == "meta":  # which would leave every number out
+            stack.enter_context(torch.device("cpu"))
+        if torch.is_inference_mode_enabled():
+            stack.enter_context(torch.inference_mode(False))
         yield
 
 

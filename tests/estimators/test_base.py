@@ -1,7 +1,10 @@
 """What all estimators do with the arrays, labels and weights that users have."""
 
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import torch
 
@@ -13,6 +16,7 @@ random = np.random.default_rng(0)
 X = np.concatenate([random.normal(0, 1, (20, 3)), random.normal(3, 1, (20, 3))])
 Y = np.repeat([0, 1], 20)
 APART = np.repeat([0.0, 100.0], 20)[:, None]
+COLUMN = np.array([False, True, False])
 HOLES = np.arange(120).reshape(40, 3) % 7 == 0
 MAKE = {
     "GaussianNB": E.GaussianNB,
@@ -85,12 +89,83 @@ def test_masked_cells_are_missing(kind):
         (lambda: E.GaussianNB().fit(X, Y).sample(3, y=[0, 1]), r"^y: .* 3 rows, got shape \(2,\)"),
         (lambda: E.GaussianNB().fit(X, Y).sample(3, random_state="a"), "^random_state: 'a'"),
         (lambda: E.PPCA().fit(X).sample(3, random_state="a"), "^random_state: 'a'"),
+        (lambda: E.BernoulliNB(alpha=[1, np.nan, 1]).fit(X, Y), "^alpha: .* nan in place 1"),
+        (lambda: E.MultinomialNB(alpha=[1, 1, np.inf]).fit(X**2, Y), "^alpha: .* inf in place 2"),
+        (lambda: E.BernoulliNB(alpha=1e308).fit(X, Y), r"^alpha: .* 1e\+308"),
+        (lambda: E.BernoulliNB(alpha=["a", 1, 1]).fit(X, Y), "^alpha: "),
+        (lambda: E.BernoulliNB(class_prior=[np.nan, 1]).fit(X, Y), "^class_prior: .* nan in place 0"),
+        (lambda: E.LinearDiscriminantAnalysis(priors=[1, np.nan]).fit(X, Y), "^priors: .* nan in place 1"),
+        (lambda: E.PPCA().fit(np.where(COLUMN, np.nan, X)), "^X: .* none in column 1"),
+        (lambda: E.PPCA(1).fit(X).inverse_transform([["a"]]), "^X: "),
+        (lambda: E.PPCA(1).fit(X).inverse_transform([[1, 2]]), r"^X: .*\(1, 2\)"),
+        (lambda: MAKE["VAE"]().fit(X).inverse_transform([["a", "b"]]), "^X: "),
+        (lambda: E.VAE().fit(1e100 * X), r"^X: .* 5\.\d+e\+100 in row \d+, column \d"),
+        (lambda: E.GaussianNB().fit(X, None), "^This GaussianNB estimator requires y"),
+        (lambda: E.LogisticRegression().fit(X, np.full(40, 5)), "^y: .* alone: 5$"),
+        (lambda: E.GaussianNB().fit(np.array([["1", "oops"]]), [0]), "^X: .* 'oops' in column 1, row 0"),
+        (
+            lambda: E.BernoulliNB().fit(pl.DataFrame({"a": [1.0], "b": ["x"]}), [0]),
+            "^X: .* column 'b', row 0",
+        ),
+        (
+            lambda: E.GaussianNB().fit(pd.DataFrame({"a": [1, "x"]}), [0, 1]),
+            "^X: .* 'x' in column 'a', row 1",
+        ),
     ],
 )
 def test_what_cannot_be_used_is_refused_by_name(act, named):
     with pytest.raises((ValueError, TypeError), match=named) as caught:
         act()
     assert len(str(caught.value)) < 700
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [name for name in E.__all__ if name.endswith(("NB", "Regression")) and name != "KernelNB"],
+)
+def test_weights_out_of_range_are_refused_by_name(kind):
+    rows = np.arange(80.0).reshape(40, 2) % 3
+    with pytest.raises(DataError, match=r"^sample_weight: .* at most .* inf: divide"):
+        getattr(E, kind)().fit(rows, Y, sample_weight=np.full(40, 1e308))
+    most = getattr(E, kind).most_weight
+    found, plain = (getattr(E, kind)().fit(rows, Y, sample_weight=np.full(40, w)) for w in (most / 41, 1e4))
+    answer = "predict_proba" if hasattr(found, "predict_proba") else "predict"
+    np.testing.assert_allclose(getattr(found, answer)(rows), getattr(plain, answer)(rows), rtol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["BernoulliNB", "MultinomialNB", "GaussianNB"])
+def test_decimals_of_polars_are_numbers(kind):
+    numbers = np.arange(40) % 3
+    frame = pl.DataFrame({"a": [Decimal(int(n)) for n in numbers]})
+    found, plain = (getattr(E, kind)().fit(x, Y) for x in (frame, numbers[:, None]))
+    np.testing.assert_array_equal(found.predict_proba(frame), plain.predict_proba(numbers[:, None]))
+
+
+@pytest.mark.parametrize(
+    ("made", "names"),
+    [
+        (E.GaussianNB, ("epsilon_",)),
+        (E.GaussianMixture, ("lower_bound_",)),
+        (E.PPCA, ("noise_variance_",)),
+    ],
+)
+def test_numbers_are_those_of_numpy(made, names):
+    found = made().fit(X, Y)
+    assert all(getattr(found, name).round(3) == round(float(getattr(found, name)), 3) for name in names)
+    assert isinstance(found.score(X, Y), np.float64 | float)
+
+
+def test_more_features_than_rows_have_one_solution_by_least_squares():
+    noise = np.random.default_rng(0).normal(size=(30, 29))
+    rows, classes = np.c_[np.repeat([-2.0, 2.0], 15) + noise[:, 0], noise], np.repeat([0, 1], 15)
+    least = E.LinearDiscriminantAnalysis("lsqr").fit(rows, classes)
+    np.testing.assert_allclose(
+        least.coef_, E.LinearDiscriminantAnalysis().fit(rows, classes).coef_, rtol=1e-6
+    )
+    assert least.score(rows, classes) == 1
+    units = np.geomspace(1e-9, 1e9, 3)  # which decide nothing
+    far, near = (E.LinearDiscriminantAnalysis("lsqr").fit(X * u, Y).predict_proba(X * u) for u in (units, 1))
+    np.testing.assert_allclose(far, near, rtol=1e-6)
 
 
 def test_the_least_weights_that_are_taken_are_enough_to_compute_with():

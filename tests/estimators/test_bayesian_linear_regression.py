@@ -52,6 +52,32 @@ def test_same_numbers_as_the_twin(settings):
         np.testing.assert_allclose(ours.predict(x), twin.predict(x), rtol=1e-7)
 
 
+@pytest.mark.parametrize(("x", "y"), [(0, 1e7), (0, 1e10), (1e6, 0), (1e8, 0), (1e7, -1e8)])
+def test_offsets_cost_nothing(x, y):
+    rows = np.random.default_rng(0).normal(size=(60, 3))
+    targets = rows @ [1, 2, -1] + 0.3 * np.random.default_rng(1).normal(size=60)
+    plain = BayesianLinearRegression().fit(rows, targets)
+    moved = BayesianLinearRegression().fit(rows + x, targets + y)
+    (mean, std), (far, wide) = plain.predict(rows, True), moved.predict(rows + x, True)
+    rounding = 1e-15 * (x + abs(y)) + 1e-9
+    np.testing.assert_allclose(far - y, mean, rtol=0, atol=1e2 * rounding)
+    np.testing.assert_allclose(wide, std, rtol=1e2 * rounding)
+    evidence = moved.posterior_.log_evidence - plain.posterior_.log_evidence
+    np.testing.assert_allclose(evidence, 0, atol=1e3 * rounding)
+    asked = ask(moved.posterior_, "p(y | x)", x=rows[:1] + x).sample(2000, seed=0).numpy()
+    assert abs(asked.std() / std[0] - 1) < 0.08  # 5 standard errors
+
+
+def test_one_row_leaves_the_deviation_open_and_any_start_leads_there():
+    assert BayesianLinearRegression().fit([[1.0, 2.0]], [3.0]).predict([[1.0, 2.0]], True)[1] == np.inf
+    plain = BayesianLinearRegression(tol=1e-9).fit(X, Y)
+    for start in ({"alpha_init": 0}, {"lambda_init": 0}):
+        found = BayesianLinearRegression(tol=1e-9, **start).fit(X, Y)
+        np.testing.assert_allclose(found.coef_, plain.coef_, rtol=1e-4)
+    for name in ("alpha_", "lambda_", "intercept_"):
+        assert isinstance(getattr(plain, name), np.float64)
+
+
 def test_the_scores_rise_from_the_start():
     found = BayesianLinearRegression(compute_score=True, tol=1e-8).fit(X, Y)
     assert found.scores_[0] < found.scores_[-1] - 1

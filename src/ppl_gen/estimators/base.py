@@ -4,13 +4,15 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import FunctionType
 from typing import Any, Self
 
 import numpy as np
 import torch
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
-from sklearn.utils import assert_all_finite, check_random_state
+from sklearn.utils import assert_all_finite, check_array, check_random_state
 from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -22,26 +24,53 @@ from ppl_gen.errors import DataError
 from ppl_gen.estimators.class_labels import encode, labels
 from ppl_gen.estimators.kept import read, written
 from ppl_gen.estimators.private import check_sample_weight
+from ppl_gen.frames import is_frame
+from ppl_gen.isolation import undisturbed
 from ppl_gen.posterior import Posterior
+
+CELLS = 2**27  # of sparse rows that are made dense: a gibibyte
 
 
 class Estimator(BaseEstimator):
     """A scikit-learn estimator that keeps `Posterior` objects among its attributes.
 
     They hold no rows, so that grids of estimators do not either, and are pickled as the bytes of the file
-    that `ppl_gen.save` writes: numbers and names.
+    that `ppl_gen.save` writes: numbers and names. Public methods are `undisturbed` by torch's surroundings.
     """
 
     missing: bool = True  # whether NaN stands for "not observed"
+    sparse: bool = False  # whether SciPy's sparse rows are taken
     least_weight: float = 1e-100  # that rows may have together: what twins scale freely, priors do not
+    most_weight: float = 1e100
+
+    def __init_subclass__(cls, **options: Any):
+        super().__init_subclass__(**options)
+        for name, value in list(vars(cls).items()):
+            if isinstance(value, FunctionType) and not name.startswith("_"):
+                setattr(cls, name, undisturbed()(value))
+            elif name == "posterior_" and isinstance(value, property) and value.fget is not None:
+                setattr(cls, name, property(undisturbed()(value.fget)))
 
     def _rows(self, X: Any, y: Any = "no_validation", *, reset: bool = False, **options: Any) -> Any:
         """``X``, or ``X`` and ``y``, by scikit-learn's own checks and with its messages."""
         X, y = _bare("X", X), _bare("y", y)
         alone = y is None or isinstance(y, str)
-        with naming("X" if alone else "X, y"):
-            found = validate_data(self, X, y, reset=reset, **{"ensure_all_finite": False, **options})
+        settings = {
+            "ensure_all_finite": False,
+            "accept_sparse": "csr" if self.sparse else False,
+            **options,
+        }
+        if is_frame(X) and not hasattr(X, "iloc") and X.to_numpy().dtype == object:
+            settings.setdefault("dtype", np.float64)  # of decimals, and texts that are numbers
+        with naming("X" if isinstance(y, str) else "X, y"):
+            try:
+                found = validate_data(self, X, y, reset=reset, **settings)
+            except ValueError as error:
+                if "could not convert string" in str(error) or "arrays of bytes/strings" in str(error):
+                    _refuse_text(X)
+                raise
             rows, largest = found if alone else found[0], math.inf
+            rows = rows.data if issparse(rows) else rows
             kind = getattr(getattr(rows, "dtype", None), "kind", "")
             if kind in "Mmfu" and isinstance(rows, np.ndarray) and rows.dtype.itemsize >= 8:
                 largest = refuse_extremes("X", as_tensor("X", rows, torch.float64), small=reset)
@@ -65,11 +94,17 @@ class Estimator(BaseEstimator):
                 f"sample_weight: expected weights that add up to at least {self.least_weight:g}, got "
                 f"{total:g}: multiply all by the same number"
             )
+        if total > self.most_weight:
+            raise DataError(
+                f"sample_weight: expected weights that add up to at most {self.most_weight:g}, got "
+                f"{total:g}: divide all by the same number"
+            )
         return weights
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = self.missing
+        tags.input_tags.sparse = self.sparse
         return tags
 
     def __getstate__(self) -> dict[str, Any]:
@@ -216,6 +251,30 @@ def normalised(scores: np.ndarray) -> np.ndarray:
     return found
 
 
+def densified(X: Any) -> Any:
+    """Sparse rows as an array, if it is not too large; others as they are."""
+    if not issparse(X):
+        return X
+    rows, columns = X.shape
+    if rows * columns > CELLS:
+        raise DataError(
+            f"X: expected sparse rows of at most {CELLS:,} cells, since they are made dense here (1 GiB), "
+            f"got {rows:,} x {columns:,}: take fewer columns, as by "
+            f"TfidfVectorizer(max_features={CELLS // rows}), or put "
+            f"sklearn.decomposition.TruncatedSVD(100) before"
+        )
+    return X.toarray()
+
+
+def coded(X: Any, components: int) -> np.ndarray:
+    """Codes of rows (n, components), for ``inverse_transform``."""
+    with naming("X"):
+        codes: np.ndarray = check_array(_bare("X", X), dtype=[np.float64, np.float32], input_name="X")
+    if codes.shape[1] != components:
+        raise ValueError(f"X: expected shape (n_samples, {components}), got {codes.shape}")
+    return codes
+
+
 @contextmanager
 def naming(argument: str) -> Iterator[None]:
     """scikit-learn's messages that tell no argument begin with it."""
@@ -235,6 +294,22 @@ def drawing(random_state: Any) -> np.random.RandomState:
     with naming("random_state"):
         found: np.random.RandomState = check_random_state(random_state)
     return found
+
+
+def _refuse_text(X: Any) -> None:
+    """Name the first cell whose text is no number."""
+    cells = np.asarray(X.to_numpy() if is_frame(X) else X, dtype=object)
+    for place in np.ndindex(cells.shape):
+        cell = cells[place]
+        try:
+            float(cell if isinstance(cell, str | bytes) else 0)
+        except ValueError as error:
+            column = repr(X.columns[place[-1]]) if is_frame(X) else place[-1]
+            raise DataError(
+                f"X: expected numbers, got {cell!r} in column {column}, row {place[0]}: {error}. Leave the "
+                f"column out, make numbers of its texts by sklearn.preprocessing.OneHotEncoder, or take "
+                f"MixedNB, which reads them as categories"
+            ) from error
 
 
 def _bare(name: str, value: Any) -> Any:

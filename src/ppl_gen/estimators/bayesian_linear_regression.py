@@ -110,25 +110,34 @@ class BayesianLinearRegression(RegressorMixin, Estimator):
         self.sigma_ = (seen.axes.T @ (seen.axes / eigenvalues[:, None])).astype(X.dtype)
         weights_ = seen.weights(self.lambda_ / self.alpha_)
         self.coef_ = weights_.astype(X.dtype)
-        self.intercept_ = seen.intercept(weights_) if self.fit_intercept else 0.0
+        self.intercept_ = np.float64(seen.intercept(weights_) if self.fit_intercept else 0.0)
         self.X_offset_ = np.average(X, axis=0, weights=weights) * self.fit_intercept
         self.X_scale_ = np.ones(X.shape[1], X.dtype)
-        ridge = self.lambda_ / self.alpha_
-        precision = np.r_[LEAST * min(1.0, ridge) if self.fit_intercept else MOST, np.full(X.shape[1], ridge)]
-        prior = LinearRegression(
-            X.shape[1],
-            precision=precision.clip(1e-300, 1e300),
-            shape=max(self.alpha_1, 1e-300),
-            rate=max(self.alpha_2, 1e-300),
-        )
-        self.posterior_ = lean(_under(prior, counted))
+        self.posterior_ = lean(_under(self._prior(np.r_[1.0, self.X_offset_], float(centre)), counted))
         return self
+
+    def _prior(self, where: Array, centre: float) -> LinearRegression:
+        """The joint's prior, given the ratio of the precisions.
+
+        Of an intercept that is free it knows next to nothing: a share of a row at the middle of the rows, the
+        terms ``where`` and the target ``centre``, so that offsets of either leave what follows as it is.
+        """
+        ridge = float(np.clip(self.lambda_ / self.alpha_, 1e-300, 1e300))
+        free = np.r_[1e-300 if self.fit_intercept else MOST, np.full(len(where) - 1, ridge)]
+        settings = {"shape": max(self.alpha_1, 1e-300), "rate": max(self.alpha_2, 1e-300)}
+        prior = LinearRegression(len(where) - 1, precision=free, **settings)
+        if not self.fit_intercept:
+            return prior
+        family: Any = prior.family("weights")
+        share, row = LEAST * min(1.0, ridge), torch.as_tensor(where, dtype=torch.float64)
+        met = family.updated(row[None], row.new_tensor([centre]), row.new_tensor([share]))
+        return prior.having(weights=met._replace(shape=family.shape, rate=family.rate))
 
     def _climb(self, seen: "_Seen", variance: float) -> None:
         """The precisions that make the targets most probable (MacKay 1992, Bayesian interpolation)."""
         eps = float(np.finfo(np.float64).eps)
-        alpha = 1 / (variance + eps) if self.alpha_init is None else float(self.alpha_init)
-        ridge = 1.0 if self.lambda_init is None else float(self.lambda_init)
+        alpha = 1 / (variance + eps) if self.alpha_init is None else max(float(self.alpha_init), 1e-100)
+        ridge = 1.0 if self.lambda_init is None else max(float(self.lambda_init), 1e-100)
         before, scores = None, []
         for _ in range(self.max_iter):
             scores.append(self._score(seen, alpha, ridge))
@@ -139,7 +148,7 @@ class BayesianLinearRegression(RegressorMixin, Estimator):
             if before is not None and np.abs(before - weights).sum() < self.tol:
                 break
             before = weights
-        self.n_iter_, self.alpha_, self.lambda_ = len(scores), alpha, ridge
+        self.n_iter_, self.alpha_, self.lambda_ = len(scores), np.float64(alpha), np.float64(ridge)
         scores.append(self._score(seen, alpha, ridge))
         self.scores_: Any = np.array(scores) if self.compute_score else []
 
@@ -165,7 +174,7 @@ class BayesianLinearRegression(RegressorMixin, Estimator):
         t = self.posterior_.model.family("weights").predictive(
             self.posterior_.model.basis(torch.tensor(X, dtype=torch.float64))
         )
-        return mean, t.variance.nan_to_num(nan=np.inf).sqrt().numpy().astype(X.dtype)
+        return mean, t.variance.nan_to_num(nan=np.inf, posinf=np.inf).sqrt().numpy().astype(X.dtype)
 
     def sample_y(self, X: Any, n_samples: int = 1, random_state: Any = 0) -> Array:
         """Targets drawn from p(y | x), weights and noise integrated out: (n, n_samples)."""

@@ -48,6 +48,7 @@ class BernoulliNB(Discrete):
         "binarize": [None, Interval(Real, 0, None, closed="left")],
     }
 
+    sparse = True
     feature_count_: np.ndarray
     _zeros: np.ndarray  # of each class, as feature_count_ counts ones
 
@@ -68,12 +69,11 @@ class BernoulliNB(Discrete):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
         tags.classifier_tags.poor_score = True  # on real numbers, as the twin's
         return tags
 
     def _rows(self, X: Any, y: Any = "no_validation", *, reset: bool = False, **options: Any) -> Any:
-        found = super()._rows(X, y, reset=reset, accept_sparse="csr", **options)
+        found = super()._rows(X, y, reset=reset, **options)
         return self._bits(found) if isinstance(y, str) else (self._bits(found[0]), found[1])
 
     def _bits(self, X: Any) -> Any:

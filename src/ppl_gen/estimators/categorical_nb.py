@@ -84,7 +84,7 @@ class CategoricalNB(Discrete):
         if len(broken):
             warnings.warn(
                 f"X: expected categories as whole numbers, got {broken[0]:g}; took the whole number below",
-                stacklevel=4,
+                stacklevel=5,
             )
         return whole if isinstance(y, str) else (whole, found[1])
 

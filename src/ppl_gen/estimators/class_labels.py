@@ -8,17 +8,31 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 from ppl_gen.errors import DataError
 
 
-def chosen_prior(priors: Any, classes: int) -> np.ndarray | None:
+def chosen_prior(priors: Any, classes: int, name: str = "priors") -> np.ndarray | None:
     """Class probabilities that the user chose, by scikit-learn's rules and with its messages."""
     if priors is None:
         return None
-    found = np.array(priors, dtype=np.float64)
-    if len(found) != classes:
-        raise ValueError("Number of priors must match number of classes.")
+    found = prior_numbers(priors, classes, name)
     if not np.isclose(found.sum(), 1.0):
-        raise ValueError("The sum of the priors should be 1.")
-    if (found < 0).any():
-        raise ValueError("Priors must be non-negative.")
+        raise ValueError(f"{name}: The sum of the priors should be 1. Got {found.sum():g}.")
+    return found
+
+
+def prior_numbers(priors: Any, classes: int, name: str = "priors") -> np.ndarray:
+    """One number from 0 up for each class (n_classes,), not all 0."""
+    try:
+        found = np.array(priors, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{name}: expected a number for each class, got {priors!r}: {error}") from error
+    if found.shape != (classes,):
+        raise ValueError(
+            f"{name}: Number of priors must match number of classes. Got shape {found.shape} for {classes}."
+        )
+    if not np.isfinite(found).all():
+        place = int(np.argmin(np.isfinite(found)))
+        raise ValueError(f"{name}: expected finite numbers, got {found[place]} in place {place}")
+    if (found < 0).any() or not found.any():
+        raise ValueError(f"{name}: Priors must be non-negative, and not all 0. Got {found.tolist()}.")
     return found
 
 
@@ -31,7 +45,9 @@ def labels(y: np.ndarray) -> np.ndarray:
         raise TypeError(f"y: expected classes of one kind, all there, got {kinds}: {error}") from error
     except ValueError as error:
         example = (
-            next((label for label in y.tolist() if label != label // 1), "") if y.dtype.kind == "f" else y[0]
+            next((label for label in y.tolist() if label != label // 1), "")
+            if y.dtype.kind == "f"
+            else y.tolist()[0]
         )
         raise DataError(
             f"y: expected classes, got {y.dtype} such as {example!r}. Unknown label type: "

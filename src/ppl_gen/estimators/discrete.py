@@ -8,10 +8,12 @@ import numpy as np
 import scipy.sparse
 
 from ppl_gen.core import Conjugate
-from ppl_gen.estimators.base import Incremental
+from ppl_gen.errors import DataError
+from ppl_gen.estimators.base import Incremental, naming
 from ppl_gen.estimators.class_labels import chosen_prior
 from ppl_gen.estimators.private import Interval
 
+MOST = 1e100  # an alpha that leaves digits to sums, and their squares, of many
 LEAST = 1e-10  # scikit-learn's least alpha, where it is not forced
 NOTHING = 1e-300  # in the place of an alpha of 0: a prior worth no rows that leaves no log of zero
 
@@ -32,7 +34,7 @@ class Discrete(Incremental):
 
     def _learn(self, X: Any, codes: np.ndarray, weights: Any, first: bool) -> None:
         classes = len(self.classes_)
-        chosen = chosen_prior(self.class_prior, classes)
+        chosen = chosen_prior(self.class_prior, classes, "class_prior")
         worth = np.ones(len(codes)) if weights is None else weights
         if first:
             self.class_count_ = np.zeros(classes)
@@ -59,7 +61,8 @@ class Discrete(Incremental):
         """``alpha``, by scikit-learn's rules and with its messages."""
         alpha: Any = self.alpha
         if not isinstance(alpha, Real):
-            alpha = np.asarray(alpha, dtype=np.float64)
+            with naming("alpha"):
+                alpha = np.asarray(alpha, dtype=np.float64)
         if isinstance(alpha, np.ndarray):
             if alpha.shape[0] != self.n_features_in_:
                 raise ValueError(
@@ -68,11 +71,16 @@ class Discrete(Incremental):
                 )
             if alpha.min() < 0:
                 raise ValueError("All values in alpha must be greater than 0.")
+        if not np.all(np.less_equal(alpha, MOST)):
+            each = np.ravel(alpha)
+            place = int(np.argmin(each <= MOST))
+            where = f" in place {place}" if len(each) > 1 else ""
+            raise DataError(f"alpha: expected numbers from 0 to {MOST:g}, got {each[place]:g}{where}")
         if np.min(alpha) < LEAST and not self.force_alpha:
             warnings.warn(
                 f"alpha too small will result in numeric errors, setting alpha = {LEAST:.1e}. Use "
                 f"`force_alpha=True` to keep alpha unchanged.",
-                stacklevel=2,
+                stacklevel=6,
             )
             return np.maximum(alpha, LEAST)
         return alpha

@@ -70,7 +70,7 @@ class Discriminant(Classifier):
         if still.all():
             raise DataError(text)
         if not self.shrinkage:
-            warnings.warn(f"{text}; as in scikit-learn it is left aside", stacklevel=3)
+            warnings.warn(f"{text}; as in scikit-learn it is left aside", stacklevel=4)
 
     def _covariance(self, rows: np.ndarray, plain: np.ndarray) -> np.ndarray:
         """The covariance of ``rows`` that the settings ask for; ``plain`` is that of largest likelihood."""

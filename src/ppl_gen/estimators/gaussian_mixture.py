@@ -207,13 +207,13 @@ class GaussianMixture(MixtureDensity):
     def _keep(self, end: "_End", dtype: Any) -> None:
         for text, category in end.told.items():
             text = text.replace("smoothing", "reg_covar").replace("EM(prior=True)", "raise reg_covar")
-            warnings.warn(text, category, stacklevel=3)
+            warnings.warn(text, category, stacklevel=4)
         if not end.converged and self.max_iter:
             warnings.warn(
                 f"GaussianMixture did not converge in {self.max_iter} steps: raise max_iter or tol, or try "
                 f"another start (n_init, init_params)",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         self.posterior_ = lean(end.posterior)
         point = {name: value.numpy() for name, value in end.posterior.point.items()}
@@ -229,7 +229,7 @@ class GaussianMixture(MixtureDensity):
         self.covariances_, self.precisions_ = covariances.astype(dtype), precisions.astype(dtype)
         self.precisions_cholesky_ = roots.astype(dtype)
         self.converged_, self.n_iter_, self.lower_bounds_ = end.converged, len(end.bounds), end.bounds
-        self.lower_bound_ = end.bounds[-1] if end.bounds else -math.inf
+        self.lower_bound_ = np.float64(end.bounds[-1] if end.bounds else -math.inf)
 
 
 class _End(NamedTuple):

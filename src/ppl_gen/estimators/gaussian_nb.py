@@ -76,9 +76,8 @@ class GaussianNB(Incremental):
         centre, spread = rows.pooled()
         rounding = max(1e-15 * float(centre.abs().max()), 1e-140) ** 2
         widest = float(spread.max())
-        self.epsilon_ = self.var_smoothing * (
-            widest if widest > rounding else 1.0
-        )  # 1: the rows are constant
+        unit = widest if widest > rounding else 1.0  # 1: the rows are constant
+        self.epsilon_ = np.float64(self.var_smoothing * unit)
         mean, precision = NormalGamma(rows.mean, rows.counts, rows.counts / 2, rows.squares / 2).point(0.0)
         self.theta_, self.var_ = mean.numpy(), 1 / precision.numpy() + self.epsilon_
 

@@ -108,5 +108,5 @@ def _warn_of_still(X: np.ndarray, codes: np.ndarray) -> None:
             f"taken as rounded, with bandwidth {step / 2:.3g}, half the least step; if its values are "
             f"categories, take CategoricalNB or MixedNB, else pass numbers, bandwidth=…",
             UserWarning,
-            stacklevel=3,
+            stacklevel=4,
         )

@@ -14,11 +14,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from ppl_gen import models
 from ppl_gen.estimators.base import normalised
-from ppl_gen.estimators.class_labels import labels
+from ppl_gen.estimators.class_labels import labels, prior_numbers
 from ppl_gen.estimators.discriminant import Discriminant, triangle
 from ppl_gen.estimators.private import HasMethods, Interval, StrOptions
 from ppl_gen.imputation import imputed
 from ppl_gen.inference.guides import Point
+
+FLAT = 1e-12  # share of the longest axis' variance, features in units of their own, that is rounding
 
 
 class LinearDiscriminantAnalysis(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Discriminant):
@@ -115,13 +117,9 @@ class LinearDiscriminantAnalysis(ClassNamePrefixFeaturesOutMixin, TransformerMix
     def _class_priors(self) -> np.ndarray:
         if self.priors is None:
             return self._counts / self._counts.sum()
-        priors = np.array(self.priors, dtype=np.float64)
-        if len(priors) != len(self.classes_):
-            raise ValueError("Number of priors must match number of classes.")
-        if (priors < 0).any():
-            raise ValueError("priors must be non-negative")
+        priors = prior_numbers(self.priors, len(self.classes_))
         if abs(priors.sum() - 1.0) > 1e-5:
-            warnings.warn("The priors do not sum to 1. Renormalizing", UserWarning, stacklevel=3)
+            warnings.warn("The priors do not sum to 1. Renormalizing", UserWarning, stacklevel=4)
             return priors / priors.sum()
         return priors
 
@@ -163,7 +161,10 @@ class LinearDiscriminantAnalysis(ClassNamePrefixFeaturesOutMixin, TransformerMix
 
     def _by_lsqr(self, X: np.ndarray, codes: np.ndarray) -> None:
         self.covariance_ = self._within(X, codes)
-        self._plain(lambda means: scipy.linalg.lstsq(self.covariance_, means.T)[0].T)
+        sd = np.sqrt(np.diag(self.covariance_))
+        sd = np.where(sd > 0, sd, 1.0)
+        unit = self.covariance_ / sd / sd[:, None]
+        self._plain(lambda means: scipy.linalg.lstsq(unit, (means / sd).T, cond=FLAT)[0].T / sd)
 
     def _by_eigen(self, X: np.ndarray, codes: np.ndarray) -> None:
         """The axes along which the classes' means spread most, in units of the rows' spread within them."""

@@ -12,11 +12,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted
 
-from ppl_gen.arrays import as_tensor
+from ppl_gen.arrays import as_tensor, dense
 from ppl_gen.ask import ask
 from ppl_gen.distributions import centre_and_spread
 from ppl_gen.errors import DataError
-from ppl_gen.estimators.base import Estimator, drawing, normalised
+from ppl_gen.estimators.base import Estimator, densified, drawing, normalised
 from ppl_gen.estimators.class_labels import encode, labels
 from ppl_gen.estimators.climbing import NEWTON, Peak
 from ppl_gen.estimators.private import Interval, StrOptions
@@ -38,6 +38,7 @@ class LogisticRegression(ClassifierMixin, Estimator):
     intercepts of which the prior says nothing. ``posterior_`` is a Gaussian about that mode (Laplace), so
     that ``ask(est.posterior_, "p(y | x)", x=X)`` averages over what the rows leave open; of more than a few
     hundred parameters it is the mode alone. ``predict_proba`` plugs the mode in, as scikit-learn does.
+    ``fit`` makes sparse rows dense, up to 1 GiB; answers leave them sparse.
 
     Args:
         penalty, l1_ratio: no other than the ridge ("l2", 0) or None, which is C = inf: an L1 penalty is no
@@ -63,6 +64,7 @@ class LogisticRegression(ClassifierMixin, Estimator):
     """
 
     missing = False  # x is given
+    sparse = True
     least_weight = 1e-6  # below, the prior alone answers
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "penalty": [StrOptions({"deprecated", "l1", "l2", "elasticnet"}), None],
@@ -126,12 +128,14 @@ class LogisticRegression(ClassifierMixin, Estimator):
         if self.dual and self.solver != "liblinear":
             raise ValueError(f"dual: Solver {self.solver} supports only dual=False, got dual={self.dual}")
         if self.penalty is None and self.C != 1.0:
-            warnings.warn("penalty=None will ignore the C and l1_ratio parameters", UserWarning, stacklevel=2)
+            warnings.warn("penalty=None will ignore the C and l1_ratio parameters", UserWarning, stacklevel=3)
         X, y = self._rows(X, y, reset=True, dtype=FLOATS)
+        X = densified(X)
         self.classes_ = labels(y)
         if len(self.classes_) < 2:
             raise ValueError(
-                f"y: expected samples of at least 2 classes, got one class alone: {self.classes_[0]!r}"
+                f"y: expected samples of at least 2 classes, got one class alone: "
+                f"{self.classes_.tolist()[0]!r}"
             )
         if len(self.classes_) > 2 and self.solver == "liblinear":
             raise ValueError(
@@ -193,7 +197,7 @@ class LogisticRegression(ClassifierMixin, Estimator):
             warnings.warn(
                 f"LogisticRegression failed to converge in {self.max_iter} iterations: raise max_iter or tol",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         self._found = joint.found(end)
 
@@ -229,7 +233,9 @@ class LogisticRegression(ClassifierMixin, Estimator):
     def posterior_(self) -> Posterior:
         """The joint's posterior, for `ppl_gen.ask` and `ppl_gen.to_arviz`."""
         check_is_fitted(self)
-        return self._found.posterior()
+        tensors = {name: v for name, v in self._found._asdict().items() if isinstance(v, torch.Tensor)}
+        kept: dict[str, Any] = {name: dense(name, v) for name, v in tensors.items()}  # if of inference mode
+        return self._found._replace(**kept).posterior()
 
     def _scores(self, X: Any) -> tuple[Array, Any]:
         """The score of each class, or of two the log odds of the second (n, 1); and the type of X."""
@@ -269,7 +275,7 @@ class LogisticRegression(ClassifierMixin, Estimator):
         The rows themselves cannot be drawn: x is given, not generated.
         """
         check_is_fitted(self)
-        answer = ask(self.posterior_, "p(y | x)", x=self._rows(X, dtype=FLOATS))
+        answer = ask(self.posterior_, "p(y | x)", x=densified(self._rows(X, dtype=FLOATS)))
         seed = int(drawing(random_state).randint(2**31 - 1))
         return self.classes_[answer.sample(sample_size(n_samples), seed=seed).numpy().T]
 

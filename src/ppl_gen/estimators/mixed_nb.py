@@ -51,6 +51,7 @@ class MixedNB(Classifier):
     array(['ill'], dtype='<U4')
     """
 
+    most_weight = 1e10  # more leaves the predictive densities of counts, differences of log Gamma, no digits
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "columns": [StrOptions({"auto"}), Mapping],
         "alpha": [Interval(Real, 0, None, closed="neither")],

@@ -3,6 +3,7 @@
 import math
 from typing import Any, Self
 
+import numpy as np
 from sklearn.base import DensityMixin
 from sklearn.utils.validation import check_is_fitted
 
@@ -46,16 +47,16 @@ class MixtureDensity(DensityMixin, Estimator):
 
     def score(self, X: Any, y: Any = None) -> float:
         """The mean of log p(row) in nats."""
-        return float(self.score_samples(X).mean())
+        return np.float64(self.score_samples(X).mean())
 
     def bic(self, X: Any) -> float:
         """The Bayesian information criterion of the rows: lower is better."""
         scores = self.score_samples(X)
-        return float(-2 * scores.sum() + self._n_parameters() * math.log(len(scores)))
+        return np.float64(-2 * scores.sum() + self._n_parameters() * math.log(len(scores)))
 
     def aic(self, X: Any) -> float:
         """Akaike's information criterion of the rows: lower is better."""
-        return float(-2 * self.score_samples(X).sum() + 2 * self._n_parameters())
+        return np.float64(-2 * self.score_samples(X).sum() + 2 * self._n_parameters())
 
     def _n_parameters(self) -> int:
         """How many numbers were free."""

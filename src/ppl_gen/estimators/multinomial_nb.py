@@ -43,6 +43,7 @@ class MultinomialNB(Discrete):
     """
 
     missing = False
+    sparse = True
     feature_count_: np.ndarray
     _log_base: float  # of the counts seen, log 1/x!
 
@@ -56,13 +57,12 @@ class MultinomialNB(Discrete):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
         tags.classifier_tags.poor_score = True  # on real numbers, as the twin's
         tags.input_tags.positive_only = True
         return tags
 
     def _rows(self, X: Any, y: Any = "no_validation", *, reset: bool = False, **options: Any) -> Any:
-        found = super()._rows(X, y, reset=reset, accept_sparse="csr", **options)
+        found = super()._rows(X, y, reset=reset, **options)
         check_non_negative(found if isinstance(y, str) else found[0], "MultinomialNB (input X)")
         return found
 

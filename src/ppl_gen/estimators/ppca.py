@@ -15,7 +15,7 @@ from ppl_gen.distributions.linear_gaussian import LinearGaussian, principal_axes
 from ppl_gen.distributions.number_of_axes import log_evidence_of_axes
 from ppl_gen.distributions.starts import in_blocks
 from ppl_gen.errors import DataError
-from ppl_gen.estimators.base import Estimator, drawing
+from ppl_gen.estimators.base import Estimator, coded, densified, drawing
 from ppl_gen.estimators.private import Interval, StrOptions
 from ppl_gen.estimators.starting import FLOATS, Array, sample_size
 from ppl_gen.inference import MaximumLikelihood
@@ -34,7 +34,7 @@ class PPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
     scikit-learn variances are n / (n - 1) times those of largest likelihood, and so are those of
     ``posterior_``. Its noise may be zero, that of a density cannot: here it is what the least axis has
     where there are as many as features, and 1e-10 of the variance at least; and where rows are fewer than
-    features it is spread over all directions that are left.
+    features it is spread over all directions that are left. Sparse rows are made dense, up to 1 GiB.
 
     Args:
         n_components: how many; a number below 1 takes as many as explain more than this share of the
@@ -57,6 +57,7 @@ class PPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
            [2.1]])
     """
 
+    sparse = True
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "n_components": [
             Interval(Integral, 1, None, closed="left"),
@@ -97,10 +98,18 @@ class PPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         self.power_iteration_normalizer = power_iteration_normalizer
         self.random_state = random_state
 
+    def _rows(self, X: Any, y: Any = "no_validation", *, reset: bool = False, **options: Any) -> Any:
+        return densified(super()._rows(X, y, reset=reset, **options))
+
     def fit(self, X: Any, y: Any = None) -> Self:
         """The axes and the noise that make the rows of X (n, features) most likely; y is ignored."""
         self._validate_params()
         X = self._rows(X, reset=True, dtype=FLOATS, ensure_min_samples=2)
+        if (empty := np.isnan(X).all(0)).any():
+            raise DataError(
+                f"X: expected a number at least in every column, got none in column {int(empty.argmax())}: "
+                f"leave it out"
+            )
         found = self._learn(as_tensor("X", X, torch.float64).double())
         (n, d), linear = X.shape, self._found[0]
         loc, weights, variance = (part.numpy() for part in linear)
@@ -116,7 +125,7 @@ class PPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         total = np.square(lengths).sum() + d * noise
         self.explained_variance_ratio_ = (explained / total).astype(X.dtype)
         self.singular_values_ = np.sqrt((n - 1) * explained).astype(X.dtype)
-        self.noise_variance_, self.n_components_, self.n_samples_ = noise, axes.shape[1], n
+        self.noise_variance_, self.n_components_, self.n_samples_ = np.float64(noise), axes.shape[1], n
         return self
 
     def _learn(self, x: torch.Tensor) -> torch.Tensor | None:
@@ -216,9 +225,7 @@ class PPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
     def inverse_transform(self, X: Any) -> Array:
         """The rows (n, features) nearest to the mean among those with these components (n, n_components)."""
         check_is_fitted(self)
-        Z = np.asarray(X)
-        if Z.ndim != 2 or Z.shape[1] != len(self.components_):
-            raise ValueError(f"X: expected shape (n_samples, {len(self.components_)}), got {Z.shape}")
+        Z = coded(X, len(self.components_))
         found: Array = (
             Z * np.sqrt(self.explained_variance_) if self.whiten else Z
         ) @ self.components_ + self.mean_
@@ -233,7 +240,7 @@ class PPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
 
     def score(self, X: Any, y: Any = None) -> float:
         """The mean of log p(row) in nats."""
-        return float(self.score_samples(X).mean())
+        return np.float64(self.score_samples(X).mean())
 
     def get_covariance(self) -> Array:
         """The covariance of the density (n_features, n_features)."""

@@ -17,7 +17,8 @@ from ppl_gen.arrays import as_tensor
 from ppl_gen.ask import ask
 from ppl_gen.checks import whole
 from ppl_gen.distributions import Bernoulli, Gaussian, Likelihood
-from ppl_gen.estimators.base import Estimator, drawing
+from ppl_gen.errors import DataError
+from ppl_gen.estimators.base import Estimator, coded, drawing
 from ppl_gen.estimators.kept import lean
 from ppl_gen.estimators.private import Interval, StrOptions
 from ppl_gen.estimators.starting import Array, sample_size
@@ -25,6 +26,7 @@ from ppl_gen.fit import fit
 from ppl_gen.inference import SVI
 from ppl_gen.inference.evidence import log_mean_exp
 
+MOST = 1e15  # whose squares, summed over rows, single precision holds
 LIKELIHOODS = {"gaussian": Gaussian, "bernoulli": Bernoulli}
 
 
@@ -95,6 +97,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         """Train both networks on the rows of X (n, features); y is ignored."""
         self._validate_params()
         X = self._rows(X, reset=True, dtype="numeric")
+        _refuse_large(X)
         seed = int(drawing(self.random_state).randint(2**31 - 1))
         known = isinstance(self.likelihood, str)
         model = models.VAE(
@@ -141,7 +144,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
     def inverse_transform(self, X: Any) -> Array:
         """The mean of p(row | code) of codes (n, n_components): shape (n, features)."""
         check_is_fitted(self)
-        rows: Array = ask(self.posterior_, "p(x | z)", z=np.asarray(X)).mean.detach().numpy()
+        rows: Array = ask(self.posterior_, "p(x | z)", z=coded(X, self._n_features_out)).mean.detach().numpy()
         return rows
 
     def score_samples(self, X: Any) -> Array:
@@ -165,7 +168,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
 
     def score(self, X: Any, y: Any = None) -> float:
         """The mean of log p(row) in nats, as `score_samples` estimates it."""
-        return float(self.score_samples(X).mean())
+        return np.float64(self.score_samples(X).mean())
 
     def sample(self, n_samples: int = 1, random_state: Any = None) -> Array:
         """New rows (n_samples, n_features).
@@ -179,6 +182,17 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         drawn = ask(self.posterior_, "p(x)").sample(sample_size(n_samples), seed=seed)
         rows: Array = drawn.detach().numpy()
         return rows
+
+
+def _refuse_large(X: Array) -> None:
+    """Name a number that single precision, in which networks learn, cannot square."""
+    sizes = np.nan_to_num(np.abs(X.astype(np.float64)))
+    if sizes.max() > MOST:
+        place = np.unravel_index(int(sizes.argmax()), X.shape)
+        raise DataError(
+            f"X: expected numbers of at most {MOST:.0e} in size, since networks learn in single precision; "
+            f"got {X[place]:g} in row {place[0]}, column {place[1]}: rescale, X / {sizes.max():.0e}"
+        )
 
 
 class _Alike(dist.Normal):

@@ -203,8 +203,12 @@ def _made(
                     f"{len(classes):,} different numbers. Name another column, cut this one into classes "
                     f"first, or take a model of numbers, such as LinearRegression"
                 )
-            settings.setdefault("classes", len(classes))
             listed = ", ".join(f"{code} {value}" for code, value in enumerate(classes[:12]))
+            if settings.setdefault("classes", len(classes)) != len(classes):
+                raise DataError(
+                    f"--set classes={settings['classes']}: expected {len(classes)}, the classes of "
+                    f"{column!r} ({listed}{', …' * (len(classes) > 12)}): leave it out, or add rows of the others"
+                )
             says.append(f"y is {column}: {listed}{', …' * (len(classes) > 12)}")
         elif not np.issubdtype(np.asarray(y).dtype, np.number):
             raise DataError(f"--class: {kind.__name__} wants numbers; {column!r} holds text")
@@ -223,7 +227,12 @@ def _made(
     if "levels" in asked and "levels" not in settings:
         settings["levels"] = [int(np.nanmax(np.asarray(c))) + 1 for c in np.asarray(rows.x).T]
     if "features" in asked:
-        settings.setdefault("features", rows.x.shape[1])
+        width = rows.x.shape[1]
+        if settings.setdefault("features", width) != width:
+            raise DataError(
+                f"--set features={settings['features']}: expected {width}, the columns of x that the file "
+                f"holds: leave it out, and columns by --drop"
+            )
     for setting in settings.keys() - asked.keys():
         if not any(p.kind is p.VAR_KEYWORD for p in asked.values()):
             raise DataError(

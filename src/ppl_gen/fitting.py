@@ -204,12 +204,13 @@ def _made(
                     f"first, or take a model of numbers, such as LinearRegression"
                 )
             listed = ", ".join(f"{code} {value}" for code, value in enumerate(classes[:12]))
+            listed += ", …" * (len(classes) > 12)
             if settings.setdefault("classes", len(classes)) != len(classes):
                 raise DataError(
                     f"--set classes={settings['classes']}: expected {len(classes)}, the classes of "
-                    f"{column!r} ({listed}{', …' * (len(classes) > 12)}): leave it out, or add rows of the others"
+                    f"{column!r} ({listed}): leave it out, or add rows of the others"
                 )
-            says.append(f"y is {column}: {listed}{', …' * (len(classes) > 12)}")
+            says.append(f"y is {column}: {listed}")
         elif not np.issubdtype(np.asarray(y).dtype, np.number):
             raise DataError(f"--class: {kind.__name__} wants numbers; {column!r} holds text")
     elif column is not None:

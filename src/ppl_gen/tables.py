@@ -217,7 +217,8 @@ def _family(name: Any, column: Any) -> str:
     if kind not in "iuf" and all(isinstance(value, str) for value in seen):
         return "categorical"
     wanted = "numbers, texts, booleans or categories, of one kind"
-    numbers = torch.from_numpy(_numbers(name, seen, wanted, _without(name)))
+    numbers = torch.tensor(_numbers(name, column, wanted, _without(name)))
+    numbers = numbers[~numbers.isnan()]
     if bool(((numbers == 0) | (numbers == 1)).all()):
         return "bernoulli"
     mean, variance = float(numbers.mean()), float(numbers.var(correction=0))

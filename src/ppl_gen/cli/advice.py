@@ -1,6 +1,7 @@
 """What errors and warnings advise in Python, said as a step on the command line."""
 
 import re
+import shlex
 from collections.abc import Callable
 
 METHODS = {
@@ -9,7 +10,8 @@ METHODS = {
 }  # fmt: skip
 OPTIONS = ("steps", "learning_rate", "batch_size", "draws", "seed")
 _SETTING = r"\b(loc|strength|precision|rate|scatter|shape|scale|bandwidth|noise)=(…|(?=[,);.\s]|$))"
-SAID: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (  # a pattern of Python's advice, and the same on the command line
+Said = str | Callable[[re.Match[str]], str]
+SAID: tuple[tuple[str, Said], ...] = (  # a pattern of Python's advice, and the same on the command line
     (r",? ?priors=(?=\))", ""),
     (
         r"Standardise them \(Dataset\.standardized\(\), or .*? / (?:\w+\.std\(0\)|numpy\.nanstd\(\w+, 0\))\)",
@@ -39,7 +41,8 @@ SAID: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (  # a patt
      "prior (--method exact; --method vb where labels are hidden)"),
     (r"ask about one, or use \.log_prob", "ask about one, or name a file of rows to score"),
     (r", as with pandas\.qcut\(.*?\]\)", ""),
-    (r"leave it out: columns_of\(frame, \*\*\{(['\"])(.*?)\1: None\}\)", r"leave it out: --drop '\2'"),
+    (r"leave it out: columns_of\(frame, \*\*\{(['\"])(.*?)\1: None\}\)",
+     lambda name: f"leave it out: --drop {shlex.quote(name[2])}"),
     (r"save did not write this file", "this is no posterior: expected a file that ppl-gen fit wrote"),
     (r"take fewer dimensions\b", "take fewer dimensions (--set latent=N)"),
     (r"[Tt]ake fewer components\b", "Take fewer components (--set components=N)"),

@@ -221,7 +221,9 @@ class Reader:
         self.notes += [f"{name}: {note}" for note in cells.notes]
         if cells.kind == "text" and cells.values.notna().any():
             row = cells.values.first_valid_index()
-            raise DataError(f"{name}: expected numbers, got {cells.values[row]!r}{data_row(row)}")
+            raise DataError(
+                f"{name}: expected numbers, got {cells.values[row]!r}{data_row(row) * (len(frame) > 1)}"
+            )
         return cells.values.to_numpy(dtype=float, na_value=np.nan)
 
     def _encoded(self, frame: Any, where: str) -> Tensor:

@@ -3,7 +3,6 @@
 import csv
 import json
 import re
-import shlex
 
 import numpy as np
 import pandas as pd
@@ -300,22 +299,28 @@ def test_options_may_stand_anywhere(there, capsys, place):
 
 def test_rows_are_counted_in_one_way(there, tmp_path, capsys):
     """Wherever it was found, in this module or in the library, the fourth row below the names is row 4."""
-    cells = {"age": [34.5, 51.0, 47.5, 60.5, 29.5] * 4, "state": ["well", "ill"] * 10}
-    for column, bad, command in (
-        ("state", "", "fit FILE --model GaussianNaiveBayes --class state --overwrite --out never.pplgen"),
-        ("age", "old", "compare-like note"),
-        ("town", "Bonn", "ask mixed.pplgen 'p(y | x)' FILE"),
-        ("state", "odd", "diagnose mixed.pplgen FILE"),
-        ("visits", "1.5", "ask mixed.pplgen 'p(y | x)' FILE"),
+    cells = {
+        "age": [34.5, 51.0, 47.5, 60.5, 29.5] * 4,
+        "town": "Ulm",
+        "visits": 1,
+        "state": ["well", "ill"] * 10,
+    }
+    path = str(tmp_path / "rows.csv")
+    model = ["--model", "MixedNaiveBayes", "--class", "state", "--out", str(tmp_path / "f.pplgen")]
+    asked = ["ask", "mixed.pplgen", "p(y | x)", path]
+    for column, bad, words in (
+        ("state", "", ["fit", path, *model]),
+        ("age", "old", asked),
+        ("town", "Bonn", asked),
+        ("visits", "1.5", asked),
+        ("state", "odd", ["diagnose", "mixed.pplgen", path]),
     ):
-        frame = pd.DataFrame(cells | {"town": "Ulm", "visits": 1}).astype(object)
+        frame = pd.DataFrame(cells).astype(object)
         frame.loc[3, column] = bad
-        frame.drop(columns=["town"] * command.startswith("fit")).to_csv(tmp_path / "rows.csv", index=False)
-        if column == "age":
-            command = "ask mixed.pplgen 'p(y | x)' FILE"
-        main([word.replace("FILE", str(tmp_path / "rows.csv")) for word in shlex.split(command)])
-        said = capsys.readouterr()
-        assert "data row 4" in said.out + said.err, (command, said)
+        frame.to_csv(path, index=False)
+        main(words)
+        told = capsys.readouterr()
+        assert "data row 4" in told.out + told.err, (column, told)
 
 
 def test_only_near_names_are_suggested(there, tmp_path, capsys):
@@ -332,7 +337,8 @@ def test_truth_values_and_units(there, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     rows = {"smoker": [True, False, False] * 6, "share": [f"{n}%" for n in range(18)]}
     pd.DataFrame({**rows, "ill": [True, False] * 9}).to_csv("t.csv", index=False)
-    assert main("fit t.csv --model MixedNaiveBayes --class ill --out t.pplgen".split()) == 0
+    words = ["--model", "MixedNaiveBayes", "--class", "ill", "--out", "t.pplgen"]
+    assert main(["fit", "t.csv", *words]) == 0
     assert (
         "share: texts such as '0%' are categories: for numbers, write them without" in capsys.readouterr().out
     )
@@ -346,11 +352,12 @@ def test_truth_values_and_units(there, tmp_path, monkeypatch, capsys):
 
 def test_classes_without_rows_are_told_by_their_codes(there, tmp_path, capsys):
     """A posterior of the library may have more classes than its rows had names for."""
+    np.save(tmp_path / "x.npy", DATA.x.numpy()[:2])
     kinds = [DATA.classes[i] for i in DATA.y]
     save(
         fit(GaussianNaiveBayes(5, 4), x=pd.DataFrame(DATA.x.numpy(), columns=NAMES), y=kinds), tmp_path / "f"
     )
-    row = said(capsys, "ask", str(tmp_path / "f"), "p(y | x)", "iris.npy")["rows"][0]
+    row = said(capsys, "ask", str(tmp_path / "f"), "p(y | x)", str(tmp_path / "x.npy"))["rows"][0]
     assert list(row) == ["mode", *(f"p({name})" for name in (*DATA.classes, 3, 4))]
     drawn = said(capsys, "sample", str(tmp_path / "f"), "p(y)", "-n", "200", "--seed", "0")["rows"]
     assert {row["y"] for row in drawn} == {*DATA.classes, 3, 4}

@@ -115,6 +115,14 @@ def test_other_models(folder, capsys, command, says):
             "iris.csv --model GaussianMixture --drop kind --set components=2,depth=3",
             "--set depth: GaussianMixture has no such setting",
         ),
+        (
+            "iris.csv --model GaussianNaiveBayes --class kind --set classes=5",
+            r"--set classes=5: expected 3, the classes of 'kind' \(0 setosa, .*\): leave it out",
+        ),
+        (
+            "iris.csv --model GaussianNaiveBayes --class kind --set features=7",
+            "--set features=7: expected 4, the columns of x",
+        ),
         ("iris.csv --model GaussianNaiveBayes", "--class: GaussianNaiveBayes is .*; name the column of y"),
         ("iris.csv --model GaussianNaiveBayes --class kin", "no column 'kin'.* Did you mean 'kind'"),
         ("iris.csv --model LinearRegression --class kind", "'kind' holds text"),

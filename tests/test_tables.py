@@ -88,7 +88,15 @@ def test_what_does_not_fit_is_refused():
         encoder.encode(frame().assign(age=["old", "young", "old", "old"]))
     with pytest.raises(DataError, match="when: expected numbers, texts, booleans or categories"):
         columns_of(pd.DataFrame({"when": pd.to_datetime(["2020-01-01", "2020-01-02"])}))
-    with pytest.raises(DataError, match="none: no value in it"):
+    with pytest.raises(
+        DataError, match=r"age: expected numbers, got 'oops' in row 2"
+    ):  # the wrong cell itself
+        encoder.encode(frame().assign(age=[1.5, None, "oops", 2.5]))
+    with pytest.raises(DataError, match=r"day: expected numbers.* got .*2020.* in row 1.*days since one"):
+        columns_of(pd.DataFrame({"day": [1.5, np.datetime64("2020-01-01")]}, dtype=object))
+    with pytest.raises(
+        DataError, match=r"none: no value in it; leave it out: columns_of\(frame, \*\*\{'none'"
+    ):
         columns_of(pd.DataFrame({"none": [None, None]}))
     with pytest.raises(DataError, match="height: not a column"):
         columns_of(frame(), height="gaussian")

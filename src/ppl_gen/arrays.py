@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ppl_gen.errors import DataError
-from ppl_gen.frames import NUMERIC, is_frame, refuse_other_columns
+from ppl_gen.frames import NUMERIC, is_frame, refuse_dates, refuse_other_columns
 
 _LARGEST = 2**63 - 1  # a whole number that int64 holds
 
@@ -151,6 +151,7 @@ def _from_array(name: str, value: Any) -> Tensor:
         array = np.asarray(value)
     except (ValueError, TypeError, RuntimeError) as error:
         raise DataError(f"{name}: expected numbers in rows of one length, got {_short(value)}") from error
+    refuse_dates(name, array)
     if array.dtype == object:  # None and pandas' NA are missing cells
         blank = np.array([cell is None or type(cell).__name__ == "NAType" for cell in array.flat], dtype=bool)
         text = any(isinstance(cell, str | bytes) for cell in array.flat)  # NumPy would read "1.5" as a number

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ppl_gen.errors import DataError
 
+NEAR = 0.7  # of 1, the likeness from which on one name may be another with a slip
 _VISIBLE = ContextVar("visible", default=True)
 
 
@@ -103,5 +104,5 @@ def did_you_mean(name: str, names: Any) -> str:
     >>> did_you_mean("Y", ["x", "y"])
     " Did you mean 'y'?"
     """
-    near = [n for n in names if n.lower() == name.lower()] or difflib.get_close_matches(name, names, 1)
+    near = [n for n in names if n.lower() == name.lower()] or difflib.get_close_matches(name, names, 1, NEAR)
     return f" Did you mean {near[0]!r}?" if near else ""

@@ -1,6 +1,5 @@
 """Classes by name: texts, dates and other categories as codes 0, 1, …; numbers are codes already."""
 
-import datetime
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any
@@ -10,9 +9,8 @@ from torch import Tensor
 
 from ppl_gen.checks import did_you_mean
 from ppl_gen.errors import DataError
-from ppl_gen.frames import is_frame
+from ppl_gen.frames import DATES, is_frame
 
-_DATES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
 _PANDAS = ("Interval", "Period")
 
 
@@ -103,7 +101,7 @@ def encoded(
 
 
 def _is_name(cell: Any) -> bool:
-    return isinstance(cell, (str, bytes, *_DATES)) or type(cell).__name__ in _PANDAS
+    return isinstance(cell, (str, bytes, *DATES)) or type(cell).__name__ in _PANDAS
 
 
 def _missing(cell: Any) -> bool:

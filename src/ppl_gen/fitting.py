@@ -205,9 +205,14 @@ def _made(
                     f"{len(classes):,} different numbers. Name another column, cut this one into classes "
                     f"first, or take a model of numbers, such as LinearRegression"
                 )
-            settings.setdefault("classes", len(classes))
             listed = ", ".join(f"{code} {value}" for code, value in enumerate(classes[:12]))
-            says.append(f"y is {column}: {listed}{', …' * (len(classes) > 12)}")
+            listed += ", …" * (len(classes) > 12)
+            if settings.setdefault("classes", len(classes)) != len(classes):
+                raise DataError(
+                    f"--set classes={settings['classes']}: expected {len(classes)}, the classes of "
+                    f"{column!r} ({listed}): leave it out, or add rows of the others"
+                )
+            says.append(f"y is {column}: {listed}")
         elif not np.issubdtype(np.asarray(y).dtype, np.number):
             raise DataError(f"--class: {kind.__name__} wants numbers; {column!r} holds text")
     elif column is not None:
@@ -225,7 +230,12 @@ def _made(
     if "levels" in asked and "levels" not in settings:
         settings["levels"] = [int(np.nanmax(np.asarray(c))) + 1 for c in np.asarray(rows.x).T]
     if "features" in asked:
-        settings.setdefault("features", rows.x.shape[1])
+        width = rows.x.shape[1]
+        if settings.setdefault("features", width) != width:
+            raise DataError(
+                f"--set features={settings['features']}: expected {width}, the columns of x that the file "
+                f"holds: leave it out, and columns by --drop"
+            )
     known = _settings(kind)
     for setting in settings.keys() - known:
         if "covariance" not in settings:  # which chooses a class with settings of its own

@@ -1,13 +1,18 @@
 """Data frames of pandas and polars: what their columns are called, and which hold no numbers."""
 
+import datetime
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
+
+import numpy as np
 
 from ppl_gen.checks import did_you_mean
 from ppl_gen.errors import DataError
 
 NUMERIC = "fiub"
+DATES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
 
 
 def is_frame(value: Any) -> bool:
@@ -68,6 +73,50 @@ def refuse_other_rows(values: Mapping[str, Any]) -> None:
             )
 
 
+def is_date(cell: Any) -> bool:
+    """Whether a cell is a date, a time or a span of time, a missing one included."""
+    return isinstance(cell, DATES) or type(cell).__name__ in ("Period", "NaTType")
+
+
+def refuse_dates(name: str, value: Any) -> None:
+    """Dates and spans of time are no numbers: cast to some, as NumPy and polars do, NaT is about -9.2e18.
+
+    Args:
+        name: the argument's.
+        value: anything; only arrays, lists, frames and series are looked at.
+
+    Raises:
+        DataError: names the columns of a frame, or the first cell of an array.
+
+    >>> refuse_dates("x", np.array([["2020-01-01", "NaT"]], dtype="M8[D]"))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    ppl_gen.errors.DataError: x: expected numbers, got datetime64[D]. Make numbers of them, such as days ...
+    """
+    if is_frame(value):
+        names_in(name, value)
+        _refuse_columns(name, "dates", [c for c in value.columns if _kind(value[c]) == "dates"])
+        return
+    if isinstance(value, list | tuple) or (hasattr(value, "to_numpy") and not isinstance(value, type)):
+        with suppress(ValueError, TypeError, RuntimeError):  # rows of several lengths are refused elsewhere
+            value = value.to_numpy() if hasattr(value, "to_numpy") else np.asarray(value)
+    if not isinstance(value, np.ndarray):
+        return
+    kind, where = value.dtype.kind, ""
+    days = {"M": f", ({name} - {name}.min()) / numpy.timedelta64(1, 'D')",
+            "m": f", {name} / numpy.timedelta64(1, 'D')"}.get(kind, "")  # fmt: skip
+    if kind == "O":
+        place = next((place for place, cell in np.ndenumerate(value) if is_date(cell)), None)
+        if place is not None:
+            kind = "m" if isinstance(value[place], datetime.timedelta | np.timedelta64) else "M"
+            where = f" such as {value[place]!r} at {list(place)}"
+    if kind in ("M", "m"):
+        what = "days since a date" if kind == "M" else "days"
+        raise DataError(
+            f"{name}: expected numbers, got {value.dtype}{where}. Make numbers of them, such as {what}{days}"
+        )
+
+
 def refuse_other_columns(name: str, frame: Any) -> None:
     """Text, dates and lists in a frame are told by their columns' names."""
     names_in(name, frame)
@@ -77,17 +126,21 @@ def refuse_other_columns(name: str, frame: Any) -> None:
         if (kind := _kind(cells)) in found:
             found[kind].append(column)
     for kind, columns in found.items():
-        if columns:
-            advice = (
-                f"MixedNaiveBayes takes categories as codes: encoder = columns_of({name}), encoder.columns, "
-                f"encoder.encode({name})"
-                if kind == "text"
-                else f"Make numbers of them, such as days since a date, or leave them out: {name}.drop(…)"
-            )
-            raise DataError(
-                f"{name}: expected numbers, got {kind} in the column{'s' * (len(columns) > 1)} "
-                f"{', '.join(map(repr, columns[:5]))}{' and others' * (len(columns) > 5)}. {advice}"
-            )
+        _refuse_columns(name, kind, columns)
+
+
+def _refuse_columns(name: str, kind: str, columns: Sequence[Any]) -> None:
+    if columns:
+        advice = (
+            f"MixedNaiveBayes takes categories as codes: encoder = columns_of({name}), encoder.columns, "
+            f"encoder.encode({name})"
+            if kind == "text"
+            else f"Make numbers of them, such as days since a date, or leave them out: {name}.drop(…)"
+        )
+        raise DataError(
+            f"{name}: expected numbers, got {kind} in the column{'s' * (len(columns) > 1)} "
+            f"{', '.join(map(repr, columns[:5]))}{' and others' * (len(columns) > 5)}. {advice}"
+        )
 
 
 def _kind(cells: Any) -> str:
@@ -105,7 +158,7 @@ def _kind(cells: Any) -> str:
     for cell in cells:  # objects, or texts
         if isinstance(cell, str | bytes):
             return "text"
-        if hasattr(cell, "isoformat"):
+        if is_date(cell):
             return "dates"
         if isinstance(cell, list | tuple | dict | set) or hasattr(cell, "to_list"):
             return "no numbers"

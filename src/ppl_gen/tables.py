@@ -11,7 +11,7 @@ from torch import Tensor
 from ppl_gen.checks import called
 from ppl_gen.distributions import Categorical
 from ppl_gen.errors import DataError
-from ppl_gen.frames import is_frame, names_in
+from ppl_gen.frames import is_date, is_frame, names_in
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -79,11 +79,9 @@ class Encoder:
     def _column(self, name: Any, column: Any) -> Any:
         codes = {value: float(code) for code, value in enumerate(self.categories.get(name, ()))}
         cells = column.astype(object)
-        try:
-            numbers = (cells.map(codes) if codes else cells).to_numpy(dtype=np.float64, na_value=np.nan)
-        except (TypeError, ValueError):
-            example = column.dropna().iloc[0]
-            raise DataError(f"{name}: expected numbers, got {column.dtype} such as {example!r}") from None
+        if not codes:
+            return _numbers(name, column)
+        numbers = cells.map(codes).to_numpy(dtype=np.float64, na_value=np.nan)
         unknown = np.flatnonzero(np.isnan(numbers) & column.notna().to_numpy())
         if len(unknown):
             known, row = ", ".join(map(repr, codes)), unknown[0]
@@ -187,25 +185,40 @@ def _numeric(seen: Any) -> bool:
     return getattr(seen.dtype, "kind", "O") in "iuf"
 
 
+def _numbers(name: Any, column: Any, wanted: str = "numbers", advice: str = "") -> Any:
+    """The cells as float64 (n,), NaN where missing; names the first that is no number."""
+    if getattr(column.dtype, "kind", "O") in "iufb":
+        return column.to_numpy(dtype=np.float64, na_value=np.nan)
+    found = np.full(len(column), np.nan)
+    for row, (cell, missing) in enumerate(zip(column.astype(object), column.isna(), strict=True)):
+        try:
+            if isinstance(cell, str | bytes) or is_date(cell):  # some of which NumPy makes numbers of
+                raise TypeError
+            found[row] = np.nan if missing else float(cell)
+        except (TypeError, ValueError):
+            dates = "; make numbers of dates, such as days since one" if is_date(cell) else ""
+            raise DataError(f"{name}: expected {wanted}, got {cell!r} in row {row}{dates}{advice}") from None
+    return found
+
+
+def _without(name: Any) -> str:
+    return f"; leave it out: columns_of(frame, **{{{name!r}: None}})"
+
+
 def _family(name: Any, column: Any) -> str:
     """The family that a column's type and values suggest."""
     seen, kind = column.dropna(), getattr(column.dtype, "kind", "O")
     if getattr(column.dtype, "categories", None) is not None:
         return "categorical"
     if not len(seen):
-        raise DataError(f"{name}: no value in it; leave it out: {name}=None")
+        raise DataError(f"{name}: no value in it{_without(name)}")
     if kind == "b" or all(isinstance(value, bool) for value in seen):
         return "bernoulli"
     if kind not in "iuf" and all(isinstance(value, str) for value in seen):
         return "categorical"
-    try:
-        numbers = torch.tensor([float(value) for value in seen], dtype=torch.float64)
-    except (TypeError, ValueError):
-        example = seen.iloc[0]
-        raise DataError(
-            f"{name}: expected numbers, texts, booleans or categories, got {column.dtype} such as "
-            f"{example!r}; leave it out: {name}=None"
-        ) from None
+    wanted = "numbers, texts, booleans or categories, of one kind"
+    numbers = torch.tensor(_numbers(name, column, wanted, _without(name)))
+    numbers = numbers[~numbers.isnan()]
     if bool(((numbers == 0) | (numbers == 1)).all()):
         return "bernoulli"
     mean, variance = float(numbers.mean()), float(numbers.var(correction=0))

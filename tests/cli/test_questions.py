@@ -239,11 +239,14 @@ def test_tables_fit_the_terminal(there, monkeypatch, capsys, width):
         (["ask", "nb.pplgen", "p(x)", "junk.csv"], "got bytes that are no text"),
         (["ask", "nb.pplgen", "p(x)", "narrow.npy"], "expected 4 columns of x, got 3"),
         (["ask", "array.pplgen", "p(x)", "narrow.npy"], "4 columns of x, or 5 with the class in column 4"),
-        (["ask", "mixed.pplgen", "p(x)", "odd.csv"], "town: expected one of Kiel, Ulm, got 'Bonn' in row 2"),
-        (["ask", "mixed.pplgen", "p(x)", "texts.csv"], "age: expected numbers, got texts such as 'old'"),
+        (
+            ["ask", "mixed.pplgen", "p(x)", "odd.csv"],
+            "town: expected one of Kiel, Ulm, got 'Bonn' in data row 2",
+        ),
+        (["ask", "mixed.pplgen", "p(x)", "texts.csv"], "age: expected numbers, got 'old' in data row 1"),
         (["ask", "lr.pplgen", "p(y | x)", "--x", "1,2,3,"], "Fill the empty cells in the file"),
         (["ask", "nb.pplgen", "p(y | x)", "--x", "1,2,3"], "--x: expected 4 values, of sepal_length"),
-        (["ask", "nb.pplgen", "p(y | x)", "--x", "1,2,3,big"], "expected numbers, got texts such as 'big'"),
+        (["ask", "nb.pplgen", "p(y | x)", "--x", "1,2,3,big"], "expected numbers, got 'big'\n"),
         (["sample", "nb.pplgen", "p(x | y)", "--y", "rose"], "kind: expected one of setosa, versicolor"),
         (["sample", "array.pplgen", "p(x | y)", "--y", "one"], "4: expected one of 0, 1, 2, got 'one'"),
         (["sample", "nb.pplgen", "p(x)", "--sede", "3"], "--sede: no option, and 'sede' does not stand"),
@@ -272,7 +275,89 @@ def test_what_is_no_number_is_said(there, tmp_path, capsys):
     rows.iloc[3, 0] = "sixty"
     rows.to_csv(tmp_path / "new.csv", index=False)
     found = said(capsys, "ask", "mixed.pplgen", "p(x)", str(tmp_path / "new.csv"))
-    assert found["read"] == ["age: 1 cell counts as no number and missing, such as 'sixty' in row 4"]
+    assert found["read"] == ["age: 1 cell counts as no number and missing, such as 'sixty' in data row 4"]
     x = torch.tensor([[torch.nan, 0, 2]], dtype=torch.float64)  # age is missing, town Kiel, two visits
     expected = ask(load("mixed.pplgen"), "p(x)").log_prob(x=x).item()
     assert found["rows"][3]["log p(x)"] == pytest.approx(expected, rel=1e-12)
+
+
+# Options between arguments, rows and cells --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_options_may_stand_anywhere(there, capsys, place):
+    words, options = ["nb.pplgen", "p(y | x)", "iris.csv"], ["--json", "--seed", "1"]
+    assert main(["ask", *words[:place], *options, *words[place:]]) == 0
+    assert len(json.loads(capsys.readouterr().out)["rows"]) == 150
+    words, options = ["nb.pplgen", "p(x | y)", "iris.csv"], ["--seed", "1", "-n", "2"]
+    assert main(["sample", *words[:place], *options, *words[place:]]) == 0
+    assert "seed 1" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="2"):
+        main(["ask", "--json", "nb.pplgen", "p(y | x)", "iris.csv", "more.csv"])
+    assert "unrecognized arguments: more.csv" in capsys.readouterr().err
+
+
+def test_rows_are_counted_in_one_way(there, tmp_path, capsys):
+    """Wherever it was found, in this module or in the library, the fourth row below the names is row 4."""
+    cells = {
+        "age": [34.5, 51.0, 47.5, 60.5, 29.5] * 4,
+        "town": "Ulm",
+        "visits": 1,
+        "state": ["well", "ill"] * 10,
+    }
+    path = str(tmp_path / "rows.csv")
+    model = ["--model", "MixedNaiveBayes", "--class", "state", "--out", str(tmp_path / "f.pplgen")]
+    asked = ["ask", "mixed.pplgen", "p(y | x)", path]
+    for column, bad, words in (
+        ("state", "", ["fit", path, *model]),
+        ("age", "old", asked),
+        ("town", "Bonn", asked),
+        ("visits", "1.5", asked),
+        ("state", "odd", ["diagnose", "mixed.pplgen", path]),
+    ):
+        frame = pd.DataFrame(cells).astype(object)
+        frame.loc[3, column] = bad
+        frame.to_csv(path, index=False)
+        main(words)
+        told = capsys.readouterr()
+        assert "data row 4" in told.out + told.err, (column, told)
+
+
+def test_only_near_names_are_suggested(there, tmp_path, capsys):
+    (tmp_path / "far.csv").write_text("target,town,visits\n1,Ulm,2\n")
+    assert main(["ask", "mixed.pplgen", "p(y | x)", str(tmp_path / "far.csv")]) == 2
+    said = capsys.readouterr().err
+    assert "no column 'age'; there are target, town, visits. It was fitted to" in said
+    (tmp_path / "near.csv").write_text("agee,town,visits\n1,Ulm,2\n")
+    assert main(["ask", "mixed.pplgen", "p(y | x)", str(tmp_path / "near.csv")]) == 2
+    assert "Did you mean 'agee'?" in capsys.readouterr().err
+
+
+def test_truth_values_and_units(there, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    rows = {"smoker": [True, False, False] * 6, "share": [f"{n}%" for n in range(18)]}
+    pd.DataFrame({**rows, "ill": [True, False] * 9}).to_csv("t.csv", index=False)
+    words = ["--model", "MixedNaiveBayes", "--class", "ill", "--out", "t.pplgen"]
+    assert main(["fit", "t.csv", *words]) == 0
+    assert (
+        "share: texts such as '0%' are categories: for numbers, write them without" in capsys.readouterr().out
+    )
+    drawn = said(capsys, "sample", "t.pplgen", "p(x, y)", "-n", "20", "--seed", "0")["rows"]
+    assert {row["smoker"] for row in drawn} == {row["ill"] for row in drawn} == {True, False}
+    assert said(capsys, "sample", "t.pplgen", "p(x | y)", "--y", "True")["rows"]
+    assert said(capsys, "ask", "t.pplgen", "p(y | x)", "t.csv")["rows"][0].keys() == {
+        "mode", "p(False)", "p(True)"
+    }  # fmt: skip
+
+
+def test_classes_without_rows_are_told_by_their_codes(there, tmp_path, capsys):
+    """A posterior of the library may have more classes than its rows had names for."""
+    np.save(tmp_path / "x.npy", DATA.x.numpy()[:2])
+    kinds = [DATA.classes[i] for i in DATA.y]
+    save(
+        fit(GaussianNaiveBayes(5, 4), x=pd.DataFrame(DATA.x.numpy(), columns=NAMES), y=kinds), tmp_path / "f"
+    )
+    row = said(capsys, "ask", str(tmp_path / "f"), "p(y | x)", str(tmp_path / "x.npy"))["rows"][0]
+    assert list(row) == ["mode", *(f"p({name})" for name in (*DATA.classes, 3, 4))]
+    drawn = said(capsys, "sample", str(tmp_path / "f"), "p(y)", "-n", "200", "--seed", "0")["rows"]
+    assert {row["y"] for row in drawn} == {*DATA.classes, 3, 4}

@@ -4,6 +4,7 @@ Statistical tests raise a false alarm with probability 1e-6 each, whatever the s
 """
 
 import math
+import re
 
 import pytest
 import torch
@@ -317,8 +318,16 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(DataError, match="gaussian has loc, strength, shape, rate"):
         MixedNaiveBayes(2, ["gaussian"], priors={"gaussian": {"scale": 1.0}})
     mixed = MixedNaiveBayes(2, ["gaussian", "bernoulli"])
-    with pytest.raises(DataError, match="x: expected values of each column's own family, got 2"):
+    with pytest.raises(DataError, match=r"x: expected zeros and ones in the column 1, got 2 at \[0, 1\]"):
         fit(mixed, x=[[0.0, 2.0]], y=[0])
+    columns = {"hue": Categorical(2), "visits": "poisson", "town": Categorical(3)}
+    for row, says in (
+        ([1, 1.5, 0], "whole numbers from 0 up in the column 'visits', got 1.5 at [1, 1]"),
+        ([1, 1, 3], "whole numbers from 0 to 2 in the column 'town', got 3 at [1, 2]"),
+        ([2, 1, 2], "whole numbers from 0 to 1 in the column 'hue', got 2 at [1, 0]"),
+    ):
+        with pytest.raises(DataError, match=re.escape(f"x: expected {says}")):
+            fit(MixedNaiveBayes(1, columns), x=[[1, 1, 2], row], y=[0, 0])
     for model, row in ((BernoulliNaiveBayes(2, 1), 2), (PoissonNaiveBayes(2, 1), -1)):
         with pytest.raises(DataError, match="x: expected"):
             fit(model, x=[[row]], y=[0])

@@ -1,6 +1,8 @@
 """What errors and warnings advise in Python, said as a step on the command line."""
 
 import re
+import shlex
+from collections.abc import Callable
 
 METHODS = {
     "Exact": "exact", "MaximumLikelihood": "ml", "EM": "em", "VariationalBayes": "vb", "SVI": "svi",
@@ -8,7 +10,8 @@ METHODS = {
 }  # fmt: skip
 OPTIONS = ("steps", "learning_rate", "batch_size", "draws", "seed")
 _SETTING = r"\b(loc|strength|precision|rate|scatter|shape|scale|bandwidth|noise)=(…|(?=[,);.\s]|$))"
-SAID = (  # a pattern of Python's advice, and the same on the command line
+Said = str | Callable[[re.Match[str]], str]
+SAID: tuple[tuple[str, Said], ...] = (  # a pattern of Python's advice, and the same on the command line
     (r",? ?priors=(?=\))", ""),
     (
         r"Standardise them \(Dataset\.standardized\(\), or .*? / (?:\w+\.std\(0\)|numpy\.nanstd\(\w+, 0\))\)",
@@ -39,10 +42,14 @@ SAID = (  # a pattern of Python's advice, and the same on the command line
      "prior (--method exact; --method vb where labels are hidden)"),
     (r"ask about one, or use \.log_prob", "ask about one, or name a file of rows to score"),
     (r", as with pandas\.qcut\(.*?\]\)", ""),
-    (r"leave it out: (\w+)=None", r"leave it out: --drop \1"),
+    (r"leave it out: columns_of\(frame, \*\*\{(['\"])(.*?)\1: None\}\)",
+     lambda name: f"leave it out: --drop {shlex.quote(name[2])}"),
     (r"save did not write this file", "this is no posterior: expected a file that ppl-gen fit wrote"),
     (r"take fewer dimensions\b", "take fewer dimensions (--set latent=N)"),
     (r"[Tt]ake fewer components\b", "Take fewer components (--set components=N)"),
+    (r"(?<!data )\brow (\d+)\b", lambda row: f"data row {int(row[1]) + 1}"),  # counted from 0 in Python
+    (r" at \[(\d+), (\d+)\]", lambda at: f" in data row {int(at[1]) + 1}, column {int(at[2]) + 1} of x"),
+    (r"^(y: .*?) at \[(\d+)\]", lambda at: f"{at[1]} in data row {int(at[2]) + 1}"),
     (r"[Dd]rop it\b|[Ll]eave the feature out\b", "leave it out by --drop"),
 )  # fmt: skip
 

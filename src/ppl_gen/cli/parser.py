@@ -4,6 +4,7 @@ import argparse
 import shutil
 import textwrap
 from types import ModuleType
+from typing import Any
 
 from ppl_gen import __version__
 from ppl_gen.cli import ask, compare, completion, diagnose, fit, sample, tour, tutorials
@@ -28,6 +29,8 @@ Work with a table of yours:
     --y setosa -n 16
   ppl-gen diagnose f.pplgen iris.csv"""
 CODES = """\
+Rows of a file are counted from 1, the first below the names of its columns.
+
 Exit codes: 0 it was done; 1 it went wrong; 2 a mistake in what was asked, which the message tells;
 130 stopped by Ctrl-C; 141 the reader of a pipe left."""
 
@@ -51,6 +54,22 @@ class Paragraphs(argparse.HelpFormatter):
         return "\n\n".join(_filled(part, width) for part in text.split("\n\n"))
 
 
+class Command(argparse.ArgumentParser):
+    """A parser whose options may stand before, between and after the arguments."""
+
+    _between = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As of every parser, but arguments are counted once all options are read."""
+        if self._between:  # the two steps that it takes
+            return super().parse_known_args(args, namespace)
+        self._between = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._between = False
+
+
 def _filled(paragraph: str, width: int) -> str:
     lines: list[str] = []
     for line in paragraph.splitlines():
@@ -71,7 +90,7 @@ def parser() -> argparse.ArgumentParser:
         prog="ppl-gen", description=DESCRIPTION, epilog=CODES, formatter_class=Paragraphs, allow_abbrev=False
     )
     made.add_argument("--version", action="version", version=f"ppl-gen {__version__}")
-    commands = made.add_subparsers(dest="command", title="commands", metavar="COMMAND")
+    commands = made.add_subparsers(dest="command", title="commands", metavar="COMMAND", parser_class=Command)
     for name, command in COMMANDS.items():
         own = commands.add_parser(
             name, help=command.HELP, description=command.DESCRIPTION, epilog=CODES,

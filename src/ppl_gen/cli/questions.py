@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ppl_gen.ask import ask
 from ppl_gen.checks import did_you_mean
-from ppl_gen.cli.words import Words
-from ppl_gen.comparison.cells import read_cells
+from ppl_gen.cli.words import BOOLEANS, Words
+from ppl_gen.comparison.cells import data_row, read_cells
 from ppl_gen.comparison.reading import read_table
 from ppl_gen.errors import DataError
 from ppl_gen.notation import read_question
@@ -135,6 +135,9 @@ class Reader:
         if name == "x" and encoder is not None and values.dim() == 2:
             frame = encoder.decode(values)
             whole = {c for c, family in encoder.columns.items() if family in ("poisson", "bernoulli")}
+            for c, known in encoder.categories.items():
+                if set(known) <= BOOLEANS.keys():
+                    frame[c] = frame[c].astype(object).map(BOOLEANS, na_action="ignore")
             return {
                 c: [
                     None if v != v else int(v) if c in whole and isinstance(v, float) else v for v in frame[c]
@@ -150,7 +153,8 @@ class Reader:
 
     def levels(self, name: str, count: int) -> list[Any]:
         """What the codes 0, 1, … of a variable stand for."""
-        return list(self.words.classes) if name == "y" and self.words.classes else list(range(count))
+        named = self.words.classes if name == "y" else ()
+        return [*named, *range(len(named), count)]  # a class without rows may have no name
 
     def _shape(self, name: str) -> tuple[int, ...]:
         if name in self.posterior.shapes:
@@ -203,7 +207,8 @@ class Reader:
             if not lacking:
                 found["x"] = self._encoded(frame, str(path))
             elif not found or lacking != list(self.words.encoder.columns):
-                hint = did_you_mean(lacking[0], list(frame.columns))
+                rest = [name for name in frame.columns if name not in self.words.encoder.columns]
+                hint = did_you_mean(lacking[0], rest)
                 raise DataError(
                     f"{path}: no column {lacking[0]!r}; there are {', '.join(frame.columns)}.{hint} It "
                     f"was fitted to {', '.join(self.words.encoder.columns)}; leave unknown cells empty"
@@ -218,8 +223,10 @@ class Reader:
         cells = read_cells(frame[name], None, frame.attrs.get("separator", ""))
         self.notes += [f"{name}: {note}" for note in cells.notes]
         if cells.kind == "text" and cells.values.notna().any():
-            example = cells.values.dropna().iloc[0]
-            raise DataError(f"{name}: expected numbers, got texts such as {example!r}")
+            row = cells.values.first_valid_index()
+            raise DataError(
+                f"{name}: expected numbers, got {cells.values[row]!r}{data_row(row) * (len(frame) > 1)}"
+            )
         return cells.values.to_numpy(dtype=float, na_value=np.nan)
 
     def _encoded(self, frame: Any, where: str) -> Tensor:
@@ -238,7 +245,7 @@ class Reader:
             for row, value in seen[~seen.isin([str(k) for k in known])].items():
                 raise DataError(
                     f"{where}: {name}: expected one of {', '.join(map(str, known))}, got {value!r}"
-                    f"{f' in row {row + 1}' * (len(seen) > 1)}; leave the cell empty if that is unknown"
+                    f"{data_row(row) * (len(seen) > 1)}; leave the cell empty if that is unknown"
                 )
             parts[name] = parts[name].map({str(k): k for k in known}, na_action="ignore")
         return encoder.encode(pd.DataFrame(parts))

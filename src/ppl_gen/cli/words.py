@@ -7,9 +7,12 @@ from typing import Any, Self
 import numpy as np
 
 from ppl_gen.checks import did_you_mean
+from ppl_gen.comparison.cells import data_row
 from ppl_gen.errors import DataError
 from ppl_gen.posterior import Posterior
 from ppl_gen.tables import Encoder
+
+BOOLEANS = {"False": False, "True": True}  # as tables write them
 
 
 @dataclass(frozen=True)
@@ -52,19 +55,20 @@ class Words:
             elif self.classes:
                 raise DataError(
                     f"{self.target or 'y'}: expected one of {', '.join(known)}, got {word!r}"
-                    f"{f' in row {row + 1}' * (len(values) > 1)}.{did_you_mean(word, known)}"
+                    f"{data_row(row) * (len(values) > 1)}.{did_you_mean(word, known)}"
                 )
             else:
                 try:
                     found.append(float(word))
                 except ValueError:
-                    where = f" in row {row + 1}" * (len(values) > 1)
+                    where = data_row(row) * (len(values) > 1)
                     raise DataError(f"{self.target or 'y'}: expected numbers, got {word!r}{where}") from None
         return found
 
     def words(self, codes: Sequence[float]) -> list[Any]:
         """Codes of y as classes; numbers as they are."""
-        return [self.classes[int(code)] if self.classes else code for code in codes]
+        named = dict(enumerate(self.classes))
+        return [named.get(int(code), int(code)) if named else code for code in codes]
 
 
 def _word(value: Any) -> str | None:
@@ -75,7 +79,9 @@ def _word(value: Any) -> str | None:
 
 
 def _natural(text: str) -> Any:
-    """A number that is written as Python writes it; else the text."""
+    """A number or a truth value that is written as Python writes it; else the text."""
+    if text in BOOLEANS:
+        return BOOLEANS[text]
     for kind in (int, float):
         try:
             if str(kind(text)) == text:

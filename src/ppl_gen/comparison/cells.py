@@ -13,6 +13,7 @@ OTHER = "(other)"
 IDENTIFIER = re.compile(r"(.*[\W_])?(id|uuid|guid|key|index|idx|rownum|row)", re.IGNORECASE)
 DATE = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?"
 GERMAN_DATE = r"\d{1,2}\.\d{1,2}\.\d{4}"
+UNIT = r"[-+]?[$€£¥]\s?[-+]?\d[\d.,]*|[-+]?\d[\d.,]*\s?([%‰°$€£¥]|[^\W\d_]{1,3})"  # a number with one
 NONE = "none"  # in lower case: a missing number, but a level or a class among texts
 
 
@@ -31,6 +32,15 @@ class Cells:
     kind: str
     notes: tuple[str, ...] = ()
     exact: int = 0
+
+
+def data_row(index: int) -> str:
+    """Where a cell is, in words; rows are counted as readers of a table do.
+
+    >>> data_row(3)
+    ' in data row 4'
+    """
+    return f" in data row {index + 1}"
 
 
 def read_cells(column: Any, kind: str | None = None, separator: str = "") -> Cells:
@@ -93,16 +103,24 @@ def _parsed(text: Any, kind: str | None, separator: str) -> Cells:
     numbers = np.append(each, np.nan)
     good, missing = ~np.isnan(numbers[codes]), codes < 0
     if not good.any() or (kind != "number" and good.sum() < NUMBERS * (~missing).sum()):
-        return Cells(text, "text", (*level, *commas))
+        return Cells(text, "text", (*level, *commas, *_units(seen)))
     cells = _finite(numbers[codes], text.index, distinct(plain, each))
     bad = text[~good & ~missing]
     notes = (*commas, *cells.notes)
     if len(bad):
-        example = f"{bad.iloc[0][:30]!r} in row {bad.index[0] + 1}"
+        example = f"{bad.iloc[0][:30]!r}{data_row(bad.index[0])}"
         notes += (f"{_cells(len(bad))} no number and missing, such as {example}",)
     if count := int(nones.sum()):
         notes += (f"{_cells(count)} missing: {text[nones].iloc[0]!r}",)
     return Cells(cells.values, "number", notes, cells.exact)
+
+
+def _units(seen: Any) -> tuple[str, ...]:
+    """A word on texts that begin or end with a number each: someone may have meant numbers."""
+    found = seen[seen.str.fullmatch(UNIT)]
+    if len(found) < NUMBERS * len(seen):
+        return ()
+    return (f"texts such as {found.iloc[0]!r} are categories: for numbers, write them without the unit",)
 
 
 def _dates(seen: Any) -> Any:

@@ -86,5 +86,13 @@ class ByColumn(constraints.Constraint):
         placed = zip(self.parts, self.places, strict=True)
         return torch.cat([part.check(value[..., list(place)]) for part, place in placed], -1)[..., self.order]
 
+    def of_column(self, column: int) -> constraints.Constraint:
+        """What the cells of one column may be."""
+        part, place = next(p for p in zip(self.parts, self.places, strict=True) if column in p[1])
+        most = getattr(part, "upper_bound", None)
+        if isinstance(most, Tensor) and most.dim():  # categories, as many as the column has
+            return constraints.integer_interval(0, most[place.index(column)])
+        return part
+
     def __repr__(self) -> str:
         return "values of each column's own family"

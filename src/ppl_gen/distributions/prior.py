@@ -79,7 +79,7 @@ class ColumnPriors(PyroModule):
 
     Attributes:
         places: kind -> the columns of this kind.
-        levels: of the categorical columns.
+        levels: of the categorical columns. names: of all columns, if they have some.
 
     Raises:
         DataError: a kind or a hyperparameter that does not exist.
@@ -97,6 +97,7 @@ class ColumnPriors(PyroModule):
         super().__init__()
         spec = list(columns.values() if isinstance(columns, Mapping) else columns)
         kinds = [_kind(column) for column in spec]
+        self.names = tuple(columns) if isinstance(columns, Mapping) else ()
         self.features = whole("columns", len(spec))
         self.places = {k: [j for j, kind in enumerate(kinds) if kind == k] for k in KINDS if k in kinds}
         self.levels = tuple(whole("levels", c.levels) for c in spec if isinstance(c, Categorical))

@@ -24,7 +24,7 @@ from ppl_gen.errors import DataError
 from ppl_gen.estimators.class_labels import encode, labels
 from ppl_gen.estimators.kept import read, written
 from ppl_gen.estimators.private import check_sample_weight
-from ppl_gen.frames import is_frame
+from ppl_gen.frames import is_frame, refuse_dates
 from ppl_gen.isolation import undisturbed
 from ppl_gen.posterior import Posterior
 
@@ -53,6 +53,7 @@ class Estimator(BaseEstimator):
 
     def _rows(self, X: Any, y: Any = "no_validation", *, reset: bool = False, **options: Any) -> Any:
         """``X``, or ``X`` and ``y``, by scikit-learn's own checks and with its messages."""
+        refuse_dates("X", X)
         X, y = _bare("X", X), _bare("y", y)
         alone = y is None or isinstance(y, str)
         settings = {
@@ -83,6 +84,7 @@ class Estimator(BaseEstimator):
         """One number for each row, or None if all count once."""
         if sample_weight is None:
             return None
+        refuse_dates("sample_weight", sample_weight)
         with naming("sample_weight"):
             weights = check_sample_weight(_bare("sample_weight", sample_weight), X, dtype=np.float64)
         if (weights < 0).any():

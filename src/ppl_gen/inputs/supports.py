@@ -67,7 +67,14 @@ def fit_to_site(
         good = torch.ones(())
     if not bool(good.all()):
         row = torch.nonzero(~good)[0].tolist()
-        cells = filled[tuple(row)]
+        cells, base = filled[tuple(row)], _base(site.support)
+        if hasattr(base, "of_column"):
+            column = int(torch.nonzero(~base.check(cells))[0])
+            names = getattr(getattr(p, "columns", None), "names", ()) or range(len(cells))
+            raise DataError(
+                f"{name}: expected {_words(base.of_column(column))} in the column {names[column]!r}, got "
+                f"{cells[column].item():g} at {[*row, column]}"
+            )
         raise DataError(
             f"{name}: expected {_support(site)}, got {_culprit(site, cells)}"
             f"{f' at {row}' if row else ''}{_hint(p, name)}"
@@ -99,9 +106,10 @@ def _base(support: Any) -> Any:
 
 
 def _support(site: Site) -> str:
-    base = _base(site.support)
-    if site.levels:
-        return f"class codes 0 to {site.levels - 1}"
+    return f"class codes 0 to {site.levels - 1}" if site.levels else _words(_base(site.support))
+
+
+def _words(base: Any) -> str:
     if hasattr(base, "lower_bound") and hasattr(base, "upper_bound"):
         low, high = (float(torch.as_tensor(b).max()) for b in (base.lower_bound, base.upper_bound))
         return f"{'whole ' if base.is_discrete else ''}numbers from {low:g} to {high:g}"

@@ -145,7 +145,9 @@ def test_inputs_have_the_shape_that_the_program_takes(pytester):
 
 def test_inputs_can_be_given_and_made_up_ones_are_told(pytester):
     wrong = FREE.replace("x @ w", "x @ w.detach()")
-    pytester.makepyfile(free=wrong, own=wrong + '\nmine = (Line(), {"x": torch.ones(5, 4)})\n')
+    pytester.makepyfile(
+        free=wrong, own=wrong + '\nmine = (Line(), {"x": torch.arange(20.0).reshape(5, 4)})\n'
+    )
     result = pytester.runpytest_inprocess(*PLUGIN, "--ppl-gen-models=free.py")
     told = '    inputs  made up, x: (8, 2); to give others, keep in the file: checked = (Line(…), {"x": …})'
     assert told in result.outlines

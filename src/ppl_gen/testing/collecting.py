@@ -149,11 +149,12 @@ def examined(model: ProbabilisticModel, given: dict[str, Any] | None) -> Examina
     tried = []
     for shape in SHAPES:
         examination = Examination(model, inputs_of(model, shape))
+        examination.made_up = not _known(model)
         try:
             examination.check(CHECKS[-1])
         except (BrokenModel, NotReached, DataError, ValueError):
             tried.append(examination)
-            if _known(model):
+            if not examination.made_up:
                 break
         else:
             return examination
@@ -172,7 +173,7 @@ def _known(model: ProbabilisticModel) -> bool:
 def made_up(examination: Examination) -> str:
     """What the inputs were, and how to give others, if the plugin made them up."""
     model, given = examination.model, examination.given
-    if not given or _known(model):
+    if not examination.made_up:
         return ""
     shapes = ", ".join(f"{name}: {tuple(value.shape)}" for name, value in given.items())
     name = type(model).__name__

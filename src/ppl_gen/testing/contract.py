@@ -24,6 +24,7 @@ from ppl_gen.testing import (
     programs,
     ranges,
     slopes,
+    tails,
 )
 from ppl_gen.testing.case import Case
 
@@ -88,6 +89,7 @@ CONTRACT: tuple[Callable[[Case], None], ...] = (
     dependencies.rows_apart,
     enumeration.values_apart,
     slopes.slopes,
+    tails.falls,
     guides.factors,
     densities.normalised,
     densities.sampler_and_density,

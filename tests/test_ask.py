@@ -17,6 +17,7 @@ from torch import nn
 from ppl_gen import SVI, Answer, Importance, LowerBound, ProbabilisticModel, ask, fit
 from ppl_gen.distributions import Gaussian
 from ppl_gen.errors import (
+    BrokenModel,
     DataError,
     NoDensity,
     NoSampler,
@@ -26,7 +27,9 @@ from ppl_gen.errors import (
     UnknownVariable,
     Unreliable,
 )
+from ppl_gen.inference import elbo
 from ppl_gen.models import VAE, GaussianMixture, GaussianNaiveBayes, LogisticRegression
+from tests.broken_models.densities import Flattened, Halves, OneByOne, Switch
 
 RATE = 1e-6
 Z = st.norm.isf(RATE / 2)
@@ -553,3 +556,38 @@ def test_whole_numbers_that_are_given_may_be_an_index():
         ask(fitted, "p(y | x, g)", x=x, g=torch.tensor(g, dtype=torch.uint8)).mean,
         ask(fitted, "p(y | x, g)", x=x, g=g).mean,
     )
+
+
+@pytest.mark.parametrize("cls", [Flattened, OneByOne])
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_values_that_pass_for_rows_give_no_answer(cls, rows):
+    """As many rows as values: the program runs to its end, and the prior would come for the posterior."""
+    x = torch.linspace(-2, 2, rows)
+    refused = pytest.raises(
+        BrokenModel, match=r"(?s)cannot take all values of 'z' .*where   densities.py:\d+: "
+    )
+    with refused:
+        _ = ask(cls(), "p(z | x)", x=x).probs
+    with refused:
+        ask(cls(), "p(x)").log_prob(x=x)
+    with refused:
+        elbo(cls().model, None, {"n": rows}, {"x": x})
+    log_odds = math.log(0.7 / 0.3) + 4 * x  # of two unit Normals at -2 and 2
+    assert torch.allclose(ask(Halves(), "p(z | x)", x=x).probs[:, 1], log_odds.sigmoid())
+
+
+def test_a_parent_that_a_program_overlooks_is_no_wrong_answer():
+    class Overlooks(Halves):
+        def chosen(self, loc, z):
+            return loc[0]
+
+    probs = ask(Overlooks(), "p(z | x)", x=[0.0, 5.0]).probs
+    assert torch.allclose(probs, torch.tensor([0.3, 0.7]))
+
+
+def test_a_shared_code_is_tried_value_by_value():
+    x = [5.0, 4.0]
+    log_odds = sum((v**2 - (v - 5) ** 2) / 2 for v in x)
+    assert ask(Switch(), "p(c | x)", x=x).probs[1] == pytest.approx(1 / (1 + math.exp(-log_odds)))
+    with pytest.raises(BrokenModel, match=r"cannot take all values of 'c' .*it stops"):
+        fit(Switch(), SVI(steps=2), x=x)

@@ -121,6 +121,41 @@ def test_a_file_of_models_is_checked(pytester):
     beside.assert_outcomes(passed=2 * len(CHECKS) + before + 1, failed=1, skipped=len(CHECKS) - before - 1)
 
 
+FREE = """
+import pyro
+import pyro.distributions as dist
+import torch
+from ppl_gen import ProbabilisticModel
+
+class Line(ProbabilisticModel):
+    joint = "p(w) p(y | x, w)"
+
+    def model(self, x):
+        w = pyro.sample("w", dist.Normal(torch.zeros(x.shape[-1]), 1.0).to_event(1))
+        with pyro.plate("data", len(x)):
+            pyro.sample("y", dist.Normal(x @ w, 1.0))
+"""
+
+
+def test_inputs_have_the_shape_that_the_program_takes(pytester):
+    pytester.makepyfile(free=FREE)
+    result = pytester.runpytest_inprocess(*PLUGIN, "--ppl-gen-models=free.py")
+    result.assert_outcomes(passed=len(CHECKS))
+
+
+def test_inputs_can_be_given_and_made_up_ones_are_told(pytester):
+    wrong = FREE.replace("x @ w", "x @ w.detach()")
+    pytester.makepyfile(
+        free=wrong, own=wrong + '\nmine = (Line(), {"x": torch.arange(20.0).reshape(5, 4)})\n'
+    )
+    result = pytester.runpytest_inprocess(*PLUGIN, "--ppl-gen-models=free.py")
+    told = '    inputs  made up, x: (8, 2); to give others, keep in the file: checked = (Line(…), {"x": …})'
+    assert told in result.outlines
+    result = pytester.runpytest_inprocess(*PLUGIN, "--ppl-gen-models=own.py", "-v")
+    result.stdout.fnmatch_lines(["own.py::mine[[]slopes[]] FAILED*", "Line: 'y' depends on 'w' *"])
+    result.stdout.no_fnmatch_line("*made up*")
+
+
 @pytest.mark.slow
 def test_workers_share_the_checks_of_a_file(pytester):
     pytest.importorskip("xdist")

@@ -22,6 +22,8 @@ from ppl_gen.testing.contract import CONTRACT
 from ppl_gen.testing.examination import CHECKS, Examination
 from tests.broken_models.base import Centre, Code
 from tests.broken_models.catalogue import BROKEN
+from tests.broken_models.densities import Halves
+from tests.broken_models.dependencies import Generator
 from tests.broken_models.state import ChangesDtype, DisablesValidation, GlobalParameter, Reseeds
 from tests.sound_models import SOUND
 from tests.thinned import thinned
@@ -213,7 +215,9 @@ class HeavyTails(ProbabilisticModel):
         pyro.sample("g", dist.Normal(self.loc, 1.0))
 
 
-@pytest.mark.parametrize("cls", [Silent, ThroughDeterministic, Counts, Enumerated, HeavyTails])
+@pytest.mark.parametrize(
+    "cls", [Silent, ThroughDeterministic, Counts, Enumerated, HeavyTails, Halves, Generator]
+)
 def test_passes_unusual_models(cls):
     check_model(cls())
 

@@ -20,6 +20,7 @@ from torch.distributions import constraints
 
 from ppl_gen import graph
 from ppl_gen.errors import DataError, NotationError
+from ppl_gen.isolation import seeded
 from ppl_gen.missing import log_prob_seen
 from ppl_gen.notation import Factorization
 
@@ -335,7 +336,7 @@ def plates(p: ProbabilisticModel) -> dict[str, tuple[str, ...]]:
             return {}
         example[name] = torch.zeros(2, *shape, dtype=dtype_of(p))
     try:
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
+        with seeded(), torch.no_grad():
             found = sites(p.model, example)
     except NotImplementedError:  # an improper variable, which cannot be drawn
         return {}

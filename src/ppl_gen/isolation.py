@@ -71,6 +71,18 @@ def _numbers() -> Iterator[None]:
 
 
 @contextmanager
+def seeded(seed: int | None = None) -> Iterator[None]:
+    """Draw torch's numbers from ``seed`` (None: from where they stand), and leave them as they were.
+
+    Threads take turns with those inside `isolated`: the random state belongs to the process.
+    """
+    with _ONE_AT_A_TIME, torch.random.fork_rng(devices=[]):
+        if seed is not None:
+            torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
 def _outside_handlers() -> Iterator[None]:
     """A verb called by a Pyro program is no part of it: its variables are not the program's."""
     dims, enumerated = runtime._DIM_ALLOCATOR, runtime._ENUM_ALLOCATOR

@@ -6,6 +6,7 @@ import pyro
 import pyro.distributions as dist
 import torch
 
+from ppl_gen.core import ProbabilisticModel
 from ppl_gen.models import GaussianMixture
 from tests.broken_models.base import Centre, Code, broken
 
@@ -94,7 +95,7 @@ class DoesNotSumToOne(GaussianMixture):
             pyro.sample("x", dist.Normal(mu[z], tau[z].rsqrt()).to_event(1))
 
 
-@broken("does not broadcast|shapes that do not fit", components=2, features=2)
+@broken("cannot take all values of 'z' at once", components=2, features=2)
 class NotEnumerable(GaussianMixture):
     """The component is looked up row by row: summing it out gets the wrong rows."""
 
@@ -107,6 +108,49 @@ class NotEnumerable(GaussianMixture):
             z = pyro.sample("z", dist.Categorical(pi))
             rows = z.flatten()[torch.arange(n) % z.numel()]
             pyro.sample("x", dist.Normal(mu[rows], tau[rows].rsqrt()).to_event(1))
+
+
+class Halves(ProbabilisticModel):
+    """A mixture without a guide, to be broken; good."""
+
+    joint = "p(z) p(x | z)"
+
+    def model(self, n):
+        loc = torch.tensor([-2.0, 2.0])
+        with pyro.plate("data", n):
+            z = pyro.sample("z", dist.Categorical(torch.tensor([0.3, 0.7])))
+            pyro.sample("x", dist.Normal(self.chosen(loc, z), 1.0))
+
+    def chosen(self, loc, z):
+        return loc[z]
+
+
+@broken(r"cannot take all values of 'z' at once.*where   densities.py:\d+.*chosen")
+class Flattened(Halves):
+    """The values of z, with its dimensions flattened, pass for rows."""
+
+    def chosen(self, loc, z):
+        return loc[z.reshape(-1)]
+
+
+@broken(r"cannot take all values of 'z' at once.*where   densities.py:\d+.*chosen")
+class OneByOne(Halves):
+    """Python numbers, one by one, forget in which dimension they lay."""
+
+    def chosen(self, loc, z):
+        return torch.stack([loc[int(k)] for k in z.reshape(-1)])
+
+
+@broken(r"cannot take all values of 'c' at once.*converted to Scalar.*q\(c\)")
+class Switch(ProbabilisticModel):
+    """A Python if decides on a variable that is to be summed out."""
+
+    joint = "p(c) p(x | c)"
+
+    def model(self, n):
+        c = pyro.sample("c", dist.Bernoulli(torch.tensor(0.5)))
+        with pyro.plate("data", n):
+            pyro.sample("x", dist.Normal(5.0 if c.item() == 1 else 0.0, 1.0))
 
 
 class OneTooMany(dist.Normal):

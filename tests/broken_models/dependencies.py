@@ -5,6 +5,7 @@ import pyro.distributions as dist
 import torch
 from torch import nn
 
+from ppl_gen.core import ProbabilisticModel
 from ppl_gen.models import VAE, GaussianMixture, LogisticRegression
 from tests.broken_models.base import Centre, Code, X, broken
 
@@ -107,3 +108,63 @@ class StartWithoutData(GaussianMixture):
 
     def initialize(self, rows):
         pass
+
+
+@broken(r"'x' depends on 'mu' in model\(\), and the gradient .* misses that.*where   dependencies.py:\d+")
+class Detached(Centre):
+    """The gradient is cut between mu and x."""
+
+    def model(self, n):
+        tau, mu = self.shared()
+        with pyro.plate("data", n):
+            pyro.sample("x", dist.Normal(mu.detach(), tau.rsqrt()))
+
+
+@broken("'x' depends on 'w' in .*, and the gradient .* misses that")
+class HalfDetached(ProbabilisticModel):
+    """Half of the gradient passes by the nameless detour through NumPy."""
+
+    joint = "p(w) p(x | w)"
+
+    def model(self, n):
+        w = pyro.sample("w", dist.Normal(torch.tensor(0.0), 1.0))
+        rest = torch.as_tensor(w.detach().numpy())
+        with pyro.plate("data", n):
+            pyro.sample("x", dist.Normal(w + rest, 1.0))
+
+
+class Generator(ProbabilisticModel):
+    """An implicit model; good."""
+
+    joint = "p(z) p(x | z)"
+
+    def __init__(self):
+        super().__init__()
+        self.network = nn.Sequential(nn.Linear(2, 4), nn.Tanh(), self.between(), nn.Linear(4, 3))
+
+    def between(self):
+        return nn.Identity()
+
+    def noise(self, n):
+        return 0.0
+
+    def model(self, n):
+        with pyro.plate("data", n):
+            z = pyro.sample("z", dist.Normal(torch.zeros(2), 1.0).to_event(1))
+            pyro.deterministic("x", self.network(z) + self.noise(n), event_dim=1)
+
+
+@broken(r"random beside its variables: 'x' is a function.*still changes.*\(network.2 drops units")
+class DropsUnits(Generator):
+    """Dropout is noise that the joint does not know."""
+
+    def between(self):
+        return nn.Dropout(0.5)
+
+
+@broken(r"random beside its variables: 'x' is a function .* still changes from run to run\n")
+class NoisyFunction(Generator):
+    """A function of z with noise of its own is none."""
+
+    def noise(self, n):
+        return torch.randn(n, 3)

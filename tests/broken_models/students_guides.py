@@ -94,6 +94,19 @@ class Energy(ProbabilisticModel):
             pyro.factor("energy", -self.network(x)[:, 0] - x.square().sum(-1))
 
 
+@broken("not known to be normalisable: .* as x goes to infinity")
+class Rises(Energy):
+    """The energy rises faster than the density falls."""
+
+    def flat(self):
+        return pyro.sample("x", dist.Normal(torch.zeros(3), 0.5).to_event(1))
+
+    def model(self, n):
+        with pyro.plate("data", n):
+            x = self.flat()
+            pyro.factor("energy", 3 * x.square().sum(-1))
+
+
 @broken("never multiplies in the potential 'bond'")
 class MissingPotential(Energy):
     """A declared term that the program lacks."""

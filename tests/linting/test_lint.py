@@ -22,6 +22,7 @@ from ppl_gen.errors import BrokenModel, DataError, NotGenerated, UnknownVariable
 from ppl_gen.models import VAE, GaussianMixture, GaussianNaiveBayes, LogisticRegression
 from ppl_gen.notation import Factorization
 from ppl_gen.testing import check_model
+from tests.broken_models.densities import Flattened, Halves
 from tests.linting.cases.base import about_centre, centre, data
 from tests.linting.cases.catalogue import PAIRS
 from tests.linting.sound import SOUND
@@ -53,6 +54,21 @@ def test_is_silent_once_the_mistake_is_mended(pair):
     found = lint(*pair.make(True))
     assert not found.found, found
     assert re.fullmatch(r"no mistake found \(\d+ checks\)", str(found))
+
+
+def test_a_model_without_a_guide_is_summed_out_and_followed_as_well():
+    class Detached(ProbabilisticModel):
+        joint = "p(w) p(x | w)"
+
+        def model(self, n):
+            w = pyro.sample("w", dist.Normal(0.0, 1.0))
+            with pyro.plate("data", n):
+                pyro.sample("x", dist.Normal(w.detach(), 1.0))
+
+    x = torch.tensor([-2.0, 2.0])
+    assert lint(Flattened(), x=x).codes == ["enumeration-shape"]
+    assert lint(Detached(), x=x).codes == ["cut-gradient"]
+    assert lint(Halves(), x=x).ok
 
 
 @pytest.mark.parametrize("name", SOUND)

@@ -7,11 +7,11 @@ import torch
 from sklearn.svm import SVC
 
 from benchmarks import vae_labels
-from ppl_gen import SVI, Importance, LowerBound, ask, fit, load, save, to_arviz
+from ppl_gen import SVI, Importance, LowerBound, ask, fit, isolation, load, save, to_arviz
 from ppl_gen.data import digits, wine
 from ppl_gen.distributions import BetaBinomial, DiscretizedLogistic, Gaussian, NormalMixture, Units
 from ppl_gen.errors import DataError, NotGenerated
-from ppl_gen.models import VAE, ConditionalVAE, SemiSupervisedVAE
+from ppl_gen.models import VAE, Autoencoder, ConditionalVAE, SemiSupervisedVAE
 from ppl_gen.testing import check_model
 
 CODES = torch.arange(9) % 3
@@ -283,3 +283,25 @@ def test_rows_without_labels_do_not_hurt_the_naming_of_digits():
         assert untrained.double().mean() < 0.4
     discordant = wins + losses
     assert wins >= discordant / 2 - 4.8 * math.sqrt(discordant) / 2
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: VAE(3, 1),
+        lambda: Autoencoder(3, 1),
+        lambda: ConditionalVAE(3, 2, 1),
+        lambda: SemiSupervisedVAE(3, 2, 1),
+    ],
+)
+def test_first_weights_are_drawn_in_turn(make, monkeypatch):
+    """The random state belongs to the process: threads that seed it at once mix their numbers."""
+    seed, turns = torch.manual_seed, []
+
+    def watched(number):
+        turns.append(isolation._ONE_AT_A_TIME._is_owned())
+        return seed(number)
+
+    monkeypatch.setattr(torch, "manual_seed", watched)
+    make()
+    assert turns == [True]

@@ -17,6 +17,7 @@ from ppl_gen.distributions import score_rows
 from ppl_gen.engine.methods import LowerBound
 from ppl_gen.engine.plan import Plan, Terms, levels_to_caller
 from ppl_gen.errors import DataError, Unanswerable, Unreliable
+from ppl_gen.inference.enumerated import refuse_lost, refuse_stopped
 from ppl_gen.inference.evidence import log_mean_exp, log_mean_exp_error, multi_sample_bound, pareto_k
 from ppl_gen.inference.guides import Automatic
 from ppl_gen.inference.quadrature import Integral, integrate
@@ -54,9 +55,9 @@ class Scores(Plan):
     def _probs(
         self, data: Data, name: str, draws: Mapping[str, Tensor] | None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        above, levels = self._above, self._world.sites[name].levels
+        above = self._above
         if self._joint:  # each value in its turn, clamped like any parameter
-            each = [torch.full((), level) for level in range(levels)]
+            each = list(torch.as_tensor(self._world.sites[name].values))
             scores = torch.stack(
                 [
                     self._evaluate(
@@ -216,9 +217,23 @@ class Scores(Plan):
         world = self._world
         needed = {*terms.factors, *terms.clamped, *terms.proposed, *terms.summed, *clamped}
         values = {**world.example, **data.values}
-        with _SkipBarren(needed) if quick else nullcontext():
-            program = pyro.condition(world.program, data={**clamped, **self._grid(terms)})
+
+        def run_with(fixed: Mapping[str, Tensor]) -> dict[str, Any]:
+            program = pyro.condition(world.program, data={**clamped, **fixed})
             return variables(poutine.trace(program).get_trace(**arguments(world.program, values)))
+
+        with _SkipBarren(needed) if quick else nullcontext():
+            grid = self._grid(terms)
+            if not grid:
+                return run_with({})
+            try:
+                nodes = run_with(grid)
+            except Exception as error:
+                refuse_stopped(world.p, list(grid), lambda: run_with({}), error)
+                raise
+            dims = {name: (-value.dim(), len(value)) for name, value in grid.items()}
+            refuse_lost(world.p, run_with, nodes, world.line, dims)
+            return nodes
 
     def _propose(self, terms: Terms, data: Data) -> tuple[dict[str, Tensor], Tensor]:
         """Draw the hidden numerical variables of the rows from the guide, where it can; and their log q."""

@@ -14,8 +14,9 @@ import torch
 from pyro import poutine
 from torch import Tensor
 
-from ppl_gen.core import ROWS, Program, Values, arguments, is_local, run, score, variables
+from ppl_gen.core import ROWS, ProbabilisticModel, Program, Values, arguments, is_local, run, score, variables
 from ppl_gen.errors import Unexplained
+from ppl_gen.inference.enumerated import parents_of, refuse_lost, refuse_stopped
 from ppl_gen.inference.observed import Observed, enumerates, pin
 
 Node = dict[str, Any]
@@ -63,9 +64,27 @@ def terms(
             guided = _guided(guide, values, observed, seen, plates)
     q = _drawn(guided, observed)
     left = 1 + plates + sum(map(enumerates, q.values()))
-    with poutine.enum(first_available_dim=-left):
-        trace = poutine.trace(poutine.infer_config(replayed, enumerable)).get_trace(**given)
-    p = variables(trace)
+    owner = getattr(model, "__self__", None)
+    program = poutine.trace(poutine.infer_config(replayed, enumerable))
+    try:
+        with poutine.enum(first_available_dim=-left):
+            program.get_trace(**given)
+    except Exception as error:
+        names = [name for name, site in variables(program.trace).items() if enumerates(site)]
+        if names and isinstance(owner, ProbabilisticModel):
+            refuse_stopped(owner, names, lambda: poutine.trace(replayed).get_trace(**given), error)
+        raise
+    p = variables(program.trace)
+    summed = {name: site["infer"]["_enumerate_dim"] for name, site in p.items() if enumerates(site)}
+    if summed and isinstance(owner, ProbabilisticModel):
+        dims = {name: (dim, p[name]["value"].shape[dim]) for name, dim in summed.items()}
+        refuse_lost(
+            owner,
+            lambda fixed: variables(poutine.trace(pyro.condition(replayed, dict(fixed))).get_trace(**given)),
+            p,
+            parents_of(owner.joint, owner.potentials),
+            dims,
+        )
     for name, site in p.items():
         inner = [f.name for f in site["cond_indep_stack"] if f.vectorized and f.name != ROWS]
         if enumerates(site) and inner:

@@ -121,7 +121,8 @@ def by_hand(pair: Pair) -> Iterator[Finding]:
     wanted = [s for n, s in pair.latents.items() if s.discrete and s.fn.has_enumerate_support]
     wanted = [s for s in wanted if s.infer.get("enumerate") == "parallel" or pair.declared]
     wanted = [s for s in wanted if "_markov_scope" not in s.infer]  # Pyro reuses its dimensions
-    wanted = [s for s in wanted if s.fn.event_dim == 0 and (pair.guide is not None or s.enumerated)]
+    asked = pair.declared or pair.guide is not None
+    wanted = [s for s in wanted if s.fn.event_dim == 0 and (asked or s.enumerated)]
     for site in wanted[:3]:
         found = _compared(pair, site)
         if found is not None:

@@ -68,16 +68,15 @@ def cut(pair: Pair) -> Iterator[Finding]:
     if not pair.works:
         return
     for name, site in list(pair.latents.items())[:LATENTS]:
-        drawn = pair.q.samples.get(name)
+        drawn = site if pair.guide is None else pair.q.samples.get(name)  # some guide will have to draw it
         if drawn is None or site.discrete or not drawn.fn.has_rsample or not isinstance(drawn.value, Tensor):
             continue
         found = _cut(pair, name, drawn.value.detach())
         if found is not None:
             yield Finding(
                 "cut-gradient",
-                f"{found.name!r} depends on {name!r}, and no gradient passes from it: the guide's "
-                f"{name!r} is "
-                f"not trained to fit it",
+                f"{found.name!r} depends on {name!r}, and no gradient passes from it: a guide's {name!r} "
+                f"is not trained to fit it",
                 "use the latent as a tensor, without .detach(), .item(), .numpy(), int(), round() or a "
                 "comparison; if it must be cut into steps, draw a discrete latent",
                 name,

@@ -5,13 +5,13 @@ from typing import Any
 
 import pyro
 import pyro.distributions as dist
-import torch
 from torch import Tensor, nn
 
 from ppl_gen.arrays import rows_of
 from ppl_gen.checks import whole
 from ppl_gen.core import ProbabilisticModel, dtype_of
 from ppl_gen.distributions import Units
+from ppl_gen.isolation import seeded
 from ppl_gen.networks import check_network, mlp
 
 
@@ -54,8 +54,7 @@ class Autoencoder(ProbabilisticModel):
         super().__init__()
         self.features, self.latent = whole("features", features), whole("latent", latent)
         self.units = Units(features)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             self.encoder = encoder or mlp(features, hidden, latent)
             self.decoder = decoder or mlp(latent, list(hidden)[::-1], features)
         check_network("encoder", self.encoder, features, latent)

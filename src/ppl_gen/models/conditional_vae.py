@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ppl_gen.checks import instance, whole
 from ppl_gen.core import ProbabilisticModel
 from ppl_gen.distributions import Bernoulli, Likelihood, StandardNormal, filled
+from ppl_gen.isolation import seeded
 from ppl_gen.networks import beside, check_network, mlp, output_bias
 
 
@@ -59,8 +60,7 @@ class ConditionalVAE(ProbabilisticModel):
         prior = instance("prior", prior, StandardNormal())
         reads = features + classes, latent + classes
         writes = 2 * latent, features * self.likelihood.outputs
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             self.encoder = encoder or mlp(reads[0], hidden, writes[0], dropout=dropout)
             self.decoder = decoder or mlp(reads[1], list(hidden)[::-1], writes[1], dropout=dropout)
             self.prior = prior.module(latent)

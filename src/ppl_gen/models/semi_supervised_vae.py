@@ -10,6 +10,7 @@ from torch import Tensor
 from ppl_gen.checks import instance, positive, whole
 from ppl_gen.core import ProbabilisticModel
 from ppl_gen.distributions import Bernoulli, Likelihood, filled
+from ppl_gen.isolation import seeded
 from ppl_gen.networks import beside, mlp, output_bias
 
 
@@ -56,8 +57,7 @@ class SemiSupervisedVAE(ProbabilisticModel):
         self.likelihood = instance("likelihood", likelihood, Bernoulli())
         self.alpha = positive("alpha", alpha)
         self.units = self.likelihood.units(features)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             outputs = features * self.likelihood.outputs
             self.classifier = mlp(features, hidden, classes, dropout=dropout)
             self.encoder = mlp(features + classes, hidden, 2 * latent, dropout=dropout)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ppl_gen.checks import instance, whole
 from ppl_gen.core import ProbabilisticModel
 from ppl_gen.distributions import Bernoulli, Likelihood, StandardNormal, filled
+from ppl_gen.isolation import seeded
 from ppl_gen.networks import check_network, decoder_of, encoder_of, output_bias
 
 
@@ -60,8 +61,7 @@ class VAE(ProbabilisticModel):
         self.units = self.likelihood.units(features)
         prior = instance("prior", prior, StandardNormal())
         outputs = self.likelihood.outputs
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             self.encoder = encoder or encoder_of(network, features, hidden, 2 * latent, dropout)
             self.decoder = decoder or decoder_of(network, latent, hidden, features, outputs, dropout)
             self.prior = prior.module(latent)

@@ -1,8 +1,6 @@
-"""Rules about the ELBO: its sum over discrete latents, its gradient, its minibatches, its start."""
+"""Rules about the ELBO: its gradient, its minibatches, its start."""
 
 import copy
-import itertools
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,39 +12,9 @@ from torch import Tensor
 from ppl_gen.core import ProbabilisticModel, arguments, dtype_of, is_local
 from ppl_gen.errors import BrokenModel, Unexplained
 from ppl_gen.inference.elbo import elbo
-from ppl_gen.normalisation.integrals import is_countable
 from ppl_gen.testing.case import Case, nearly_equal
 from ppl_gen.testing.guides import hidden_variables
 from ppl_gen.testing.words import explain, first_line
-
-
-def summed_out(c: Case) -> None:
-    """Summing a discrete latent out, all values at once, gives what trying them one by one gives."""
-    hidden = [
-        name for name in hidden_variables(c) if is_local(c.sites[name]) and is_countable(c.sites[name]["fn"])
-    ]
-    if not hidden or len(hidden) < len(hidden_variables(c)):
-        return
-    supports = [c.sites[name]["fn"].enumerate_support() for name in hidden]
-    if math.prod(map(len, supports)) > 64:
-        return
-    observed = {name: v for name, v in c.drawn.items() if name not in hidden}
-    with torch.no_grad():
-        together = _bound(c, lambda: elbo(c.p.model, None, c.values, observed))
-        each = []
-        for combination in itertools.product(*supports):
-            scores = c.scores("model", observed | dict(zip(hidden, combination, strict=True)))
-            each.append(sum(scores[name] for name in scores if is_local(c.sites[name])))
-        shared = sum(scores[name].sum() for name in scores if not is_local(c.sites[name]))
-        apart = torch.stack(torch.broadcast_tensors(*each)).logsumexp(0).sum() + shared
-    if not nearly_equal(apart, together):
-        c.refuse(
-            f"summing {', '.join(hidden)} out gives {together.item():.6g} nats, trying the values one by one "
-            f"{apart.item():.6g}: model() does not broadcast over them",
-            "index with the variable, as in mu[z]; do not reshape it, loop over it or call .item() on it",
-            "model",
-            hidden[0],
-        )
 
 
 def gradients(c: Case) -> None:

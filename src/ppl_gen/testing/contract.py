@@ -13,7 +13,19 @@ from ppl_gen.checks import called
 from ppl_gen.core import ProbabilisticModel
 from ppl_gen.errors import DataError
 from ppl_gen.isolation import isolated
-from ppl_gen.testing import bounds, conjugacy, densities, dependencies, guides, parameters, programs, ranges
+from ppl_gen.testing import (
+    bounds,
+    conjugacy,
+    densities,
+    dependencies,
+    enumeration,
+    guides,
+    parameters,
+    programs,
+    ranges,
+    slopes,
+    tails,
+)
 from ppl_gen.testing.case import Case
 
 
@@ -75,11 +87,13 @@ CONTRACT: tuple[Callable[[Case], None], ...] = (
     ranges.in_range,
     dependencies.parents,
     dependencies.rows_apart,
+    enumeration.values_apart,
+    slopes.slopes,
+    tails.falls,
     guides.factors,
     densities.normalised,
     densities.sampler_and_density,
     guides.explained,
-    bounds.summed_out,
     bounds.gradients,
     bounds.minibatches,
     bounds.start,

@@ -4,9 +4,10 @@ import copy
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ppl_gen.core import ProbabilisticModel, is_local
+from ppl_gen.inference.elbo import delta
 from ppl_gen.notation import Factorization
 from ppl_gen.testing.case import Case, Nodes, identical, nearly_equal
 
@@ -35,6 +36,30 @@ def no_hidden_noise(c: Case) -> None:
                     "draw all randomness with pyro.sample, under a name of the joint, and keep no count of "
                     "runs outside",
                     part,
+                    name,
+                )
+    functions(c)
+
+
+def functions(c: Case) -> None:
+    """A deterministic variable of the joint is a function of its parents: fixed, they give it one value."""
+    names = [name for name in c.joint if delta(c.sites[name])]
+    if not names:
+        return
+    fixed = {name: value for name, value in c.drawn.items() if name not in names}
+    noisy = copy.deepcopy(c.p).train()  # with dropout: of a function its noise would be part
+    dropout = [name for name, m in noisy.named_modules() if isinstance(m, nn.modules.dropout._DropoutNd)]
+    for p in (c.p, noisy):
+        one, other = (c.run("model", clamped=fixed, seed=seed, p=p) for seed in (1, 2))
+        for name in names:
+            if not identical(one[name]["value"], other[name]["value"]):
+                by = f" ({dropout[0]} drops units at random)" if p is noisy else ""
+                c.refuse(
+                    f"model() is random beside its variables: {name!r} is a function (pyro.deterministic), "
+                    f"and with every variable above it fixed its value still changes from run to run{by}",
+                    "leave the noise out, or draw it with pyro.sample under a name of the joint, a parent of "
+                    f"{name!r}",
+                    "model",
                     name,
                 )
 
@@ -72,6 +97,15 @@ def with_rows(c: Case) -> ProbabilisticModel:
     return kept
 
 
+def moved(p: ProbabilisticModel) -> ProbabilisticModel:
+    """A copy with all parameters moved a little: weights that start at zero hide nothing then."""
+    other = copy.deepcopy(p)
+    with torch.no_grad():
+        for w in other.parameters():
+            w.add_(0.1 * torch.randn(w.shape, generator=torch.Generator().manual_seed(0)).to(w))
+    return other
+
+
 def compare(
     c: Case,
     part: str,
@@ -82,18 +116,13 @@ def compare(
 ) -> None:
     """Move one variable at a time: a density that moves with it depends on it.
 
-    Done for the model as it is, and with all parameters moved a little: weights that start at zero hide
-    nothing then.
+    Done for the model as it is, and with all parameters `moved`.
     """
     own = own or c.p
-    moved = copy.deepcopy(own)
-    with torch.no_grad():
-        for w in moved.parameters():
-            w.add_(0.1 * torch.randn(w.shape, generator=torch.Generator().manual_seed(0)).to(w))
     first, *others = [{name: node["value"].detach() for name, node in draw.items()} for draw in draws]
     first = {name: first[name] for name in line.keys() - c.potentials}
     real: dict[str, set[str]] = {name: set() for name in line}
-    for p in (own, moved):
+    for p in (own, moved(own)):
         base = c.scores(part, first, values, p=p)
         for number, other in enumerate(others, 1):
             for name in [*(line.keys() - c.potentials), *sorted(line.given)]:

@@ -24,6 +24,7 @@ class Examination:
         if not isinstance(model, ProbabilisticModel):
             raise DataError(f"model: expected a ProbabilisticModel, got {called(model)}")
         self.model, self.given = model, dict(given)
+        self.made_up = False  # whether nobody gave the inputs
         self.case: Case | None = None
         self.found: dict[str, Exception | None] = {}
 

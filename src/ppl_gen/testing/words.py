@@ -28,6 +28,11 @@ SAID = (  # what an error says, the mistake in words, and how to mend it
         "end the function with return …",
     ),
     (
+        r"Can't call numpy\(\) on Tensor that requires grad",
+        "takes a draw out of torch, so no gradient passes through it ({said})",
+        "compute with torch in the place of NumPy",
+    ),
+    (
         r"one of the variables needed for gradient|a leaf Variable that requires grad.*in-place",
         "changes a tensor in place that gradients need ({said})",
         "compute a new tensor instead: x = x + 1, not x += 1",

@@ -359,5 +359,5 @@ def test_classes_without_rows_are_told_by_their_codes(there, tmp_path, capsys):
     )
     row = said(capsys, "ask", str(tmp_path / "f"), "p(y | x)", str(tmp_path / "x.npy"))["rows"][0]
     assert list(row) == ["mode", *(f"p({name})" for name in (*DATA.classes, 3, 4))]
-    drawn = said(capsys, "sample", str(tmp_path / "f"), "p(y)", "-n", "200", "--seed", "0")["rows"]
+    drawn = said(capsys, "sample", str(tmp_path / "f"), "p(y)", "-n", "3000", "--seed", "0")["rows"]
     assert {row["y"] for row in drawn} == {*DATA.classes, 3, 4}

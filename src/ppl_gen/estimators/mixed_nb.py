@@ -25,8 +25,6 @@ from ppl_gen.models import MixedNaiveBayes
 from ppl_gen.posterior import Posterior
 from ppl_gen.tables import Encoder, as_pandas, columns_of
 
-MOST_WEIGHT = 1e150  # of all rows: squares of their weights are added up
-
 
 class MixedNB(Classifier):
     """Naive Bayes with a family for each column of a table, over `MixedNaiveBayes`.
@@ -102,17 +100,6 @@ class MixedNB(Classifier):
             return frame.to_numpy(dtype=object), classes
         pandas = hasattr(self._table, "iloc")
         return (frame if pandas else self._table(frame.to_dict("list"))), classes
-
-    def _weights(self, sample_weight: Any, X: Any) -> Any:
-        weights = super()._weights(sample_weight, X)
-        with np.errstate(over="ignore"):
-            total = 0.0 if weights is None else weights.sum()
-        if total > MOST_WEIGHT:
-            raise DataError(
-                f"sample_weight: expected weights that add up to {MOST_WEIGHT:g} at most, since their "
-                f"squares are taken, got {total:g}: divide all by the same number"
-            )
-        return weights
 
     def _units(self, X: np.ndarray, weights: Any) -> dict[str, dict[str, Any]]:
         """The priors, in units of the columns."""

@@ -92,7 +92,9 @@ class Cut(dist.Normal):
 
 class CutRight(Cut):
     def log_prob(self, value):
-        return super().log_prob(value) - (self.loc / self.scale).double().mul(0.5**0.5).erf().add(1).div(2).log()
+        return (
+            super().log_prob(value) - (self.loc / self.scale).double().mul(0.5**0.5).erf().add(1).div(2).log()
+        )
 
 
 def test_a_cut_density_without_its_constant():

@@ -32,6 +32,7 @@ GAIN = 0.5, 0.02  # nats that these may still gain: of all rows, and of each tha
 LEAST, QUICK = 1000, 0.1  # steps that are advised, and the largest learning rate
 USUAL, LONG, ENOUGH = 0.02, 10, 100  # the usual rate; times that, a long one; steps by which it goes far
 NEARLY = 0.8  # of what the rate gains: by a tenth of it too much, but where the long steps got in the way
+WANDER = 2.0  # nats that a constant rate may cost about the best place
 LIKELY = 3.0  # standard errors: enough for the cause of what is wrong anyway
 SURE = 5.0  # standard errors: one in 1.7 million is passed by chance
 HELD = 1.0  # rows that a component must hold
@@ -66,6 +67,9 @@ def pyro_climb(case: PyroCase, more_steps: int | None) -> Iterator[Check]:
     shown = f"{steps} more steps gain {risen:,.2f} ± {error:.1g} nats"
     numbers: dict[str, Any] = {"value": risen, "error": error, "limit": GAIN[0]}
     rises, lost = risen - SURE * error > GAIN[0], risen < -SURE * error - GAIN[0]
+    lost = lost and (
+        uneven or q is None
+    )  # of draws that can be weighed, it is no more than the rate's wander
     if rises or lost or (uneven and rate > USUAL):
         short = continued(case.fitted, steps, case.seed, learning_rate=rate / 10, schedule="cosine")
         gained, its, _ = short or (0.0, 0.0, further)
@@ -78,7 +82,7 @@ def pyro_climb(case: PyroCase, more_steps: int | None) -> Iterator[Check]:
         ):
             shown += f", and at a tenth of the rate {gained:,.2f} ± {its:.1g}"
             fix = _smaller(method, rate, min(rate / 10, QUICK))
-            state = "fault" if sure else "caution"
+            state = "fault" if nowhere or gained > WANDER else "caution"
             yield fault("learning rate too high", "climb", shown, fix, state=state, **numbers)
             return
         if lost:

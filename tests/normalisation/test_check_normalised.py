@@ -56,6 +56,58 @@ def pixels(probs, data, fn=dist.Bernoulli, **options):
 GREY = torch.linspace(0.1, 0.9, 20).reshape(5, 4)
 
 
+def rows_of(density):
+    def model(x):
+        with pyro.plate("rows", len(x)):
+            pyro.sample("x", density, obs=x)
+
+    return check_normalised(model, torch.rand(5))
+
+
+@pytest.mark.parametrize("sd", [2.0, 0.1])
+@pytest.mark.parametrize("factor", [1.0, 1.2])
+def test_mixtures_of_one_number(sd, factor):
+    """A narrow component beside a wide one, whose density may be too large throughout."""
+    shares = dist.Categorical(torch.tensor([0.3, 0.7]))
+    mixture = dist.MixtureSameFamily(shares, dist.Normal(torch.tensor([-1.0, 3.0]), torch.tensor([sd, 2.0])))
+    own = mixture.log_prob
+    mixture.expand = lambda shape: expanded(shape)
+
+    def expanded(shape):
+        many = dist.MixtureSameFamily.expand(mixture, shape)
+        many.log_prob = lambda x: own(x) + math.log(factor)
+        return many
+
+    found = rows_of(mixture)
+    assert found.ok == (factor == 1.0), found
+    assert found.complete, found
+    assert found.totals[0].value == pytest.approx(factor, abs=1e-3)
+
+
+class Cut(dist.Normal):
+    """A Normal of positive numbers, without the constant."""
+
+    support = constraints.positive
+
+
+class CutRight(Cut):
+    def log_prob(self, value):
+        return (
+            super().log_prob(value) - (self.loc / self.scale).double().mul(0.5**0.5).erf().add(1).div(2).log()
+        )
+
+
+def test_a_cut_density_without_its_constant():
+    loc = torch.tensor(0.5)
+    found = rows_of(Cut(loc, torch.tensor(1.0)))
+    assert not found.ok, found
+    kept = float(dist.Normal(0.0, 1.0).cdf(loc))
+    assert found.totals[0].value == pytest.approx(kept, abs=1e-3)
+    right = rows_of(CutRight(loc, torch.tensor(1.0)))
+    assert right.ok, right
+    assert right.complete, right
+
+
 @pytest.mark.parametrize("p", [0.1, 0.3, 0.8])
 def test_a_bernoulli_on_grey_pixels(p):
     """Its integral over the unit interval is that of the continuous Bernoulli's unnormalised density."""

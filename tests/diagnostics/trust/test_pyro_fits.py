@@ -1,5 +1,7 @@
 """Bare Pyro fits are diagnosed as far as that goes, and the rest is refused in words."""
 
+from dataclasses import replace
+
 import pyro
 import pyro.distributions as dist
 import pytest
@@ -118,6 +120,46 @@ def test_a_climb_with_a_long_way_to_go_is_told_to_take_larger_steps(far):
     (check,) = pyro_climb(PyroCase.of(fitted, 0, None), None)
     assert check.fault == ("too few steps" if far else "")
     assert ("at a larger learning_rate, such as 0.01, that falls" in check.fix) == far
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "constant"])
+@pytest.mark.parametrize(
+    ("rate", "off", "fault"),
+    [(10.0, 0.5, "learning rate too high"), (0.05, 0.5, "too few steps"), (0.05, 0.0, ""), (10.0, 0.0, "")],
+)
+def test_after_many_long_steps_short_ones_gain_as_much(rate, off, fault, schedule):
+    """Three sds beside the posterior, after a hundred steps; of a fit that has arrived they say nothing."""
+    x = 5 + normal(3, 40) - normal(3, 40).mean()
+    start = x.sum() / (40 + 1 / 9) + off
+
+    def guide(x):
+        pyro.sample("mu", dist.Normal(pyro.param("loc", start), (40 + 1 / 9) ** -0.5))
+
+    fitted = fit_pyro(model, guide, SVI(steps=1, learning_rate=1e-9, **QUIET), x)
+    method = replace(fitted.method, learning_rate=rate, schedule=schedule)
+    after = replace(fitted, method=method, elbo=fitted.elbo.repeat(100))
+    (check,) = pyro_climb(PyroCase.of(after, 0, None), None)
+    assert check.fault == fault, check
+    assert ("take a smaller learning_rate than 10, such as 0.1" in check.fix) == (rate == 10 and bool(fault))
+    assert ('schedule="cosine"' in check.fix) == (fault[:8] == "learning" and schedule == "constant")
+
+
+@pytest.mark.parametrize(
+    ("own", "short", "fault"),
+    [
+        (-700.0, 2.0, "learning rate too high"),
+        (1.0, 3.0, "learning rate too high"),
+        (-5.0, 0.1, ""),
+        (5.0, 0.6, "too few steps"),
+    ],
+)
+def test_steps_that_lose_what_shorter_ones_gain_are_too_long(own, short, fault, monkeypatch):
+    def gains(*_, learning_rate=None, **settings):
+        return short if learning_rate else own, 0.05, torch.zeros(300)
+
+    monkeypatch.setattr("ppl_gen.diagnostics.trust.climb_checks.continued", gains)
+    (check,) = pyro_climb(PyroCase.of(guided(normal(0, 10)), 0, None), None)
+    assert check.fault == fault
 
 
 def line(x, y):

@@ -30,6 +30,9 @@ from ppl_gen.posterior import Posterior
 MORE = 300  # steps that a fit is continued by
 GAIN = 0.5, 0.02  # nats that these may still gain: of all rows, and of each that has latents of its own
 LEAST, QUICK = 1000, 0.1  # steps that are advised, and the largest learning rate
+USUAL, LONG, ENOUGH = 0.02, 10, 100  # the usual rate; times that, a long one; steps by which it goes far
+NEARLY = 0.8  # of what the rate gains: by a tenth of it too much, but where the long steps got in the way
+WANDER = 2.0  # nats that a constant rate may cost about the best place
 LIKELY = 3.0  # standard errors: enough for the cause of what is wrong anyway
 SURE = 5.0  # standard errors: one in 1.7 million is passed by chance
 HELD = 1.0  # rows that a component must hold
@@ -59,19 +62,46 @@ def pyro_climb(case: PyroCase, more_steps: int | None) -> Iterator[Check]:
     if found is None:
         return
     risen, error, further = found
+    method, q = case.fitted.method, case.quality
+    rate, uneven = float(method.learning_rate or USUAL), q is not None and not q.trusted
     shown = f"{steps} more steps gain {risen:,.2f} ± {error:.1g} nats"
     numbers: dict[str, Any] = {"value": risen, "error": error, "limit": GAIN[0]}
-    if not risen - SURE * error > GAIN[0]:
+    rises, lost = risen - SURE * error > GAIN[0], risen < -SURE * error - GAIN[0]
+    lost = lost and (
+        uneven or q is None
+    )  # of draws that can be weighed, it is no more than the rate's wander
+    if rises or lost or (uneven and rate > USUAL):
+        short = continued(case.fitted, steps, case.seed, learning_rate=rate / 10, schedule="cosine")
+        gained, its, _ = short or (0.0, 0.0, further)
+        most = q is not None and uneven and gained > LIKELY * its and gained > q.gap / 2
+        nowhere = uneven and lost and gained < -SURE * its - GAIN[0]
+        sure = gained - SURE * its > GAIN[0] or nowhere
+        if (sure or most) and (
+            gained - risen > SURE * (error + its)
+            or (rate >= LONG * USUAL and len(case.fitted.elbo) >= ENOUGH and gained > NEARLY * risen)
+        ):
+            shown += f", and at a tenth of the rate {gained:,.2f} ± {its:.1g}"
+            fix = _smaller(method, rate, min(rate / 10, QUICK))
+            state = "fault" if nowhere or gained > WANDER else "caution"
+            yield fault("learning rate too high", "climb", shown, fix, state=state, **numbers)
+            return
+        if lost:
+            shown += f": at a tenth of the rate {gained:,.2f} ± {its:.1g}"
+    if not rises:
         yield Check("climb", "ok", shown, "the bound has arrived", **numbers)
         return
-    rate = float(case.fitted.method.learning_rate or 0.02)
     fix = f"take {max(5 * len(case.fitted.elbo), LEAST):,} steps"
     if rate < QUICK and _still(further):
         fix += f" at a larger learning_rate, such as {min(10 * rate, QUICK):g}, that falls (schedule)"
         shown += ", and it rises on"
-    else:
+    elif method.schedule != "cosine":
         fix += ", or a learning_rate that falls (schedule)"
     yield fault("too few steps", "climb", shown, fix, **numbers)
+
+
+def _smaller(method: SVI, rate: float, smaller: float) -> str:
+    falling = "" if method.schedule == "cosine" else ', falling to zero (schedule="cosine")'
+    return f"take a smaller learning_rate than {rate:g}, such as {smaller:g}{falling}"
 
 
 # More steps -------------------------------------------------------------------------------------------------
@@ -82,10 +112,11 @@ def _more_steps(case: Case, steps: int) -> Iterator[Check]:
     posterior, method = case.posterior, case.posterior.method
     if not steps:
         return
-    usual = float(posterior.model.svi.get("learning_rate", 0.02))
+    usual = float(posterior.model.svi.get("learning_rate", USUAL))
     own = float(method.learning_rate or usual)
     rate = own if usual / 10 < own < usual * 10 else usual
     before, _ = posterior.weighted(200, case.seed)
+    short = False  # whether a smaller rate gains what the fit's own does not
 
     def climb(rate: float) -> tuple[Posterior, float, float]:
         on = _on(case, replace(method, steps=steps, learning_rate=rate))
@@ -96,6 +127,7 @@ def _more_steps(case: Case, steps: int) -> Iterator[Check]:
         on, risen, error = climb(rate)
         if risen < -SURE * error - GAIN[0]:  # long steps fall back, and tell nothing of where short ones lead
             on, risen, error = climb(rate / 10)
+            short = own >= rate
     except NonFinite:
         return
     local = any(is_local(site) and name in case.runs[0].q for name, site in case.runs[0].p.items())
@@ -115,8 +147,13 @@ def _more_steps(case: Case, steps: int) -> Iterator[Check]:
         numbers |= {"later": True, "state": "caution"}
         shown += f"; the shape of the guide costs {shape:,.2f}, then as now"
     climbed, rising = _rate(history), _rising(history)
-    if _falls(history, before.sum(1)) or (own >= 10 * usual and not rising):
-        fix = f"take a smaller learning_rate than {own:g}, such as {usual:g}, falling to zero (schedule)"
+    if not short and own >= LONG * usual and rising and len(history) >= ENOUGH:
+        try:
+            short = risen > NEARLY * climb(own)[1]
+        except NonFinite:
+            short = True
+    if short or _falls(history, before.sum(1)) or (own >= LONG * usual and not rising):
+        fix = _smaller(method, own, usual if usual < own / 2 else own / 10)
         yield fault("learning rate too high", "climb", shown, fix, **numbers)
     elif len(history) >= 50 and risen / steps > 20 * max(climbed, 0.0):
         fix = f"take a larger learning_rate than {own:g}, such as {usual:g}"

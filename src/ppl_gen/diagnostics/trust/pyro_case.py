@@ -57,13 +57,13 @@ def _called(model: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[st
         return model(*args, **kwargs)
 
 
-def continued(found: PyroFit, steps: int, seed: int) -> tuple[float, float, Tensor] | None:
+def continued(found: PyroFit, steps: int, seed: int, **settings: Any) -> tuple[float, float, Tensor] | None:
     """By how many nats so many more steps raise the bound, with what error, and its history meanwhile.
 
-    None if none can be made.
+    The ``settings`` are of SVI, where they are to differ. None if none can be made.
     """
     method = replace(found.method, steps=steps, seed=found.method.seed + 1, compile=False, tolerance=None)
-    method = replace(method, checkpoint=None, progress=False)
+    method = replace(method, checkpoint=None, progress=False, **settings)
     args, kwargs = found.arguments
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -113,7 +113,7 @@ def test_other_models(folder, capsys, command, says):
         ("iris.csv --model GaussianMixture --drop kind", "needs components"),
         (
             "iris.csv --model GaussianMixture --drop kind --set components=2,depth=3",
-            "--set depth: GaussianMixture has no such setting",
+            "--set depth: GaussianMixture has components, features",
         ),
         (
             "iris.csv --model GaussianNaiveBayes --class kind --set classes=5",

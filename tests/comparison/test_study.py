@@ -61,7 +61,7 @@ def test_bad_cells_count_as_missing_and_are_said():
     assert column.missing == pytest.approx(2 / N)
     assert column.notes == (
         "1 cell counts as infinite (beyond 1e+100), and missing",
-        "1 cell counts as no number and missing, such as '12kg' in row 7",
+        "1 cell counts as no number and missing, such as '12kg' in data row 7",
     )
 
 

@@ -115,7 +115,11 @@ def test_broken_variants_are_refused(density, says):
             pi = pyro.sample("pi", dist.Dirichlet(self.concentration))
             with pyro.plate("data", n):
                 y = pyro.sample("y", dist.Categorical(pi))
-                cells = density(Values(self.values, self.counts), self.bandwidth, y.expand(n))
+                cells = density(
+                    Values(self.values, self.counts),
+                    self.bandwidth,
+                    y.expand(torch.broadcast_shapes(y.shape, (n,))),
+                )
                 return pyro.sample("x", cells.to_event(1))
 
     class Deaf(KernelNaiveBayes):

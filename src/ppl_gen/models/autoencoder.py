@@ -28,6 +28,7 @@ class Autoencoder(ProbabilisticModel):
         encoder, decoder: any modules instead: (n, features) -> (n, latent) and back, in units of the data.
         seed: decides the networks' initial weights.
 
+    >>> import torch
     >>> from ppl_gen import SVI, ask, fit
     >>> x = torch.randn(20, 3)
     >>> posterior = fit(Autoencoder(features=3, latent=2), SVI(steps=5), x=x, noisy=x)

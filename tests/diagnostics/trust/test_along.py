@@ -64,7 +64,7 @@ def test_inputs_that_do_not_vary_or_have_gaps_are_left_out():
 def test_masked_rows_are_no_rows():
     y, again = np.arange(6.0).reshape(3, 2), np.ones((3, 4, 2))
     fn = torch.distributions.Independent(Normal(torch.zeros(3, 2), 1.0), 1)
-    site = {"mask": torch.tensor([True, False, True]), "fn": fn}
+    site = {"mask": torch.tensor([True, False, True]), "fn": fn, "value": torch.zeros(3, 2)}
     for array in unmasked(site, y, again):
         assert np.isnan(array[1]).all()
         assert np.isfinite(array[[0, 2]]).all()

@@ -122,7 +122,7 @@ def test_a_climb_with_a_long_way_to_go_is_told_to_take_larger_steps(far):
     assert ("at a larger learning_rate, such as 0.01, that falls" in check.fix) == far
 
 
-@pytest.mark.parametrize("schedule", ["cosine", "constant"])
+@pytest.mark.parametrize("schedule", [pytest.param("cosine", marks=pytest.mark.slow), "constant"])
 @pytest.mark.parametrize(
     ("rate", "off", "fault"),
     [(10.0, 0.5, "learning rate too high"), (0.05, 0.5, "too few steps"), (0.05, 0.0, ""), (10.0, 0.0, "")],

@@ -85,7 +85,11 @@ def tree_of(
         "creation_library_version": __version__,
         **about,
     }
-    made = {name: group.assign_attrs(attrs) for name, group in groups.items() if len(group.data_vars)}
+    made = {
+        name: group.assign_attrs(attrs)
+        for name, group in groups.items()
+        if group.sizes or len(group.data_vars)
+    }
     for name in made.keys() & how.keys():
         made[name].attrs["how"] = how[name]
     return xarray.DataTree.from_dict({"/": xarray.Dataset(attrs=attrs), **made})

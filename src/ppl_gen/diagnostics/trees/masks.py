@@ -16,10 +16,10 @@ def kept(site: Node) -> Tensor | None:
     """
     fn, mask = site["fn"], site["mask"]
     shape = torch.broadcast_shapes(site["value"].shape, fn.batch_shape + fn.event_shape)
-    masks = [(mask, fn.event_dim)]
+    masks = [(mask, len(fn.event_shape))]
     while hasattr(fn, "base_dist") and isinstance(fn, torch.distributions.Independent | MaskedDistribution):
         if isinstance(fn, MaskedDistribution):
-            masks.append((fn._mask, fn.event_dim))
+            masks.append((fn._mask, len(fn.event_shape)))
         fn = fn.base_dist
     found = torch.ones(shape, dtype=torch.bool)
     for each, events in masks:

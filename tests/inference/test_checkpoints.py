@@ -260,7 +260,8 @@ def test_steps_replayed_from_a_graph_or_compiled(how, kind, tmp_path, monkeypatc
     expected = made()
     assert same(expected, made(tmp_path / "never stopped"))
     HALT[25] = press
-    with pytest.warns(Interrupted, match="after 25 of 40 steps"):
+    when = "25" if how == "replayed" else r"2\d"  # compiling runs the program, too
+    with pytest.warns(Interrupted, match=f"after {when} of 40 steps"):
         made(tmp_path / "run")
     HALT.clear()
     assert same(expected, made(tmp_path / "run"))

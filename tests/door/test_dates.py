@@ -16,6 +16,7 @@ Y = np.tile([0, 1], 6)
 X = np.random.default_rng(0).normal(size=(12, 2)) + Y[:, None]
 DATES = np.datetime64("2020-01-01") + np.arange(24).reshape(12, 2) ** 2
 SPANS = DATES - DATES.min()
+NAT = np.datetime64("NaT", "D")
 
 
 def objects(array):
@@ -40,14 +41,14 @@ DATED = {
     "objects of datetime64": objects(DATES),
     "objects of timedelta64": objects(SPANS),
     "NaT": gap(pd.NaT),
-    "datetime64 of NaT": gap(np.datetime64("NaT", "D")),
+    "datetime64 of NaT": gap(NAT),
     "time": gap(datetime.time(12)),
     "lists": DATES.astype(object).tolist(),
     "lists of datetime64": [list(row) for row in DATES],
 }
 NAMED = {
     "pandas": pd.DataFrame({"a": X[:, 0], "day": DATES[:, 0]}),
-    "pandas with NaT": pd.DataFrame({"a": X[:, 0], "day": np.where(Y, DATES[:, 0], np.datetime64("NaT", "D"))}),
+    "pandas with NaT": pd.DataFrame({"a": X[:, 0], "day": np.where(Y, DATES[:, 0], NAT)}),
     "pandas timedeltas": pd.DataFrame({"a": X[:, 0], "day": SPANS[:, 0]}),
     "pandas objects": pd.DataFrame({"a": X[:, 0], "day": objects(SPANS[:, 0])}),
     "pandas periods": pd.DataFrame({"a": X[:, 0], "day": pd.period_range("2020-01", periods=12, freq="M")}),
